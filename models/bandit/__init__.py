@@ -1,0 +1,1 @@
+"""Choices among actions with one outcome back."""

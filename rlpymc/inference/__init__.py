@@ -1,0 +1,1 @@
+"""Ways to fit: NUTS, and maximum likelihood."""

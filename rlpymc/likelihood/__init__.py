@@ -1,0 +1,196 @@
+"""Likelihoods: log probabilities, their gradients, and the quantities behind them, trial by trial."""
+
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import pytensor
+import pytensor.tensor as pt
+import xarray as xr
+
+from rlpymc.errors import unknown
+from rlpymc.likelihood.arguments import parameter_arrays
+from rlpymc.likelihood.scan import Forward, core
+from rlpymc.model import Model, Record
+from rlpymc.registry import get_model
+from rlpymc.sequences import Segments, Sequences, sequences
+
+__all__ = ["Compiled", "check_backend", "compiled", "latents", "log_prob"]
+
+BACKENDS = ("scan",)
+
+
+def check_backend(backend: str) -> None:
+    """Raise a ValueError unless there is a backend of this name."""
+    if backend not in BACKENDS:
+        raise unknown("backend", backend, BACKENDS)
+
+
+def log_prob(
+    model: Model | str,
+    trials: xr.Dataset,
+    params: Mapping[str, Any] | xr.Dataset,
+    backend: str = "scan",
+    gradient: bool = False,
+    mode: str | None = None,
+) -> Any:
+    """Return the log probability of each trial's responses.
+
+    Parameters
+    ----------
+    model : Model or str
+        A model or its name.
+    trials : xr.Dataset
+        From `read_trials` or `simulate`.
+    params : mapping
+        By name: a number, an array (subject, *shape), or a DataArray with dims out of subject, session, block, trial
+        and the parameter's own.  Constants may be left out.
+    backend : {"scan"}
+        What computes it.
+    gradient : bool
+        Whether to return the gradient, too.
+    mode : str, optional
+        PyTensor's compilation mode, such as "JAX"; its default otherwise.
+
+    Returns
+    -------
+    xr.DataArray (subject, trial)
+        0 where a trial is not scored.
+    xr.Dataset
+        With ``gradient=True``, a second value: the derivative of each subject's sum with respect to every parameter,
+        (subject, *shape), or (subject, trial, *shape) for a parameter that varies by trial.
+
+    Raises
+    ------
+    ValueError
+        If trials or parameters do not fit the model.
+    """
+    check_backend(backend)
+    data = sequences(get_model(model), trials)
+    arrays = parameter_arrays(data, params)
+    value, *slopes = compiled(data, arrays, "gradient" if gradient else "log_prob", mode)(data, arrays)
+    dims = {"subject": data.subjects, "trial": trials["trial"].values}
+    out = xr.DataArray(value, coords=dims, dims=list(dims), name="log_prob")
+    if not gradient:
+        return out
+    outer = ("subject", "trial")
+    found = {
+        name: ((*outer[: slope.ndim - len(own)], *(f"{name}_dim_{k}" for k in range(len(own)))), slope)
+        for name, slope in zip(arrays, slopes, strict=True)
+        for own in [data.parameter_shape(name)]
+    }
+    coords = dims if any(v.ndim > 1 + len(data.parameter_shape(k)) for k, v in arrays.items()) else {"subject": data.subjects}
+    return out, xr.Dataset(found, coords=coords)
+
+
+def latents(
+    model: Model | str, trials: xr.Dataset, params: Mapping[str, Any] | xr.Dataset, mode: str | None = None
+) -> xr.Dataset:
+    """Return what the learner knew and computed on each trial.
+
+    Parameters
+    ----------
+    model, trials, params, mode
+        As for `log_prob`.
+
+    Returns
+    -------
+    xr.Dataset
+        Each state before the trial, (subject, trial, ...); ``<state>_final``, (subject, ...), after the subject's last
+        trial; the model's signals, (subject, trial, ...); and the probability of each response, ``<response>_probs``,
+        where it is discrete.  NaN in padding; a signal of a trial without a response is NaN.
+    """
+    data = sequences(get_model(model), trials)
+    arrays = parameter_arrays(data, params)
+    graph = core(data.model, data.facts)
+    probs = [k for k, r in graph.responses.items() if r.discrete]
+    names = [*graph.s, *graph.signals, *(f"{k}_probs" for k in probs), *(f"{k}_final" for k in graph.s)]
+    values = dict(zip(names, compiled(data, arrays, "latents", mode)(data, arrays), strict=True))
+    exists, responded = data.masks["exists"], data.masks["responded"]
+    out = {}
+    for name, value in values.items():
+        outer: tuple[str, ...] = ("subject",)
+        if not name.endswith("_final"):
+            outer = ("subject", "trial")
+            shown = responded if name in graph.signals else exists
+            value = np.where(shown.reshape(shown.shape + (1,) * (value.ndim - 2)), value, np.nan)
+        else:
+            last = {s: k for k, s in enumerate(data.segments.subject)}  # each subject's last segment
+            value = value[[last[s] for s in range(data.shape[0])]]
+        own = tuple(f"{name.removesuffix('_final')}_dim_{k}" for k in range(value.ndim - len(outer)))
+        out[name] = ((*outer, *own), value)
+    return xr.Dataset(out, coords={"subject": data.subjects, "trial": trials["trial"].values})
+
+
+class Compiled:
+    """A compiled function of parameters and data, for one model and one shape of both."""
+
+    def __init__(self, function: Callable[..., list[np.ndarray]]) -> None:
+        self._function = function
+
+    def __call__(self, data: Sequences, arrays: Mapping[str, np.ndarray]) -> list[np.ndarray]:
+        """Return the outputs for these parameters and data."""
+        masks = [data.masks[name] for name in ("scored", "learned", "responded")]
+        inputs = [data.inputs[i.name] for i in data.model.inputs]
+        found = self._function(*(arrays[p.name] for p in data.model.parameters), *inputs, *masks)
+        return [np.asarray(value) for value in found]
+
+
+def compiled(data: Sequences, arrays: Mapping[str, np.ndarray], what: str, mode: str | None = None) -> Compiled:
+    """Return the compiled function "log_prob", "gradient" or "latents" for the shapes of these data."""
+    segments = data.segments
+    shapes = tuple(arrays[p.name].shape for p in data.model.parameters)
+    layout = (segments.row.tobytes(), segments.row.shape, segments.exists.tobytes(), data.shape)
+    return _compiled(data.model, tuple(sorted(vars(data.facts).items())), _Hashed(segments, layout), shapes, what, mode)
+
+
+class _Hashed:
+    """Segments that compare by content, as the key of a cache."""
+
+    def __init__(self, segments: Segments, content: tuple[Any, ...]) -> None:
+        self.segments, self.content = segments, content
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Hashed) and self.content == other.content
+
+    def __hash__(self) -> int:
+        return hash(self.content)
+
+
+@lru_cache(maxsize=64)
+def _compiled(
+    model: Model,
+    facts: tuple[tuple[str, Any], ...],
+    layout: _Hashed,
+    shapes: tuple[tuple[int, ...], ...],
+    what: str,
+    mode: str | None,
+) -> Compiled:
+    known, trial_shape = Record(**dict(facts)), layout.segments.place.shape
+    graph = core(model, known)
+    params = {p.name: pt.tensor(p.name, shape=s, dtype="float64") for p, s in zip(model.parameters, shapes, strict=True)}
+    inputs = {
+        k: pt.tensor(k, shape=(*trial_shape, *v.type.shape), dtype=v.type.dtype) for k, v in graph.x.items()
+    }
+    scored, learned, responded = (pt.tensor(m, shape=trial_shape, dtype="bool") for m in ("scored", "learned", "responded"))
+    forward = Forward(model, known, layout.segments, params, inputs, learned, responded)
+    outputs: list[Any]
+    if what == "latents":
+        probs = {f"{k}_probs": pt.as_tensor(r.probs) for k, r in graph.responses.items() if r.discrete}
+        by_trial = forward.trial_by_trial({**graph.signals, **probs})
+        states = {k: v.swapaxes(0, 1) for k, v in forward.states.items()}
+        outputs = [forward.put_back(v) for v in {**states, **by_trial}.values()] + list(forward.final.values())
+    else:
+        value = forward.log_prob(scored)
+        outputs = [value]
+        if what == "gradient" and params:
+            outputs += pt.grad(value.sum(), list(params.values()), disconnected_inputs="ignore")
+    function = pytensor.function(
+        [*params.values(), *inputs.values(), scored, learned, responded],
+        outputs,
+        mode=mode,
+        on_unused_input="ignore",
+        trust_input=True,
+    )
+    return Compiled(function)

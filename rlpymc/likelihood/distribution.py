@@ -1,0 +1,190 @@
+"""A model's responses as variables of a PyMC model: one likelihood in four forms.
+
+`distribution` is a PyMC distribution over whole sequences; `categorical` and `bernoulli` are PyMC's own, given the
+probabilities of each trial; `potential` adds the log likelihood alone.  All give the same posterior.
+"""
+
+from collections.abc import Mapping
+from string import ascii_lowercase
+from typing import Any
+
+import numpy as np
+import pymc as pm
+import pytensor.tensor as pt
+
+from rlpymc.errors import unknown
+from rlpymc.likelihood import check_backend
+from rlpymc.likelihood.scan import Forward, Tensor, Tensors, core
+from rlpymc.likelihood.step import yoked
+from rlpymc.model import Model
+from rlpymc.responses import Bernoulli, Categorical
+from rlpymc.sequences import Sequences, require_scored
+
+MASKS = ("scored", "learned", "responded", "reset")
+
+
+def data_variables(data: Sequences, name: str) -> Tensors:
+    """Add a model's columns and masks to the PyMC model in context, as data that can be replaced.
+
+    Each takes the column's name, or ``<name>_<column>`` where that is taken.
+    """
+    model, found = pm.modelcontext(None), {}
+    dims = _trial_dims(data, model)
+    columns = {k: v for k, v in data.inputs.items() if k in data.trials} | {k: data.masks[k] for k in MASKS}
+    for column, values in columns.items():
+        label = column if column not in model.named_vars else f"{name}_{column}"
+        found[column] = pm.Data(label, values, dims=(*dims, *(None,) * (values.ndim - 2)) if dims else None)
+    return found
+
+
+def _trial_dims(data: Sequences, model: pm.Model) -> tuple[str, str] | None:
+    lengths = {"subject": data.shape[0], "trial": data.shape[1]}
+    known = {k: model.coords.get(k) for k in lengths}
+    if all(v is None or len(v) == lengths[k] for k, v in known.items()):
+        model.add_coords({"subject": data.subjects, "trial": np.arange(data.shape[1])})
+        return ("subject", "trial")
+    return None
+
+
+def _forward(data: Sequences, params: Tensors, columns: Tensors) -> Forward:
+    inputs = {k: columns[k] if k in columns else pt.constant(v) for k, v in data.inputs.items()}
+    return Forward(data.model, data.facts, data.segments, params, inputs, columns["learned"], columns["responded"])
+
+
+def complete(data: Sequences, params: Mapping[str, Any]) -> Tensors:
+    """Return every parameter as a tensor, constants included; a wrong name or shape is an error."""
+    names = [p.name for p in data.model.parameters]
+    for name in params:
+        if name not in names:
+            raise unknown(f"parameter of {data.model.name}", name, names)
+    found = {}
+    for parameter in data.model.parameters:
+        if parameter.name not in params and parameter.value is None:
+            raise ValueError(f"{data.model.name} needs a value for {parameter.name}")
+        shape = data.parameter_shape(parameter.name)
+        value = pt.as_tensor(params.get(parameter.name, np.full(shape, parameter.value, dtype=float)))
+        if not len(shape) <= value.ndim <= len(shape) + 2:
+            raise ValueError(
+                f"parameter {parameter.name!r}: found {value.ndim} dimensions, expected shape {shape}, "
+                f"by subject ({data.shape[0]}, ...), or by subject and trial {data.shape}"
+            )
+        static = value.type.shape[: value.ndim - len(shape)]
+        if any(k not in (None, length) for k, length in zip(static, data.shape, strict=False)):
+            raise ValueError(f"parameter {parameter.name!r}: found shape {value.type.shape}, expected {data.shape[0]} subjects")
+        found[parameter.name] = value.astype("float64")
+    return found
+
+
+def distribution(name: str, data: Sequences, params: Mapping[str, Any], backend: str = "scan") -> Any:
+    """Add the responses as one distribution over whole sequences, (subject, trial)."""
+    check_backend(backend)
+    require_scored(data)
+    (response,) = _single_response(data.model)
+    values, columns, graph = complete(data, params), data_variables(data, name), core(data.model, data.facts)
+    names, order = list(values), [*values, *columns]
+
+    def split(arguments: tuple[Any, ...]) -> tuple[dict[str, Any], dict[str, Any]]:
+        given = dict(zip(order, arguments, strict=True))
+        return {k: given[k] for k in names}, {k: given[k] for k in columns}
+
+    def logp(value: Tensor, *arguments: Tensor) -> Tensor:
+        params, columns = split(arguments)
+        params = {k: _one_for_all(v, graph.p[k].ndim) for k, v in params.items()}
+        made = pt.switch(columns["scored"], value, columns[response.name])  # forced and missed ones stay as recorded
+        forward = _forward(data, params, {**columns, response.name: made})
+        return forward.log_prob(columns["scored"]).sum(axis=1)
+
+    def random(*arguments: np.ndarray, rng: np.random.Generator, size: Any = None) -> np.ndarray:
+        params, columns = split(arguments)
+        n = data.shape[0]
+        arrays = {
+            k: np.broadcast_to(v, (n, *data.parameter_shape(k))) if np.ndim(v) == len(data.parameter_shape(k)) else v
+            for k, v in params.items()
+        }
+        inputs = {k: columns.get(k, v) for k, v in data.inputs.items()}
+        return yoked(data.model, data.facts, arrays, inputs, {k: columns[k] for k in MASKS}, rng)[response.name]
+
+    return pm.CustomDist(
+        name,
+        *values.values(),
+        *columns.values(),
+        logp=logp,
+        random=random,
+        signature=_signature([values[k].ndim - graph.p[k].ndim for k in names], data, list(columns)),
+        dtype=response.dtype,
+        observed=columns[response.name],
+        dims=_trial_dims(data, pm.modelcontext(None)),
+    )
+
+
+def _one_for_all(value: Tensor, n_own: int) -> Tensor:
+    """Drop the subject axis that PyMC gives to what is one for all subjects."""
+    outer = value.type.shape[: value.ndim - n_own]
+    return value.squeeze(0) if outer[:1] == (1,) and len(outer) == 1 else value
+
+
+def _signature(outer: list[int], data: Sequences, columns: list[str]) -> str:
+    """Return the core shapes of the arguments; one sequence of trials is one event."""
+    letters = iter(ascii_lowercase.replace("t", ""))
+
+    def shape(n_own: int, over_trials: bool) -> str:
+        return f"({','.join([*('t' if over_trials else ''), *(next(letters) for _ in range(n_own))])})"
+
+    parameters = [
+        shape(len(data.parameter_shape(p.name)), n == 2) for p, n in zip(data.model.parameters, outer, strict=True)
+    ]
+    rest = [shape(data.inputs[k].ndim - 2 if k in data.inputs else 0, True) for k in columns]
+    return f"{','.join([*parameters, *rest])}->(t)"
+
+
+def potential(name: str, data: Sequences, params: Mapping[str, Any], backend: str = "scan") -> Any:
+    """Add the log likelihood as a potential."""
+    check_backend(backend)
+    require_scored(data)
+    values, columns = complete(data, params), data_variables(data, name)
+    return pm.Potential(name, _forward(data, values, columns).log_prob(columns["scored"]).sum())
+
+
+def categorical(name: str, data: Sequences, params: Mapping[str, Any], backend: str = "scan") -> Any:
+    """Add each scored choice as a `pymc.Categorical`, in the order of the trials, dims ("obs",)."""
+    response, argument, observed = _observed(name, data, params, backend)
+    if not isinstance(response, Categorical):
+        raise ValueError(f"{data.model.name} does not choose among actions; use distribution or potential")
+    key = "logit_p" if "logits" in response.arguments else "p"
+    return pm.Categorical(name, **{key: argument}, observed=observed, dims="obs")
+
+
+def bernoulli(name: str, data: Sequences, params: Mapping[str, Any], backend: str = "scan") -> Any:
+    """Add each scored choice between two actions as a `pymc.Bernoulli`, dims ("obs",)."""
+    response, argument, observed = _observed(name, data, params, backend)
+    if isinstance(response, Bernoulli):
+        return pm.Bernoulli(name, logit_p=argument, observed=observed, dims="obs")
+    if not isinstance(response, Categorical) or argument.type.shape[-1] != 2:
+        raise ValueError(
+            f"bernoulli is for two actions, and these trials have {data.facts.n_actions}; use categorical or distribution"
+        )
+    if "logits" in response.arguments:
+        return pm.Bernoulli(name, logit_p=argument[:, 1] - argument[:, 0], observed=observed, dims="obs")
+    return pm.Bernoulli(name, p=argument[:, 1], observed=observed, dims="obs")
+
+
+def _observed(name: str, data: Sequences, params: Mapping[str, Any], backend: str) -> tuple[Any, Tensor, Tensor]:
+    """Return the response, its argument at each scored trial, and what was observed there."""
+    check_backend(backend)
+    require_scored(data)
+    (entry,) = _single_response(data.model)
+    response = core(data.model, data.facts).responses[entry.name]
+    values, columns = complete(data, params), data_variables(data, name)
+    forward = _forward(data, values, columns)
+    (argument,) = (pt.as_tensor(v) for v in response.arguments.values())
+    by_trial = forward.put_back(forward.trial_by_trial({"argument": argument})["argument"])
+    model, (subject, trial) = pm.modelcontext(None), data.observations
+    if "obs" not in model.coords:
+        model.add_coord("obs", np.arange(len(subject)))
+    return response, by_trial[subject, trial], columns[entry.name][subject, trial]
+
+
+def _single_response(model: Model) -> tuple[Any]:
+    if len(model.responses) != 1:
+        raise ValueError(f"{model.name} has {len(model.responses)} responses in a trial; use potential")
+    return (model.responses[0],)

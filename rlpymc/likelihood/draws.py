@@ -1,0 +1,47 @@
+"""Many draws of the parameters at once: forward quantities for posteriors and predictions."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from rlpymc.likelihood import compiled
+from rlpymc.likelihood.scan import core
+from rlpymc.sequences import Sequences
+
+CHUNK_BYTES = 2**25  # of one array over actions; larger chunks save little and cost memory
+
+
+def log_prob_draws(data: Sequences, params: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Return log probabilities (draw, subject, trial) for parameters (draw, subject, *shape); 0 where not scored."""
+    return np.concatenate([found[0] for found in _in_chunks(data, params, "log_prob")])
+
+
+def probs_draws(data: Sequences, params: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Return response probabilities (draw, subject, trial, action) for parameters (draw, subject, *shape)."""
+    graph = core(data.model, data.facts)
+    place = len(graph.s) + len(graph.signals)  # the order of outputs is that of `latents`
+    return np.concatenate([found[place] for found in _in_chunks(data, params, "latents")])
+
+
+def _in_chunks(data: Sequences, params: Mapping[str, np.ndarray], what: str) -> Iterator[list[np.ndarray]]:
+    """Treat draws as further subjects with the same data, some at a time."""
+    n_draws = len(next(iter(params.values())))
+    n_actions = int(getattr(data.facts, "n_actions", 1))
+    chunk = int(min(n_draws, max(1, CHUNK_BYTES // (8 * np.prod(data.shape) * n_actions))))
+    tiled = repeat_subjects(data, chunk)
+    for first in range(0, n_draws, chunk):
+        draws = np.minimum(np.arange(first, first + chunk), n_draws - 1)  # the last chunk repeats its last draw
+        arrays = {k: np.ascontiguousarray(v[draws]).reshape((-1, *v.shape[2:])) for k, v in params.items()}
+        found = compiled(tiled, arrays, what, "FAST_COMPILE")(tiled, arrays)
+        kept = min(chunk, n_draws - first)
+        yield [v.reshape((chunk, -1, *v.shape[1:]))[:kept] for v in found]
+
+
+def repeat_subjects(data: Sequences, times: int) -> Sequences:
+    """Return the data with all subjects there several times, one after the other."""
+
+    def tile(values: Mapping[str, np.ndarray]) -> dict[str, Any]:
+        return {k: np.tile(v, (times,) + (1,) * (v.ndim - 1)) for k, v in values.items()}
+
+    return Sequences(data.model, data.trials, data.facts, tile(data.inputs), tile(data.masks))

@@ -1,0 +1,210 @@
+"""The reference likelihood: a PyTensor scan over trials, batched over segments.
+
+A model's functions are called once, on symbolic variables of one subject at one trial (`Core`).  That small graph is
+then vectorised.  Only the update runs inside the scan; it yields the state before each trial.  All else (responses,
+log probabilities, signals) depends on that state and the trial alone, and is computed for all trials at once.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import pytensor
+import pytensor.tensor as pt
+from pytensor.graph.replace import vectorize_graph
+
+from rlpymc.model import Model, Record
+from rlpymc.parameters import resolve_shape
+from rlpymc.responses import Response
+from rlpymc.sequences import Segments
+
+type Tensor = Any
+type Tensors = dict[str, Tensor]
+
+
+@dataclass(frozen=True, eq=False)
+class Core:
+    """The graph of one subject at one trial."""
+
+    p: Tensors
+    s: Tensors
+    x: Tensors
+    start: Tensors
+    learner: Tensors  # what the learner's update changes
+    rules: Tensors  # what the choice rules' own updates change
+    responses: Mapping[str, Response]
+    log_prob: Tensors  # of each response
+    signals: Tensors
+
+
+def core(model: Model, facts: Record) -> Core:
+    """Return the graph of one subject at one trial."""
+    return _core(model, tuple(sorted(facts.__dict__.items())))
+
+
+@lru_cache(maxsize=256)
+def _core(model: Model, facts: tuple[tuple[str, Any], ...]) -> Core:
+    known = Record(**dict(facts))
+    p = {
+        q.name: pt.tensor(q.name, shape=resolve_shape(q.shape, known.__dict__), dtype="float64")
+        for q in model.parameters
+    }
+    x = {
+        i.name: pt.tensor(i.name, shape=resolve_shape(i.shape, known.__dict__), dtype=i.dtype) for i in model.inputs
+    }
+    start = {k: pt.as_tensor(v).astype("float64") for k, v in model.initial_state(Record(**p), known).items()}
+    s = {k: pt.tensor(k, shape=v.type.shape, dtype="float64") for k, v in start.items()}
+    records = Record(**p), Record(**s), Record(**x)
+    learner, rules = model.update(*records), model.remember(*records)
+    for name, value in {**learner, **rules}.items():
+        if name not in s:
+            raise ValueError(f"model {model.name!r}: update returns {name!r}, which start does not; states are {list(s)}")
+        if pt.as_tensor(value).type.shape != s[name].type.shape:
+            raise ValueError(
+                f"model {model.name!r}: update returns {name!r} of shape {pt.as_tensor(value).type.shape}, "
+                f"start of shape {s[name].type.shape}"
+            )
+    if both := set(learner) & set(rules):
+        raise ValueError(f"model {model.name!r}: the learner and a choice rule both update {both.pop()!r}")
+    responses = model.respond(*records)
+    return Core(
+        p=p,
+        s=s,
+        x=x,
+        start=start,
+        learner={k: pt.as_tensor(v).astype("float64") for k, v in learner.items()},
+        rules={k: pt.as_tensor(v).astype("float64") for k, v in rules.items()},
+        responses=responses,
+        log_prob={k: r.log_prob(x[k]) for k, r in responses.items()},
+        signals={k: pt.as_tensor(v) for k, v in (model.signals(*records) if model.signals else {}).items()},
+    )
+
+
+def next_state(graph: Core, learned: Tensor, responded: Tensor) -> Tensors:
+    """Return the state after a trial, given whether the learner learned and whether a response was made."""
+
+    new = {k: pt.switch(learned, v, graph.s[k]) for k, v in graph.learner.items()}
+    new |= {k: pt.switch(responded, v, graph.s[k]) for k, v in graph.rules.items()}
+    return {k: new.get(k, v) for k, v in graph.s.items()}
+
+
+class Forward:
+    """Everything that a model says about each trial, as graphs with dims (segment, position, ...).
+
+    Parameters
+    ----------
+    model : Model
+        The model.
+    facts : Record
+        What is known before the data.
+    segments : Segments
+        The layout.
+    params : dict of tensors
+        By name: one for all (shape), by subject (subject, *shape), or by trial (subject, trial, *shape).
+    inputs : dict of tensors (subject, trial, *shape)
+        The model's columns.
+    learned, responded : tensor (subject, trial)
+        Masks.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        facts: Record,
+        segments: Segments,
+        params: Tensors,
+        inputs: Tensors,
+        learned: Tensor,
+        responded: Tensor,
+    ) -> None:
+        self.graph, self.segments = core(model, facts), segments
+        by_segment, by_position = {}, {}
+        for name, variable in self.graph.p.items():
+            value, own = pt.as_tensor(params[name]).astype("float64"), variable.type.shape
+            match value.ndim - variable.ndim:  # static shapes: a sampler may swap in inputs whose shapes it forgot
+                case 0:
+                    by_segment[name] = pt.specify_shape(value, own)
+                case 1:
+                    value = value if segments.trivial else value[segments.subject]
+                    by_segment[name] = pt.specify_shape(value, (len(segments.subject), *own))
+                case 2:
+                    by_position[name] = self._lay_out(value)
+        self._inputs = {k: self._lay_out(pt.as_tensor(v)) for k, v in inputs.items()}
+        self._by_segment, self._by_position = by_segment, by_position
+        inside = pt.constant(segments.exists.T)
+        self.states, self.final = self._scan(self._lay_out(learned) & inside, self._lay_out(responded) & inside)
+
+    def _lay_out(self, value: Tensor) -> Tensor:
+        """(subject, trial, ...) -> (position, segment, ...), with static lengths."""
+        value = pt.as_tensor(value)
+        n_segments, length = self.segments.row.shape
+        rest = tuple(value.type.shape[2:])
+        if not self.segments.trivial:
+            value = value.reshape((-1, *(value.shape[k] for k in range(2, value.ndim))))[self.segments.row]
+        return pt.specify_shape(value, (n_segments, length, *rest)).swapaxes(0, 1)
+
+    def _scan(self, learned: Tensor, responded: Tensor) -> tuple[Tensors, Tensors]:
+        """Return the state before each trial, (position, segment, ...), and the state after the last position."""
+        graph, n_segments = self.graph, self.segments.row.shape[0]
+        if not graph.s:
+            return {}, {}
+        first = {**self._by_segment, **{k: v[0] for k, v in self._by_position.items()}}
+        start = {
+            k: pt.broadcast_to(v, (n_segments, *graph.s[k].type.shape))
+            for k, v in self._vectorised(graph.start, first, {}, {}).items()
+        }
+        learned_here, responded_here = (pt.tensor(name, shape=(), dtype="bool") for name in ("learned", "responded"))
+        update = next_state(graph, learned_here, responded_here)
+        inputs, moving, fixed = list(self._inputs), list(self._by_position), list(self._by_segment)
+
+        def step(learned: Tensor, responded: Tensor, *values: Tensor) -> list[Tensor]:
+            rest = list(values)
+            now = {graph.x[k]: rest.pop(0) for k in inputs} | {graph.p[k]: rest.pop(0) for k in moving}
+            now |= {v: rest.pop(0) for v in graph.s.values()} | {graph.p[k]: rest.pop(0) for k in fixed}
+            new = vectorize_graph(list(update.values()), {**now, learned_here: learned, responded_here: responded})
+            return [
+                pt.specify_shape(pt.broadcast_to(v, (n_segments, *graph.s[k].type.shape)), start[k].type.shape)
+                for k, v in zip(update, new, strict=True)
+            ]
+
+        after = pytensor.scan(
+            step,
+            sequences=[learned, responded, *self._inputs.values(), *self._by_position.values()],
+            outputs_info=list(start.values()),
+            non_sequences=list(self._by_segment.values()),
+            strict=True,
+            return_list=True,
+            return_updates=False,
+        )
+        states = {k: pt.concatenate([start[k][None], v[:-1]]) for k, v in zip(graph.s, after, strict=True)}
+        return states, {k: v[-1] for k, v in zip(graph.s, after, strict=True)}
+
+    def _vectorised(self, outputs: Tensors, p: Tensors, s: Tensors, x: Tensors) -> Tensors:
+        graph = self.graph
+        replace = {graph.p[k]: v for k, v in p.items()} | {graph.s[k]: v for k, v in s.items()}
+        replace |= {graph.x[k]: v for k, v in x.items()}
+        return dict(zip(outputs, vectorize_graph(list(outputs.values()), replace), strict=True)) if outputs else {}
+
+    def trial_by_trial(self, outputs: Tensors) -> Tensors:
+        """Return outputs of the core graph, (segment, position, ...), given the state before each trial."""
+        found = self._vectorised(outputs, self._by_segment | self._by_position, self.states, self._inputs)
+        length, n_segments = self.segments.row.shape[::-1]
+        return {
+            k: pt.broadcast_to(v, (length, n_segments, *v.type.shape[v.ndim - outputs[k].ndim :])).swapaxes(0, 1)
+            for k, v in found.items()
+        }
+
+    def put_back(self, value: Tensor) -> Tensor:
+        """(segment, position, ...) -> (subject, trial, ...); padding holds some other trial's entry."""
+        if self.segments.trivial:
+            return value
+        return value.reshape((-1, *(value.shape[k] for k in range(2, value.ndim))))[self.segments.place]
+
+    def log_prob(self, scored: Tensor) -> Tensor:
+        """Return the log probability of each trial's responses, (subject, trial), 0 where not scored."""
+        terms = list(self.trial_by_trial(self.graph.log_prob).values())
+        total = terms[0] if len(terms) == 1 else sum(terms[1:], start=terms[0])
+        return pt.switch(scored, self.put_back(total), 0.0)
+

@@ -1,0 +1,138 @@
+"""How the parameters of subjects hang together, as variables of a PyMC model."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pymc as pm
+
+from rlpymc.errors import unknown
+from rlpymc.parameters import Parameter
+from rlpymc.priors import HalfNormal, Normal, Prior
+from rlpymc.sequences import Sequences
+
+POOLINGS = ("none", "complete", "partial")
+
+
+@dataclass(frozen=True)
+class Population:
+    """Which parameters are estimated, and how they are pooled over subjects.
+
+    Parameters
+    ----------
+    pooling : {"partial", "none", "complete"}
+        Partial: each subject's value, on the unbounded scale, is normal around the group's.  None: subjects have
+        independent priors.  Complete: one value for all.
+    priors : mapping
+        Priors by parameter instead of the model's own; under partial pooling also of ``<name>_mu`` and
+        ``<name>_sigma``.
+    fixed : mapping
+        Parameters that are constants, with their values: numbers, or arrays (subject, *shape).
+    free : sequence of str
+        Parameters that the model keeps constant and that are to be estimated.
+    shared : sequence of str
+        Parameters with one value for all subjects, whatever the pooling.
+    """
+
+    pooling: str = "partial"
+    priors: Mapping[str, Prior] = field(default_factory=dict)
+    fixed: Mapping[str, Any] = field(default_factory=dict)
+    free: Sequence[str] = ()
+    shared: Sequence[str] = ()
+
+    def __post_init__(self) -> None:
+        if self.pooling not in POOLINGS:
+            raise unknown("pooling", self.pooling, POOLINGS)
+        for name in ("free", "shared"):
+            if isinstance(getattr(self, name), str):
+                object.__setattr__(self, name, (getattr(self, name),))
+        for name, prior in self.priors.items():
+            if not isinstance(prior, Prior):
+                raise TypeError(f"priors[{name!r}]: found {type(prior).__name__}, expected one of rlpymc.priors")
+
+    def check(self, data: Sequences) -> None:
+        """Raise a ValueError if this names what the model does not have, or contradicts itself."""
+        names = [p.name for p in data.model.parameters]
+        hyper = [f"{n}_{part}" for n in names for part in ("mu", "sigma")] if self.pooling == "partial" else []
+        for group, allowed in (("priors", names + hyper), ("fixed", names), ("free", names), ("shared", names)):
+            for name in getattr(self, group):
+                if name not in allowed:
+                    raise unknown(f"parameter of {data.model.name} in {group}", name, allowed)
+        for name in self.fixed:
+            if name in {*self.free, *self.shared, *self.priors}:
+                raise ValueError(f"parameter {name!r} is fixed, and free, shared or given a prior as well; choose one")
+        for p in data.model.parameters:
+            if p.name not in self.fixed and self.is_free(p) and self.prior(p) is None:
+                raise ValueError(f"parameter {p.name!r} has no prior of its own; pass priors={{'{p.name}': ...}}")
+        for p in data.model.parameters:
+            prior = self.priors.get(p.name)
+            if prior is not None and not p.support.contains(prior.quantile([0.001, 0.999])).all():
+                raise ValueError(f"prior {prior} of {p.name!r} reaches outside its support, {p.support}")
+
+    def is_free(self, parameter: Parameter) -> bool:
+        """Return whether a parameter is estimated."""
+        if parameter.name in self.fixed:
+            return False
+        return parameter.value is None or parameter.name in {*self.free, *self.shared, *self.priors}
+
+    def prior(self, parameter: Parameter) -> Prior | None:
+        """Return the prior of a subject's value."""
+        return self.priors.get(parameter.name, parameter.prior)
+
+    def hyperpriors(self, parameter: Parameter) -> tuple[Prior, Prior]:
+        """Return the priors of the group's mean and standard deviation on the unbounded scale.
+
+        The prior of a subject's value, taken to the unbounded scale, has a median m and a half-width s, half the
+        distance between its quantiles at 16 and 84 %.  Then mu ~ Normal(m, s) and sigma ~ HalfNormal(s).
+        """
+        prior = self.prior(parameter)
+        assert prior is not None
+        low, middle, high = parameter.support.unconstrain(prior.quantile(np.array([0.16, 0.5, 0.84])))
+        width = float(high - low) / 2
+        mu = self.priors.get(f"{parameter.name}_mu", Normal(float(middle), width))
+        return mu, self.priors.get(f"{parameter.name}_sigma", HalfNormal(width))
+
+    def variables(self, data: Sequences) -> dict[str, Any]:
+        """Add the parameters to the PyMC model in context; return each by name, constants included.
+
+        Under partial pooling a parameter ``alpha`` gives ``alpha_mu`` and ``alpha_sigma`` on the unbounded scale,
+        the subjects' standard normal deviations ``alpha_z`` (non-centred), ``alpha`` (dims subject), and
+        ``alpha_group``, the value on the natural scale of a subject at ``alpha_mu``.
+        """
+        self.check(data)
+        found = {}
+        for parameter in data.model.parameters:
+            name, shape = parameter.name, data.parameter_shape(parameter.name)
+            own = tuple(f"{name}_dim_{k}" for k in range(len(shape)))
+            if not self.is_free(parameter):
+                found[name] = _constant(parameter, shape, data, self.fixed.get(name, parameter.value))
+                continue
+            for dim, length in zip(own, shape, strict=True):
+                pm.modelcontext(None).add_coord(dim, np.arange(length))
+            prior = self.prior(parameter)
+            assert prior is not None
+            if name in self.shared or self.pooling == "complete":
+                found[name] = prior.pymc(name, dims=own or None)
+            elif self.pooling == "none":
+                found[name] = prior.pymc(name, dims=("subject", *own))
+            else:
+                mu_prior, sigma_prior = self.hyperpriors(parameter)
+                mu, sigma = mu_prior.pymc(f"{name}_mu", dims=own or None), sigma_prior.pymc(f"{name}_sigma", dims=own or None)
+                z = pm.Normal(f"{name}_z", dims=("subject", *own))
+                constrain = parameter.support.constrain
+                pm.Deterministic(f"{name}_group", constrain(mu), dims=own or None)
+                found[name] = pm.Deterministic(name, constrain(mu + sigma * z), dims=("subject", *own))
+        return found
+
+
+def _constant(parameter: Parameter, shape: tuple[int, ...], data: Sequences, value: Any) -> np.ndarray:
+    array = np.asarray(value, dtype=float)
+    if array.shape not in ((), shape, (data.shape[0], *shape)):
+        raise ValueError(
+            f"fixed {parameter.name!r}: found shape {array.shape}, expected a number, {shape}, or by subject "
+            f"{(data.shape[0], *shape)}"
+        )
+    if not parameter.support.contains(array).all():
+        raise ValueError(f"fixed {parameter.name!r}: found {value}, expected a number in its support, {parameter.support}")
+    return np.broadcast_to(array, shape) if array.shape == () else array

@@ -1,0 +1,176 @@
+"""Finding models: the zoo, what other packages register, and their variants by name."""
+
+import re
+from collections.abc import Iterator
+from fnmatch import fnmatch
+from functools import cache
+from importlib import import_module
+from importlib.metadata import entry_points
+from pkgutil import walk_packages
+from typing import TYPE_CHECKING, Any
+
+from rlpymc.errors import unknown
+from rlpymc.model import Model
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_registered: dict[str, Model] = {}
+
+
+def register(model: Model) -> Model:
+    """Make a model known under its name to everything that takes a model's name.
+
+    Parameters
+    ----------
+    model : Model
+        The model; its name must be free.
+
+    Returns
+    -------
+    Model
+        The same model.
+
+    Raises
+    ------
+    ValueError
+        If another model has that name.
+    """
+    if not isinstance(model, Model):
+        raise TypeError(f"register takes a Model, found {type(model).__name__}")
+    known = _models() if model.name not in _registered else _registered
+    if known.get(model.name, model) is not model:
+        raise ValueError(f"there is a model {model.name!r} already; give this one another name")
+    _registered[model.name] = model
+    _models.cache_clear()
+    _variant.cache_clear()
+    return model
+
+
+@cache
+def _models() -> dict[str, Model]:
+    """Return every model by name; two of one name are an error."""
+    found: dict[str, Model] = {}
+    for source, model in _sources():
+        if model.name in found and found[model.name] is not model:
+            raise ValueError(f"two models are called {model.name!r}; the second one is in {source}")
+        found[model.name] = model
+    return found
+
+
+def _sources() -> Iterator[tuple[str, Model]]:
+    import rlpymc.models as zoo
+
+    for module in walk_packages(zoo.__path__, "rlpymc.models."):
+        if module.ispkg:
+            continue
+        name = module.name.rpartition(".")[2]
+        model = getattr(import_module(module.name), name, None)
+        if not isinstance(model, Model) or model.name != name:
+            raise ValueError(f"{module.name} must define a Model named {name!r}, in a variable of that name")
+        yield module.name, model
+    for entry in entry_points(group="rlpymc.models"):
+        yield entry.value, entry.load()
+    for model in _registered.values():
+        yield "register()", model
+
+
+def get_model(name: str | Model, policy: str | None = None, **options: Any) -> Model:
+    """Return a model of the zoo, or a variant of it.
+
+    Parameters
+    ----------
+    name : str or Model
+        Such as "delta", or with choice rules and options "delta(rates=sign)+stickiness".  A Model is returned as it
+        is (or its variant).
+    policy : str, optional
+        Choice rules to add, such as "stickiness+lapse"; one that turns values into choices ("epsilon_greedy")
+        replaces the model's own.
+    **options
+        Options of the learner, such as ``rates="sign"``.
+
+    Returns
+    -------
+    Model
+        The model; its name says which variant it is.
+
+    Raises
+    ------
+    ValueError
+        If there is no such model, choice rule or option; the message names the nearest.
+    """
+    if isinstance(name, str):
+        written = re.fullmatch(r"([^(+]+)(?:\((.*)\))?(?:\+(.*))?", name.replace(" ", ""))
+        if written is None:
+            raise ValueError(f"cannot read model name {name!r}; write it like 'delta(rates=sign)+stickiness+lapse'")
+        learner, inside, rules = written.groups()
+        model = _models().get(learner)
+        if model is None:
+            raise unknown("model", learner, _models())
+        for item in (inside or "").split(",") if inside else []:
+            key, _, value = item.partition("=")
+            if key in options:
+                raise ValueError(f"option {key!r} of {learner} is given twice")
+            options[key] = value
+        policy = "+".join(part for part in (rules, policy) if part) or None
+    else:
+        model = name
+    return _variant(model, policy, tuple(options.items()))
+
+
+@cache
+def _variant(model: Model, policy: str | None, options: tuple[tuple[str, Any], ...]) -> Model:
+    """Return one and the same object for one variant, so that what was compiled for it is found again."""
+    base, chosen = model, []
+    for key, wanted in options:
+        if key not in base.options:
+            raise unknown(f"option of {base.name}", key, base.options)
+        value = next((v for v in base.options[key] if str(v) == str(wanted)), None)
+        if value is None:
+            raise unknown(f"value of {base.name}'s option {key}", wanted, base.options[key])
+        chosen.append((key, value))
+    for key in base.options:  # in the order of the declaration, whatever order they were asked in
+        for value in (v for k, v in chosen if k == key):
+            if (vary := base.options[key][value]) is not None:
+                model = vary(model)
+                inside = [f"{k}={v}" for k, v in _in_name(model.name)] + [f"{key}={value}"]
+                model = model.changed(name=f"{base.name}({', '.join(inside)})")
+    return model.with_policy(policy) if policy else model
+
+
+def _in_name(name: str) -> list[tuple[str, str]]:
+    inside = re.search(r"\((.*)\)", name)
+    return [tuple(item.strip().split("=")) for item in inside[1].split(",")] if inside else []  # type: ignore[misc]
+
+
+def list_models(pattern: str = "*", family: str | None = None) -> "pd.DataFrame":
+    """Return a table of the models, made from their cards.
+
+    Parameters
+    ----------
+    pattern : str
+        Names to list, with wildcards: "*kernel*".
+    family : str, optional
+        Only this family.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row a model, by name: family, summary, parameters, options, reference.
+    """
+    import pandas as pd
+
+    cards = [m.card for m in _models().values() if fnmatch(m.name, pattern) and family in (None, m.family)]
+    rows = [
+        {
+            "name": card["name"],
+            "family": card["family"],
+            "summary": card["summary"],
+            "parameters": ", ".join(p["name"] for p in card["parameters"] if p["value"] is None),
+            "options": ", ".join(f"{k}={'|'.join(v)}" for k, v in card["options"].items()),
+            "reference": card["reference"],
+        }
+        for card in sorted(cards, key=lambda card: (card["family"], card["name"]))
+    ]
+    columns = ["name", "family", "summary", "parameters", "options", "reference"]
+    return pd.DataFrame(rows, columns=columns).set_index("name")

@@ -1,0 +1,110 @@
+"""What a policy returns: the distribution of one response, given the state and what was seen."""
+
+from typing import Any
+
+import numpy as np
+
+from rlpymc import math
+
+
+class Categorical:
+    """A choice among n actions.
+
+    Parameters
+    ----------
+    logits : (n_actions,), optional
+        Unnormalised log probabilities; -inf for what cannot be chosen.
+    probs : (n_actions,), optional
+        Probabilities; for mixtures, which are no softmax.  Give one of the two.
+    """
+
+    discrete = True
+
+    def __init__(self, logits: Any = None, probs: Any = None) -> None:
+        if (logits is None) == (probs is None):
+            raise ValueError("Categorical takes logits or probs, one of them")
+        self.arguments = {"logits": logits} if probs is None else {"probs": probs}
+
+    @property
+    def probs(self) -> Any:
+        """Probability of each action."""
+        return self.arguments["probs"] if "probs" in self.arguments else math.softmax(self.arguments["logits"])
+
+    @property
+    def log_probs(self) -> Any:
+        """Log probability of each action."""
+        return math.log(self.probs) if "probs" in self.arguments else math.log_softmax(self.arguments["logits"])
+
+    def log_prob(self, action: Any) -> Any:
+        """Return the log probability of one action."""
+        if "probs" in self.arguments:
+            return math.log(math.take(self.arguments["probs"], action))
+        logits = self.arguments["logits"]
+        return math.take(logits, action) - math.logsumexp(logits)
+
+    def sample(self, rng: np.random.Generator) -> np.ndarray:
+        """Return a random action for each leading index of NumPy arrays; one uniform number is used for each."""
+        cumulative = np.cumsum(self.probs, axis=-1)
+        uniform = rng.random(cumulative.shape[:-1])
+        return (cumulative / cumulative[..., -1:] <= uniform[..., None]).sum(axis=-1)
+
+
+class Bernoulli:
+    """A response that is 0 or 1.
+
+    Parameters
+    ----------
+    logit : number
+        Log odds of 1.
+    """
+
+    discrete = True
+
+    def __init__(self, logit: Any) -> None:
+        self.arguments = {"logit": logit}
+
+    @property
+    def probs(self) -> Any:
+        """Probability of 0 and of 1."""
+        p = math.sigmoid(self.arguments["logit"])
+        return math.stack([1 - p, p])
+
+    def log_prob(self, response: Any) -> Any:
+        """Return the log probability of one response."""
+        logit = self.arguments["logit"]
+        return -math.softplus(math.where(math.equal(response, 1), -logit, logit))
+
+    def sample(self, rng: np.random.Generator) -> np.ndarray:
+        """Return a random response for each entry of NumPy arrays."""
+        logit = np.asarray(self.arguments["logit"])
+        return (rng.random(logit.shape) < math.sigmoid(logit)).astype(int)
+
+
+class Normal:
+    """A continuous response with normal noise.
+
+    Parameters
+    ----------
+    mu : number
+        Mean.
+    sigma : number
+        Standard deviation.
+    """
+
+    discrete = False
+
+    def __init__(self, mu: Any, sigma: Any) -> None:
+        self.arguments = {"mu": mu, "sigma": sigma}
+
+    def log_prob(self, response: Any) -> Any:
+        """Return the log density of one response."""
+        sigma = self.arguments["sigma"]
+        z = (response - self.arguments["mu"]) / sigma
+        return -0.5 * z * z - math.log(sigma) - 0.5 * float(np.log(2 * np.pi))
+
+    def sample(self, rng: np.random.Generator) -> np.ndarray:
+        """Return a random response for each entry of NumPy arrays."""
+        return rng.normal(self.arguments["mu"], self.arguments["sigma"])
+
+
+type Response = Categorical | Bernoulli | Normal

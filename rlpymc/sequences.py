@@ -1,0 +1,244 @@
+"""The data of one model: the columns that it reads, checked against its declaration, and laid out in segments.
+
+What lies between resets is a segment.  Given the parameters, segments are independent, so likelihoods run them side
+by side: arrays (subject, trial) become arrays (segment, position).
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from rlpymc.errors import unknown
+from rlpymc.model import Model, Record
+from rlpymc.parameters import Boolean, Index, Input, resolve_shape
+
+MASKS = ("exists", "scored", "learned", "reset")
+
+
+@dataclass(frozen=True, eq=False)
+class Segments:
+    """Where each (subject, trial) stands among the segments.
+
+    Parameters
+    ----------
+    row : (segment, position) int
+        Position in the flattened (subject, trial) arrays; what is past a segment's end repeats its last row.
+    exists : (segment, position) bool
+        False past a segment's end.
+    subject : (segment,) int
+        Whose segment it is.
+    place : (subject, trial) int
+        Position in the flattened (segment, position) arrays; 0 for padding.
+    """
+
+    row: np.ndarray
+    exists: np.ndarray
+    subject: np.ndarray
+    place: np.ndarray
+
+    @classmethod
+    def from_masks(cls, exists: np.ndarray, reset: np.ndarray) -> "Segments":
+        """Return the segments of trials with these masks, both (subject, trial)."""
+        starts = reset & exists
+        subject, first = np.nonzero(starts)
+        number = np.cumsum(starts.ravel()) - 1  # of the segment that each trial lies in; padding: the one before
+        length = np.bincount(number[exists.ravel()], minlength=len(subject))
+        position = np.arange(length.max())
+        row = (subject * exists.shape[1] + first)[:, None] + np.minimum(position, length[:, None] - 1)
+        inside = position < length[:, None]
+        place = np.zeros(exists.size, dtype=np.int64)
+        place[row[inside]] = np.flatnonzero(inside)
+        return cls(row, inside, subject, place.reshape(exists.shape))
+
+    @cached_property
+    def trivial(self) -> bool:
+        """Whether the layout is that of the trials: one segment for each subject, all as long as the table."""
+        return self.row.shape == self.place.shape and bool((self.row == np.arange(self.row.size).reshape(self.row.shape)).all())
+
+
+@dataclass(frozen=True, eq=False)
+class Sequences:
+    """What a model reads of some trials.
+
+    Parameters
+    ----------
+    model : Model
+        The model.
+    trials : xr.Dataset
+        The trials, from `read_trials` or `simulate`.
+    facts : Record
+        What is known before the data (n_actions, ...).
+    inputs : dict of (subject, trial, *shape)
+        The model's columns.  Entries that nothing reads (padding, the outcome of a missed trial) hold a stand-in.
+    masks : dict of (subject, trial) bool
+        exists, scored, learned, reset, and responded: whether a response was made.
+    """
+
+    model: Model
+    trials: xr.Dataset
+    facts: Record
+    inputs: dict[str, np.ndarray]
+    masks: dict[str, np.ndarray]
+
+    @cached_property
+    def segments(self) -> Segments:
+        """The layout of the segments."""
+        return Segments.from_masks(self.masks["exists"], self.masks["reset"])
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Number of subjects, and of trials of the longest."""
+        return self.masks["exists"].shape  # type: ignore[return-value]
+
+    @property
+    def subjects(self) -> np.ndarray:
+        """Labels of the subjects."""
+        return self.trials["subject"].values
+
+    @cached_property
+    def observations(self) -> tuple[np.ndarray, np.ndarray]:
+        """Subject and trial of each response that is scored, in the order of the table's flattened rows."""
+        return np.nonzero(self.masks["scored"])  # type: ignore[return-value]
+
+    def parameter_shape(self, name: str) -> tuple[int, ...]:
+        """Return the shape of a parameter for one subject."""
+        return resolve_shape(self.model.parameter(name).shape, self.facts.__dict__)
+
+
+def sequences(model: Model, trials: xr.Dataset) -> Sequences:
+    """Check that trials hold what a model needs, and return it in the model's types.
+
+    Parameters
+    ----------
+    model : Model
+        The model.
+    trials : xr.Dataset
+        From `read_trials` or `simulate`.
+
+    Returns
+    -------
+    Sequences
+        The columns, the masks and the facts.
+
+    Raises
+    ------
+    TypeError
+        If trials are not such a dataset.
+    ValueError
+        If a column is missing, a value is out of range or absent where it is needed, or a condition of the model
+        does not hold; the message names column, subject and trial, and how to mend it.
+    """
+    if not isinstance(trials, xr.Dataset) or not set(MASKS) <= set(trials.data_vars):
+        raise TypeError(f"expected trials from rlpymc.read_trials, found {type(trials).__name__}; call read_trials first")
+    masks = {name: np.asarray(trials[name].values, dtype=bool) for name in MASKS}
+    _check_masks(trials, masks)
+    known = dict(trials.attrs.get("facts", {}))
+    facts = Record(**known, **_missing_facts(model, trials, masks, known))
+    responses = [trials[i.name].values for i in model.responses if i.name in trials]
+    made = [r >= 0 if np.issubdtype(r.dtype, np.integer) else ~np.isnan(np.asarray(r, float)) for r in responses]
+    masks["responded"] = masks["exists"] & np.logical_and.reduce(made) if made else masks["exists"]
+    columns = {i.name: _column(i, model, trials, masks, facts) for i in model.inputs}
+    view = Record(**columns)
+    for sentence, holds in model.conditions:
+        if (wrong := masks["learned"] & ~np.asarray(holds(view))).any():
+            raise ValueError(f"{_where(trials, wrong)}: {model.name} needs that {sentence}; leave such trials out")
+    return Sequences(model, trials, facts, columns, masks)
+
+
+def require_scored(data: Sequences) -> None:
+    """Raise a ValueError that names the subjects without a single scored trial."""
+    if (none := ~data.masks["scored"].any(axis=1)).any():
+        names = ", ".join(repr(s) for s in data.subjects[none].tolist())
+        raise ValueError(f"no scored trial for subject {names}: nothing to learn from; leave them out of the table")
+
+
+def _check_masks(trials: xr.Dataset, masks: dict[str, np.ndarray]) -> None:
+    exists = masks["exists"]
+    if exists.size == 0 or not exists.any(axis=1).all():
+        empty = trials["subject"].values[~exists.any(axis=1)].tolist() if exists.size else "all"
+        raise ValueError(f"subject {empty}: no trials; leave them out")
+    if (np.diff(exists.astype(int), axis=1) > 0).any():
+        raise ValueError("exists: padding (False) may only stand at a subject's end")
+    if not masks["reset"][:, 0].all():
+        raise ValueError("reset must be True on trial 0 of every subject: the state starts there")
+    for name in ("scored", "learned"):
+        if (wrong := masks[name] & ~exists).any():
+            raise ValueError(f"{_where(trials, wrong)}: {name} is True where there is no trial")
+
+
+def _missing_facts(
+    model: Model, trials: xr.Dataset, masks: dict[str, np.ndarray], known: dict[str, Any]
+) -> dict[str, int]:
+    """Infer the facts that inputs count up to and that the trials do not state."""
+    found: dict[str, int] = {}
+    for entry in model.inputs:
+        if isinstance(entry.kind, Index) and entry.kind.fact not in known and entry.name in trials:
+            values = trials[entry.name].values[masks["exists"]]
+            found[entry.kind.fact] = max(found.get(entry.kind.fact, 0), int(values.max()) + 1)
+    return found
+
+
+def _column(
+    entry: Input, model: Model, trials: xr.Dataset, masks: dict[str, np.ndarray], facts: Record
+) -> np.ndarray:
+    """Return one column in the type that the model declares, with a stand-in where nothing reads it."""
+    shape = (*masks["exists"].shape, *resolve_shape(entry.shape, facts.__dict__))
+    if entry.name not in trials:
+        if entry.default is None:
+            raise ValueError(_no_column(entry, model, trials))
+        return np.full(shape, entry.default, dtype=entry.dtype)
+    values = trials[entry.name].values
+    if values.shape != shape:
+        raise ValueError(f"column {entry.name!r}: found shape {values.shape[2:]} at a trial, {model.name} needs {shape[2:]}")
+    if values.dtype.kind not in "biuf":
+        raise ValueError(f"column {entry.name!r}: found {values.dtype}, {model.name} needs numbers ({entry.kind})")
+    used = masks["learned"] | (masks["scored"] if entry.response or entry.after is None else False)
+    if entry.response:
+        used = used | masks["responded"]
+    good = _is_valid(entry, values, facts)
+    wrong = used & ~good.reshape(*used.shape, -1).all(axis=-1)
+    if wrong.any():
+        found = values[tuple(np.argwhere(wrong)[0])]
+        raise ValueError(f"{_where(trials, wrong, entry.name)}: found {found}, {_expected(entry, facts)}")
+    stand_in = values[used][0] if used.any() else np.zeros(shape[2:])
+    used = used.reshape(used.shape + (1,) * (values.ndim - 2))
+    return np.ascontiguousarray(np.where(used, values, stand_in), dtype=entry.dtype)
+
+
+def _is_valid(entry: Input, values: np.ndarray, facts: Record) -> np.ndarray:
+    if isinstance(entry.kind, Index):
+        limit = getattr(facts, entry.kind.fact)
+        return (values >= 0) & (values < limit) & (values == np.round(values))
+    if isinstance(entry.kind, Boolean):
+        return (values == 0) | (values == 1)
+    return entry.kind.contains(values)
+
+
+def _expected(entry: Input, facts: Record) -> str:
+    if isinstance(entry.kind, Index):
+        limit = getattr(facts, entry.kind.fact)
+        return (
+            f"expected an integer from 0 to {limit - 1}; if there are more, pass read_trials(..., "
+            f"facts={{'{entry.kind.fact}': ...}}), and if the trial was missed, leave the cell empty"
+        )
+    return f"expected {entry.kind}; give the value, or mark the trial as not used (columns scored, learned)"
+
+
+def _no_column(entry: Input, model: Model, trials: xr.Dataset) -> str:
+    hint = unknown("column", entry.name, [str(v) for v in trials.data_vars if v not in MASKS])
+    return (
+        f"model {model.name} reads a column {entry.name!r}, which the trials do not have: "
+        f"pass read_trials(..., columns={{'{entry.name}': <name in your table>}}). ({hint})"
+    )
+
+
+def _where(trials: xr.Dataset, wrong: np.ndarray, column: str | None = None) -> str:
+    """Say where the first wrong entry stands."""
+    i, t = (int(k) for k in np.argwhere(wrong)[0])
+    number = trials["trial_number"].values[i, t] if "trial_number" in trials else t
+    row = f", row {trials['row'].values[i, t]}" if "row" in trials else ""
+    start = f"column {column!r}: " if column else ""
+    return f"{start}subject {trials['subject'].values[i].item()!r}, trial {number}{row}"

@@ -1,0 +1,5 @@
+"""Experiments in which models are simulated."""
+
+from rlpymc.tasks.bandit import Bandit
+
+__all__ = ["Bandit"]

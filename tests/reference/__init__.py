@@ -1,0 +1,1 @@
+"""Plain NumPy loops, written from the papers: what the models in this package are checked against."""
