@@ -95,9 +95,13 @@ class RLModel(pm.Model):
         fixed = ["exists", "reset"] + (["scored"] if self.spec.likelihood in ("categorical", "bernoulli") else [])
         for name in fixed:
             if not np.array_equal(old.masks[name], new.masks[name]):
-                raise ValueError(f"the trials differ from those the model was built with in {name!r}; build a new model")
+                raise ValueError(
+                    f"the trials differ from those the model was built with in {name!r}; build a new model"
+                )
         if vars(old.facts) != vars(new.facts) or {*old.inputs} & {*old.trials} != {*new.inputs} & {*new.trials}:
-            raise ValueError(f"the trials differ in facts or columns: {vars(old.facts)} and {vars(new.facts)}; build anew")
+            raise ValueError(
+                f"the trials differ in facts or columns: {vars(old.facts)} and {vars(new.facts)}; build anew"
+            )
         require_scored(new)
         columns = {k: v for k, v in new.inputs.items() if k in new.trials} | {k: new.masks[k] for k in forms.MASKS}
         pm.set_data(columns, model=self, coords={"subject": new.subjects})
@@ -174,10 +178,21 @@ def build(
 
 
 def data_hash(data: Sequences) -> str:
-    """Return a short fingerprint of the data that a model reads."""
-    digest = sha256()
-    for name, values in sorted({**data.inputs, **data.masks}.items()):
+    """Return a short fingerprint of all that a model reads."""
+    return _hash({**data.inputs, **data.masks}, data)
+
+
+def response_hash(data: Sequences) -> str:
+    """Return a short fingerprint of the scored responses alone, the same for every model of the same rows."""
+    scored = data.masks["scored"]
+    return _hash(
+        {r.name: np.where(scored, data.inputs[r.name], 0) for r in data.model.responses} | {"scored": scored}, data
+    )
+
+
+def _hash(arrays: Mapping[str, np.ndarray], data: Sequences) -> str:
+    digest = sha256(repr(data.subjects.tolist()).encode())
+    for name, values in sorted(arrays.items()):
         digest.update(name.encode())
         digest.update(np.ascontiguousarray(values).tobytes())
-    digest.update(repr(data.subjects.tolist()).encode())
     return digest.hexdigest()[:16]

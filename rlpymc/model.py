@@ -116,7 +116,9 @@ class Model:
         if bool(self.policies) == (self.policy is not None):
             raise ValueError(f"model {self.name!r}: give it a policy, or policies by response")
         if self.policies and list(self.policies) != [i.name for i in self.responses]:
-            raise ValueError(f"model {self.name!r}: policies are for {list(self.policies)}, in the order of the responses")
+            raise ValueError(
+                f"model {self.name!r}: policies are for {list(self.policies)}, in the order of the responses"
+            )
         seen = {None}
         for entry in self.inputs:
             if entry.after not in seen:
@@ -278,4 +280,3 @@ class Model:
             f"<b>{self.name}</b>: {self.card['summary']}<br>$${self.full_equation}$$<i>{self.card['reference']}</i>"
             f"<table><tr><th>parameter</th><th>support</th><th>prior</th><th>meaning</th></tr>{rows}</table>"
         )
-

@@ -27,9 +27,7 @@ def rates_by_outcome(model: Model) -> Model:
     return _two_rates(model, rewarded, "the reward was positive", "the reward was 0 or negative", "r > 0")
 
 
-def _two_rates(
-    model: Model, first: Callable[[Any, Any, Any], Any], when: str, otherwise: str, condition: str
-) -> Model:
+def _two_rates(model: Model, first: Callable[[Any, Any, Any], Any], when: str, otherwise: str, condition: str) -> Model:
     def update(p: Any, s: Any, x: Any) -> dict[str, Any]:
         return model.update(p.replace(alpha=where(first(p, s, x), p.alpha_pos, p.alpha_neg)), s, x)
 

@@ -197,5 +197,7 @@ def resolve_shape(shape: Shape, facts: Mapping[str, Any]) -> tuple[int, ...]:
 def _length(expression: str, facts: Mapping[str, Any]) -> int:
     fact, _, less = expression.partition("-")
     if fact.strip() not in facts:
-        raise ValueError(f"the model needs to know {fact.strip()}: pass read_trials(..., facts={{'{fact.strip()}': ...}})")
+        raise ValueError(
+            f"the model needs to know {fact.strip()}: pass read_trials(..., facts={{'{fact.strip()}': ...}})"
+        )
     return int(facts[fact.strip()]) - int(less or 0)

@@ -118,7 +118,10 @@ class Population:
                 found[name] = prior.pymc(name, dims=("subject", *own))
             else:
                 mu_prior, sigma_prior = self.hyperpriors(parameter)
-                mu, sigma = mu_prior.pymc(f"{name}_mu", dims=own or None), sigma_prior.pymc(f"{name}_sigma", dims=own or None)
+                mu, sigma = (
+                    mu_prior.pymc(f"{name}_mu", dims=own or None),
+                    sigma_prior.pymc(f"{name}_sigma", dims=own or None),
+                )
                 z = pm.Normal(f"{name}_z", dims=("subject", *own))
                 constrain = parameter.support.constrain
                 pm.Deterministic(f"{name}_group", constrain(mu), dims=own or None)
@@ -134,5 +137,7 @@ def _constant(parameter: Parameter, shape: tuple[int, ...], data: Sequences, val
             f"{(data.shape[0], *shape)}"
         )
     if not parameter.support.contains(array).all():
-        raise ValueError(f"fixed {parameter.name!r}: found {value}, expected a number in its support, {parameter.support}")
+        raise ValueError(
+            f"fixed {parameter.name!r}: found {value}, expected a number in its support, {parameter.support}"
+        )
     return np.broadcast_to(array, shape) if array.shape == () else array

@@ -56,7 +56,9 @@ class Segments:
     @cached_property
     def trivial(self) -> bool:
         """Whether the layout is that of the trials: one segment for each subject, all as long as the table."""
-        return self.row.shape == self.place.shape and bool((self.row == np.arange(self.row.size).reshape(self.row.shape)).all())
+        return self.row.shape == self.place.shape and bool(
+            (self.row == np.arange(self.row.size).reshape(self.row.shape)).all()
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,7 +134,9 @@ def sequences(model: Model, trials: xr.Dataset) -> Sequences:
         does not hold; the message names column, subject and trial, and how to mend it.
     """
     if not isinstance(trials, xr.Dataset) or not set(MASKS) <= set(trials.data_vars):
-        raise TypeError(f"expected trials from rlpymc.read_trials, found {type(trials).__name__}; call read_trials first")
+        raise TypeError(
+            f"expected trials from rlpymc.read_trials, found {type(trials).__name__}; call read_trials first"
+        )
     masks = {name: np.asarray(trials[name].values, dtype=bool) for name in MASKS}
     _check_masks(trials, masks)
     known = dict(trials.attrs.get("facts", {}))
@@ -181,9 +185,7 @@ def _missing_facts(
     return found
 
 
-def _column(
-    entry: Input, model: Model, trials: xr.Dataset, masks: dict[str, np.ndarray], facts: Record
-) -> np.ndarray:
+def _column(entry: Input, model: Model, trials: xr.Dataset, masks: dict[str, np.ndarray], facts: Record) -> np.ndarray:
     """Return one column in the type that the model declares, with a stand-in where nothing reads it."""
     shape = (*masks["exists"].shape, *resolve_shape(entry.shape, facts.__dict__))
     if entry.name not in trials:
@@ -192,7 +194,9 @@ def _column(
         return np.full(shape, entry.default, dtype=entry.dtype)
     values = trials[entry.name].values
     if values.shape != shape:
-        raise ValueError(f"column {entry.name!r}: found shape {values.shape[2:]} at a trial, {model.name} needs {shape[2:]}")
+        raise ValueError(
+            f"column {entry.name!r}: found shape {values.shape[2:]} at a trial, {model.name} needs {shape[2:]}"
+        )
     if values.dtype.kind not in "biuf":
         raise ValueError(f"column {entry.name!r}: found {values.dtype}, {model.name} needs numbers ({entry.kind})")
     used = masks["learned"] | (masks["scored"] if entry.response or entry.after is None else False)

@@ -75,7 +75,9 @@ def simulate(
             x[response.name] = step.respond(response.name, p, state, assumed | x).sample(rng)
         x |= task.outcome(t, x, rng)
         if absent := [i.name for i in model.inputs if i.name not in assumed | x]:
-            raise ValueError(f"{model.name} reads {absent[0]!r}, which this task does not give; it gives {', '.join(x)}")
+            raise ValueError(
+                f"{model.name} reads {absent[0]!r}, which this task does not give; it gives {', '.join(x)}"
+            )
         for name, value in {**x, "log_prob": step.log_prob(p, state, assumed | x)}.items():
             columns.setdefault(name, []).append(value)
         state = step.update(p, state, assumed | x, always, always)

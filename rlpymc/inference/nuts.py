@@ -12,7 +12,7 @@ import numpy as np
 import xarray as xr
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from rlpymc.build import RLModel, data_hash
+from rlpymc.build import RLModel, data_hash, response_hash
 from rlpymc.errors import unknown
 from rlpymc.inference.diagnostics import SamplingWarning, diagnose, problems_before_sampling
 from rlpymc.inference.posterior import log_likelihood as pointwise
@@ -90,6 +90,7 @@ def sample(
         "spec": json.loads(rl_model.spec.to_json()),
         "data": data_hash(data),
         "facts": vars(data.facts),
+        "responses": response_hash(data),
         "sampler": {"name": sampler, "draws": draws, "tune": tune, "seed": seed, "target_accept": target_accept},
     }
     settings = {"draws": draws, "tune": tune, "target_accept": target_accept}
@@ -198,7 +199,9 @@ def _sample_nutpie(
         name: xr.concat(parts, dim="chain", join="override").assign_coords(chain=np.arange(chains))
         for name, parts in groups.items()
     }
-    fixed = {name: done[0][name].to_dataset() for name in ("observed_data", "constant_data") if name in done[0].children}
+    fixed = {
+        name: done[0][name].to_dataset() for name in ("observed_data", "constant_data") if name in done[0].children
+    }
     return xr.DataTree.from_dict({**joined, **fixed})
 
 

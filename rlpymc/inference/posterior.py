@@ -47,7 +47,9 @@ def parameter_draws(
         if "subject" not in draws.dims:
             found[parameter.name] = np.broadcast_to(draws.transpose("sample", ...).values[:, None], full)
         else:
-            found[parameter.name] = _by_subject(parameter, draws.transpose("sample", "subject", ...), posterior, data, rng)
+            found[parameter.name] = _by_subject(
+                parameter, draws.transpose("sample", "subject", ...), posterior, data, rng
+            )
     return found
 
 
@@ -65,7 +67,9 @@ def _by_subject(
             columns.append(draws.values[:, known[label]])
             continue
         if f"{parameter.name}_mu" not in posterior:
-            raise ValueError(f"subject {label!r} was not in the fit, and without partial pooling nothing is known of them")
+            raise ValueError(
+                f"subject {label!r} was not in the fit, and without partial pooling nothing is known of them"
+            )
         mu, sigma = (posterior[f"{parameter.name}_{part}"].transpose("sample", ...).values for part in ("mu", "sigma"))
         rng = rng if rng is not None else np.random.default_rng()
         columns.append(np.asarray(parameter.support.constrain(mu + sigma * rng.standard_normal(mu.shape))))

@@ -80,7 +80,11 @@ def log_prob(
         for name, slope in zip(arrays, slopes, strict=True)
         for own in [data.parameter_shape(name)]
     }
-    coords = dims if any(v.ndim > 1 + len(data.parameter_shape(k)) for k, v in arrays.items()) else {"subject": data.subjects}
+    coords = (
+        dims
+        if any(v.ndim > 1 + len(data.parameter_shape(k)) for k, v in arrays.items())
+        else {"subject": data.subjects}
+    )
     return out, xr.Dataset(found, coords=coords)
 
 
@@ -169,11 +173,13 @@ def _compiled(
 ) -> Compiled:
     known, trial_shape = Record(**dict(facts)), layout.segments.place.shape
     graph = core(model, known)
-    params = {p.name: pt.tensor(p.name, shape=s, dtype="float64") for p, s in zip(model.parameters, shapes, strict=True)}
-    inputs = {
-        k: pt.tensor(k, shape=(*trial_shape, *v.type.shape), dtype=v.type.dtype) for k, v in graph.x.items()
+    params = {
+        p.name: pt.tensor(p.name, shape=s, dtype="float64") for p, s in zip(model.parameters, shapes, strict=True)
     }
-    scored, learned, responded = (pt.tensor(m, shape=trial_shape, dtype="bool") for m in ("scored", "learned", "responded"))
+    inputs = {k: pt.tensor(k, shape=(*trial_shape, *v.type.shape), dtype=v.type.dtype) for k, v in graph.x.items()}
+    scored, learned, responded = (
+        pt.tensor(m, shape=trial_shape, dtype="bool") for m in ("scored", "learned", "responded")
+    )
     forward = Forward(model, known, layout.segments, params, inputs, learned, responded)
     outputs: list[Any]
     if what == "latents":

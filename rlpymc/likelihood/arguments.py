@@ -83,9 +83,11 @@ def _by_label(data: Sequences, parameter: Parameter, value: xr.DataArray) -> np.
             labels = trials[dim].where(trials["exists"], trials[dim].isel(trial=0))
             value = _select(parameter, value, dim, labels)
     if "trial" not in value.dims:
-        return value.expand_dims(subject=data.subjects).transpose("subject", *own).values if (
-            "subject" not in value.dims
-        ) else value.transpose("subject", *own).values
+        return (
+            value.expand_dims(subject=data.subjects).transpose("subject", *own).values
+            if ("subject" not in value.dims)
+            else value.transpose("subject", *own).values
+        )
     whole, _ = xr.broadcast(value, trials["exists"])
     return whole.transpose("subject", "trial", *own).values
 
@@ -93,7 +95,9 @@ def _by_label(data: Sequences, parameter: Parameter, value: xr.DataArray) -> np.
 def _select(parameter: Parameter, value: xr.DataArray, dim: str, labels: xr.DataArray) -> xr.DataArray:
     if dim not in value.coords:
         if value.sizes[dim] != labels.size:
-            raise ValueError(f"parameter {parameter.name!r}: {value.sizes[dim]} values by {dim}, {labels.size} expected")
+            raise ValueError(
+                f"parameter {parameter.name!r}: {value.sizes[dim]} values by {dim}, {labels.size} expected"
+            )
         return value
     try:
         return value.sel({dim: labels})

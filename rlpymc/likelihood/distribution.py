@@ -33,7 +33,9 @@ def data_variables(data: Sequences, name: str) -> Tensors:
     columns = {k: v for k, v in data.inputs.items() if k in data.trials} | {k: data.masks[k] for k in MASKS}
     for column, values in columns.items():
         label = column if column not in model.named_vars else f"{name}_{column}"
-        found[column] = pm.Data(label, values, dims=(*dims, *(None,) * (values.ndim - 2)) if dims else None)
+        own = [f"{column}_dim_{k}" for k in range(values.ndim - 2)]
+        model.add_coords({d: np.arange(n) for d, n in zip(own, values.shape[2:], strict=True)} if dims else {})
+        found[column] = pm.Data(label, values, dims=(*dims, *own) if dims else None)
     return found
 
 
@@ -70,7 +72,9 @@ def complete(data: Sequences, params: Mapping[str, Any]) -> Tensors:
             )
         static = value.type.shape[: value.ndim - len(shape)]
         if any(k not in (None, length) for k, length in zip(static, data.shape, strict=False)):
-            raise ValueError(f"parameter {parameter.name!r}: found shape {value.type.shape}, expected {data.shape[0]} subjects")
+            raise ValueError(
+                f"parameter {parameter.name!r}: found shape {value.type.shape}, expected {data.shape[0]} subjects"
+            )
         found[parameter.name] = value.astype("float64")
     return found
 

@@ -9,7 +9,8 @@ from rlpymc.likelihood import compiled
 from rlpymc.likelihood.scan import core
 from rlpymc.sequences import Sequences
 
-CHUNK_BYTES = 2**25  # of one array over actions; larger chunks save little and cost memory
+CHUNK_BYTES = 2**20  # of one array over actions: what a cache holds
+QUICK = 5_000_000  # draws x trials below which compiling well takes longer than it saves
 
 
 def log_prob_draws(data: Sequences, params: Mapping[str, np.ndarray]) -> np.ndarray:
@@ -29,11 +30,11 @@ def _in_chunks(data: Sequences, params: Mapping[str, np.ndarray], what: str) -> 
     n_draws = len(next(iter(params.values())))
     n_actions = int(getattr(data.facts, "n_actions", 1))
     chunk = int(min(n_draws, max(1, CHUNK_BYTES // (8 * np.prod(data.shape) * n_actions))))
-    tiled = repeat_subjects(data, chunk)
+    tiled, mode = repeat_subjects(data, chunk), "FAST_COMPILE" if n_draws * np.prod(data.shape) < QUICK else None
     for first in range(0, n_draws, chunk):
         draws = np.minimum(np.arange(first, first + chunk), n_draws - 1)  # the last chunk repeats its last draw
         arrays = {k: np.ascontiguousarray(v[draws]).reshape((-1, *v.shape[2:])) for k, v in params.items()}
-        found = compiled(tiled, arrays, what, "FAST_COMPILE")(tiled, arrays)
+        found = compiled(tiled, arrays, what, mode)(tiled, arrays)
         kept = min(chunk, n_draws - first)
         yield [v.reshape((chunk, -1, *v.shape[1:]))[:kept] for v in found]
 

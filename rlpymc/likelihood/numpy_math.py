@@ -47,5 +47,3 @@ def size(a: Any) -> int:
 def max(x: Any) -> Any:
     """Return the maximum over the last axis."""
     return np.max(x, axis=-1)
-
-

@@ -51,16 +51,16 @@ def _core(model: Model, facts: tuple[tuple[str, Any], ...]) -> Core:
         q.name: pt.tensor(q.name, shape=resolve_shape(q.shape, known.__dict__), dtype="float64")
         for q in model.parameters
     }
-    x = {
-        i.name: pt.tensor(i.name, shape=resolve_shape(i.shape, known.__dict__), dtype=i.dtype) for i in model.inputs
-    }
+    x = {i.name: pt.tensor(i.name, shape=resolve_shape(i.shape, known.__dict__), dtype=i.dtype) for i in model.inputs}
     start = {k: pt.as_tensor(v).astype("float64") for k, v in model.initial_state(Record(**p), known).items()}
     s = {k: pt.tensor(k, shape=v.type.shape, dtype="float64") for k, v in start.items()}
     records = Record(**p), Record(**s), Record(**x)
     learner, rules = model.update(*records), model.remember(*records)
     for name, value in {**learner, **rules}.items():
         if name not in s:
-            raise ValueError(f"model {model.name!r}: update returns {name!r}, which start does not; states are {list(s)}")
+            raise ValueError(
+                f"model {model.name!r}: update returns {name!r}, which start does not; states are {list(s)}"
+            )
         if pt.as_tensor(value).type.shape != s[name].type.shape:
             raise ValueError(
                 f"model {model.name!r}: update returns {name!r} of shape {pt.as_tensor(value).type.shape}, "
@@ -207,4 +207,3 @@ class Forward:
         terms = list(self.trial_by_trial(self.graph.log_prob).values())
         total = terms[0] if len(terms) == 1 else sum(terms[1:], start=terms[0])
         return pt.switch(scored, self.put_back(total), 0.0)
-

@@ -76,9 +76,13 @@ class Stepper:
         """Return the log probability of a trial's responses."""
         return np.sum(self._call(self._log_prob, p, s, x), axis=0)
 
-    def update(self, p: Arrays, s: Arrays, x: Arrays, learned: np.ndarray, responded: np.ndarray) -> dict[str, np.ndarray]:
+    def update(
+        self, p: Arrays, s: Arrays, x: Arrays, learned: np.ndarray, responded: np.ndarray
+    ) -> dict[str, np.ndarray]:
         """Return the state after a trial."""
-        return dict(zip(self._graph.s, self._call(self._update, p, s, x, learned=learned, responded=responded), strict=True))
+        return dict(
+            zip(self._graph.s, self._call(self._update, p, s, x, learned=learned, responded=responded), strict=True)
+        )
 
 
 @lru_cache(maxsize=64)

@@ -50,14 +50,15 @@ class Bandit:
             raise ValueError("means must be finite and sd not negative")
         n = self.levels.shape[1]
         if n < 2 or not 2 <= (on_offer or n) <= n:
-            raise ValueError(f"found {n} actions with {on_offer} on offer, expected at least 2, and no more than there are")
+            raise ValueError(
+                f"found {n} actions with {on_offer} on offer, expected at least 2, and no more than there are"
+            )
         if feedback not in ("partial", "full"):
             raise ValueError(f"feedback: found {feedback!r}, expected 'partial' or 'full'")
         if feedback == "full" and (on_offer or n) != 2:
             raise ValueError("full feedback shows the outcome of the other action, so two must be on offer: on_offer=2")
         self.feedback, self.on_offer, self.block_length = feedback, on_offer, block_length
         self.facts = {"n_actions": n}
-
 
     def offer(self, t: int, n: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
         """Return what n subjects see before trial t."""

@@ -1,0 +1,1 @@
+"""Whether a model is what it says: promises that every registered model keeps."""
