@@ -69,7 +69,7 @@ def compare(fits: Mapping[str, xr.DataTree], unit: str = "trial") -> pd.DataFram
 def _log_likelihood(name: str, fit: xr.DataTree, unit: str) -> xr.DataArray:
     if "log_likelihood" not in fit.children:
         raise ValueError(f"fit {name!r} has no log likelihood; sample with log_likelihood='obs' or 'subject'")
-    terms = fit["log_likelihood"]["choice"]
+    terms = fit["log_likelihood"].to_dataset()["choice"]
     if unit == "subject" and "obs" in terms.dims:
         labels, number = np.unique(terms["subject"].values, return_inverse=True)
         summed = np.stack([terms.values[:, :, number == k].sum(axis=2) for k in range(len(labels))], axis=2)
@@ -128,5 +128,6 @@ def _relative_efficiency(terms: xr.DataArray) -> float:
     n = terms.sizes["chain"] * terms.sizes["draw"]
     if terms.sizes["chain"] == 1:
         return 1.0
-    ess = az.ess(np.exp(terms - terms.max(("chain", "draw"))).to_dataset(name="choice"), method="mean")
+    likelihood = xr.Dataset({"choice": np.exp(terms - terms.max(("chain", "draw")))})
+    ess = az.ess(likelihood, method="mean")
     return float(min(1.0, np.nanmean(ess["choice"].values) / n))

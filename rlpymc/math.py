@@ -113,7 +113,7 @@ def erf(x: Value) -> Value:
     return _kind(x).erf(x)
 
 
-def abs(x: Value) -> Value:  # noqa: A001 (the name that a modeller expects)
+def abs(x: Value) -> Value:
     """Return the absolute value."""
     return _kind(x).abs(x)
 
@@ -128,7 +128,7 @@ def where(condition: Value, a: Value, b: Value) -> Value:
     return _kind(condition, a, b).where(condition, a, b)
 
 
-def sum(x: Value, axis: int = -1) -> Value:  # noqa: A001
+def sum(x: Value, axis: int = -1) -> Value:
     """Return the sum over one axis, the last unless told."""
     return _kind(x).sum(x, axis)
 
@@ -173,7 +173,7 @@ def size(a: Value) -> int:
     return _kind(a).size(a)
 
 
-def max(x: Value) -> Value:  # noqa: A001
+def max(x: Value) -> Value:
     """Return the largest entry along the last axis; of tied ones the first, which also gets the gradient."""
     return _kind(x).max(x)
 

@@ -119,7 +119,7 @@ class Model:
             raise ValueError(
                 f"model {self.name!r}: policies are for {list(self.policies)}, in the order of the responses"
             )
-        seen = {None}
+        seen: set[str | None] = {None}
         for entry in self.inputs:
             if entry.after not in seen:
                 raise ValueError(f"model {self.name!r}: input {entry.name!r} comes after {entry.after!r}, no response")
@@ -153,8 +153,9 @@ class Model:
         """Return the distribution of each response."""
         if self.policies:
             return {name: policy(p, s, x) for name, policy in self.policies.items()}
-        policy = policy_from_rules(self.values, self.rules) if self.rules else self.policy
-        return {self.responses[0].name: policy(p, s, x)}  # type: ignore[operator]
+        if callable(self.policy):
+            return {self.responses[0].name: self.policy(p, s, x)}
+        return {self.responses[0].name: policy_from_rules(self.values, self.rules)(p, s, x)}
 
     def remember(self, p: Any, s: Any, x: Any) -> dict[str, Any]:
         """Return what the choice rules' own updates change."""

@@ -8,6 +8,7 @@ from rlpymc.errors import unknown
 from rlpymc.inference.posterior import flat, parameter_draws
 from rlpymc.likelihood.draws import probs_draws, repeat_subjects
 from rlpymc.likelihood.step import yoked
+from rlpymc.responses import Categorical
 from rlpymc.sequences import sequences
 
 KINDS = ("one_step", "yoked")
@@ -72,8 +73,7 @@ def predict(
     out = xr.Dataset(coords={"sample": np.arange(draws), "subject": data.subjects, "trial": trials["trial"].values})
     if kind == "one_step":
         probs = probs_draws(data, params)
-        cumulative = np.cumsum(probs, axis=-1)
-        drawn = (cumulative / cumulative[..., -1:] <= rng.random(cumulative.shape[:-1])[..., None]).sum(axis=-1)
+        drawn = Categorical(probs=np.where(np.isnan(probs), 1.0, probs)).sample(rng)  # NaN in padding
         out[f"{name}_probs"] = (("sample", "subject", "trial", "option"), probs)
     else:
         many = repeat_subjects(data, draws)

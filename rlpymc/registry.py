@@ -140,7 +140,7 @@ def _variant(model: Model, policy: str | None, options: tuple[tuple[str, Any], .
 
 def _in_name(name: str) -> list[tuple[str, str]]:
     inside = re.search(r"\((.*)\)", name)
-    return [tuple(item.strip().split("=")) for item in inside[1].split(",")] if inside else []  # type: ignore[misc]
+    return [tuple(item.strip().split("=")) for item in inside[1].split(",")] if inside else []
 
 
 def list_models(pattern: str = "*", family: str | None = None) -> "pd.DataFrame":

@@ -18,8 +18,6 @@ class Categorical:
         Probabilities; for mixtures, which are no softmax.  Give one of the two.
     """
 
-    discrete = True
-
     def __init__(self, logits: Any = None, probs: Any = None) -> None:
         if (logits is None) == (probs is None):
             raise ValueError("Categorical takes logits or probs, one of them")
@@ -29,11 +27,6 @@ class Categorical:
     def probs(self) -> Any:
         """Probability of each action."""
         return self.arguments["probs"] if "probs" in self.arguments else math.softmax(self.arguments["logits"])
-
-    @property
-    def log_probs(self) -> Any:
-        """Log probability of each action."""
-        return math.log(self.probs) if "probs" in self.arguments else math.log_softmax(self.arguments["logits"])
 
     def log_prob(self, action: Any) -> Any:
         """Return the log probability of one action."""
@@ -45,6 +38,8 @@ class Categorical:
     def sample(self, rng: np.random.Generator) -> np.ndarray:
         """Return a random action for each leading index of NumPy arrays; one uniform number is used for each."""
         cumulative = np.cumsum(self.probs, axis=-1)
+        if not np.isfinite(cumulative).all():
+            raise ValueError("choice probabilities are not finite: the parameters make values overflow")
         uniform = rng.random(cumulative.shape[:-1])
         return (cumulative / cumulative[..., -1:] <= uniform[..., None]).sum(axis=-1)
 
@@ -57,8 +52,6 @@ class Bernoulli:
     logit : number
         Log odds of 1.
     """
-
-    discrete = True
 
     def __init__(self, logit: Any) -> None:
         self.arguments = {"logit": logit}
@@ -90,8 +83,6 @@ class Normal:
     sigma : number
         Standard deviation.
     """
-
-    discrete = False
 
     def __init__(self, mu: Any, sigma: Any) -> None:
         self.arguments = {"mu": mu, "sigma": sigma}

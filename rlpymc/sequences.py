@@ -93,7 +93,7 @@ class Sequences:
     @property
     def shape(self) -> tuple[int, int]:
         """Number of subjects, and of trials of the longest."""
-        return self.masks["exists"].shape  # type: ignore[return-value]
+        return self.masks["exists"].shape
 
     @property
     def subjects(self) -> np.ndarray:
@@ -103,7 +103,7 @@ class Sequences:
     @cached_property
     def observations(self) -> tuple[np.ndarray, np.ndarray]:
         """Subject and trial of each response that is scored, in the order of the table's flattened rows."""
-        return np.nonzero(self.masks["scored"])  # type: ignore[return-value]
+        return np.nonzero(self.masks["scored"])
 
     def parameter_shape(self, name: str) -> tuple[int, ...]:
         """Return the shape of a parameter for one subject."""
@@ -202,14 +202,14 @@ def _column(entry: Input, model: Model, trials: xr.Dataset, masks: dict[str, np.
     used = masks["learned"] | (masks["scored"] if entry.response or entry.after is None else False)
     if entry.response:
         used = used | masks["responded"]
-    good = _is_valid(entry, values, facts)
-    wrong = used & ~good.reshape(*used.shape, -1).all(axis=-1)
+    good = _is_valid(entry, values, facts).reshape(*used.shape, -1).all(axis=-1)
+    wrong = used & ~good
     if wrong.any():
         found = values[tuple(np.argwhere(wrong)[0])]
         raise ValueError(f"{_where(trials, wrong, entry.name)}: found {found}, {_expected(entry, facts)}")
     stand_in = values[used][0] if used.any() else np.zeros(shape[2:])
-    used = used.reshape(used.shape + (1,) * (values.ndim - 2))
-    return np.ascontiguousarray(np.where(used, values, stand_in), dtype=entry.dtype)
+    kept = (masks["exists"] & good).reshape(used.shape + (1,) * (values.ndim - 2))
+    return np.ascontiguousarray(np.where(kept, values, stand_in), dtype=entry.dtype)
 
 
 def _is_valid(entry: Input, values: np.ndarray, facts: Record) -> np.ndarray:

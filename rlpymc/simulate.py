@@ -9,8 +9,8 @@ import xarray as xr
 from rlpymc.likelihood.arguments import parameter_arrays
 from rlpymc.likelihood.step import at_trial, stepper
 from rlpymc.model import Model, Record
-from rlpymc.registry import get_model
 from rlpymc.parameters import resolve_shape
+from rlpymc.registry import get_model
 from rlpymc.sequences import MASKS, Sequences
 from rlpymc.tasks import Bandit
 

@@ -22,7 +22,7 @@ def values(p, s, x):
 
 
 def other(s, x):
-    """The option that was on offer and not chosen, as a mask."""
+    """Return a mask: on offer and not chosen."""
     return x.available & ~equal(arange(size(s.q)), x.action)
 
 

@@ -13,6 +13,7 @@ import xarray as xr
 from rich.progress import track
 from scipy.optimize import minimize
 
+from rlpymc.likelihood.modes import pytensor_mode
 from rlpymc.likelihood.scan import Forward, core
 from rlpymc.model import Model, Record
 from rlpymc.parameters import Parameter
@@ -92,9 +93,9 @@ def fit_mle(
     fixed: Mapping[str, Any] | None = None,
     free: Sequence[str] = (),
     starts: int = 10,
-    method: str = "L-BFGS-B",
+    method: str | None = None,
     seed: int | None = 0,
-    mode: str | None = None,
+    mode: str = "NUMBA",
     progress: bool = True,
 ) -> MLE:
     """Fit each subject by maximum likelihood.
@@ -111,12 +112,13 @@ def fit_mle(
         Parameters to estimate that the model holds constant.
     starts : int
         Number of starting points of each subject: the prior's median, and draws from the prior.
-    method : str
-        A method of `scipy.optimize.minimize` that takes bounds and a gradient.
+    method : str, optional
+        A method of `scipy.optimize.minimize` that takes bounds.  Unless told, L-BFGS-B with the exact gradient; for
+        choice rules that make the likelihood a staircase (epsilon_greedy), Nelder-Mead.
     seed : int, optional
         For the starting points.
-    mode : str, optional
-        PyTensor's compilation mode, such as "JAX"; its default otherwise.
+    mode : {"NUMBA", "JAX", "quick", ...}
+        How to compile; see `log_prob`.
     progress : bool
         Whether to show a progress bar.
 
@@ -137,6 +139,7 @@ def fit_mle(
     population = Population("none", fixed=fixed or {}, free=free)
     population.check(data)
     problem = _Problem(data, population, mode)
+    method = method or ("L-BFGS-B" if all(rule.smooth for rule in data.model.rules) else "Nelder-Mead")
     rng = np.random.default_rng(seed)
     fits = [
         problem.fit(i, problem.starting_points(starts, rng), method)
@@ -161,7 +164,7 @@ class _Fit:
 class _Problem:
     """The negative log likelihood of one subject as a function of a flat vector."""
 
-    def __init__(self, data: Sequences, population: Population, mode: str | None) -> None:
+    def __init__(self, data: Sequences, population: Population, mode: str) -> None:
         self.data = data
         self.estimated = [p for p in data.model.parameters if population.is_free(p)]
         self.shapes = {p.name: data.parameter_shape(p.name) for p in data.model.parameters}
@@ -234,7 +237,10 @@ class _Problem:
             value, _ = function(np.zeros(0))
             return _Fit(np.zeros(0), -value, np.zeros((0, 0)), "converged", "")
         options = {"ftol": 1e-13, "gtol": 1e-8, "maxiter": 1000} if method == "L-BFGS-B" else {}
-        results = [minimize(function, x, jac=True, method=method, bounds=self.bounds, options=options) for x in points]
+        with_gradient = method not in ("Nelder-Mead", "Powell", "COBYLA", "COBYQA")
+        objective = function if with_gradient else lambda x: function(x)[0]
+        jac = True if with_gradient else None
+        results = [minimize(objective, x, jac=jac, method=method, bounds=self.bounds, options=options) for x in points]
         best = min(results, key=lambda r: r.fun)
         if best.fun >= IMPOSSIBLE:
             return _Fit(best.x, -np.inf, np.full((best.x.size,) * 2, np.nan), "failed", "the data are impossible")
@@ -252,7 +258,7 @@ class _Problem:
         if not inside.all():
             return _Fit(best.x, -best.fun, cov, "at a bound", self._names(np.flatnonzero(~inside)))
         slope = np.abs(function(best.x)[1] * self.width).max()
-        if slope > 1e-3 * max(1.0, abs(best.fun)):
+        if with_gradient and slope > 1e-3 * max(1.0, abs(best.fun)):
             return _Fit(best.x, -best.fun, cov, "failed", f"gradient {slope:.2g} at the end: {best.message}")
         return _Fit(best.x, -best.fun, cov, "converged", "")
 
@@ -287,13 +293,13 @@ def _padded_segments(
     return (most, segments.row.shape[1]), found
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=16)
 def _compiled_total(
     model: Model,
     facts: tuple[tuple[str, Any], ...],
     layout: tuple[int, int],
     estimated: tuple[str, ...],
-    mode: str | None,
+    mode: str,
 ) -> Callable[..., list[np.ndarray]]:
     """Return the compiled sum of log probabilities over one subject's segments, and its gradient."""
     graph, everywhere = core(model, Record(**dict(facts))), np.ones(layout, dtype=bool)
@@ -307,7 +313,9 @@ def _compiled_total(
     total = forward.log_prob(scored).sum()
     slopes = pt.grad(total, [params[k] for k in estimated], disconnected_inputs="ignore") if estimated else []
     arguments = [*params.values(), *inputs.values(), scored, learned, responded]
-    return pytensor.function(arguments, [total, *slopes], mode=mode, on_unused_input="ignore", trust_input=True)  # type: ignore[no-any-return]
+    return pytensor.function(
+        arguments, [total, *slopes], mode=pytensor_mode(mode), on_unused_input="ignore", trust_input=True
+    )
 
 
 def _collect(problem: _Problem, fits: list[_Fit]) -> MLE:

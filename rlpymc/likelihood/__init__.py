@@ -11,9 +11,11 @@ import xarray as xr
 
 from rlpymc.errors import unknown
 from rlpymc.likelihood.arguments import parameter_arrays
+from rlpymc.likelihood.modes import pytensor_mode
 from rlpymc.likelihood.scan import Forward, core
 from rlpymc.model import Model, Record
 from rlpymc.registry import get_model
+from rlpymc.responses import Normal
 from rlpymc.sequences import Segments, Sequences, sequences
 
 __all__ = ["Compiled", "check_backend", "compiled", "latents", "log_prob"]
@@ -33,7 +35,7 @@ def log_prob(
     params: Mapping[str, Any] | xr.Dataset,
     backend: str = "scan",
     gradient: bool = False,
-    mode: str | None = None,
+    mode: str = "quick",
 ) -> Any:
     """Return the log probability of each trial's responses.
 
@@ -50,8 +52,9 @@ def log_prob(
         What computes it.
     gradient : bool
         Whether to return the gradient, too.
-    mode : str, optional
-        PyTensor's compilation mode, such as "JAX"; its default otherwise.
+    mode : {"quick", "NUMBA", "JAX", ...}
+        How to compile: "quick" is ready at once, and right for a few calls; the others, PyTensor's, pay off over
+        hundreds.
 
     Returns
     -------
@@ -89,7 +92,7 @@ def log_prob(
 
 
 def latents(
-    model: Model | str, trials: xr.Dataset, params: Mapping[str, Any] | xr.Dataset, mode: str | None = None
+    model: Model | str, trials: xr.Dataset, params: Mapping[str, Any] | xr.Dataset, mode: str = "quick"
 ) -> xr.Dataset:
     """Return what the learner knew and computed on each trial.
 
@@ -108,7 +111,7 @@ def latents(
     data = sequences(get_model(model), trials)
     arrays = parameter_arrays(data, params)
     graph = core(data.model, data.facts)
-    probs = [k for k, r in graph.responses.items() if r.discrete]
+    probs = [k for k, r in graph.responses.items() if not isinstance(r, Normal)]
     names = [*graph.s, *graph.signals, *(f"{k}_probs" for k in probs), *(f"{k}_final" for k in graph.s)]
     values = dict(zip(names, compiled(data, arrays, "latents", mode)(data, arrays), strict=True))
     exists, responded = data.masks["exists"], data.masks["responded"]
@@ -141,7 +144,7 @@ class Compiled:
         return [np.asarray(value) for value in found]
 
 
-def compiled(data: Sequences, arrays: Mapping[str, np.ndarray], what: str, mode: str | None = None) -> Compiled:
+def compiled(data: Sequences, arrays: Mapping[str, np.ndarray], what: str, mode: str) -> Compiled:
     """Return the compiled function "log_prob", "gradient" or "latents" for the shapes of these data."""
     segments = data.segments
     shapes = tuple(arrays[p.name].shape for p in data.model.parameters)
@@ -162,14 +165,14 @@ class _Hashed:
         return hash(self.content)
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=16)
 def _compiled(
     model: Model,
     facts: tuple[tuple[str, Any], ...],
     layout: _Hashed,
     shapes: tuple[tuple[int, ...], ...],
     what: str,
-    mode: str | None,
+    mode: str,
 ) -> Compiled:
     known, trial_shape = Record(**dict(facts)), layout.segments.place.shape
     graph = core(model, known)
@@ -183,7 +186,7 @@ def _compiled(
     forward = Forward(model, known, layout.segments, params, inputs, learned, responded)
     outputs: list[Any]
     if what == "latents":
-        probs = {f"{k}_probs": pt.as_tensor(r.probs) for k, r in graph.responses.items() if r.discrete}
+        probs = {f"{k}_probs": pt.as_tensor(r.probs) for k, r in graph.responses.items() if not isinstance(r, Normal)}
         by_trial = forward.trial_by_trial({**graph.signals, **probs})
         states = {k: v.swapaxes(0, 1) for k, v in forward.states.items()}
         outputs = [forward.put_back(v) for v in {**states, **by_trial}.values()] + list(forward.final.values())
@@ -195,7 +198,7 @@ def _compiled(
     function = pytensor.function(
         [*params.values(), *inputs.values(), scored, learned, responded],
         outputs,
-        mode=mode,
+        mode=pytensor_mode(mode),
         on_unused_input="ignore",
         trust_input=True,
     )

@@ -39,7 +39,7 @@ def parameter_arrays(data: Sequences, params: Mapping[str, Any] | xr.Dataset) ->
     missing = [p.name for p in data.model.parameters if p.name not in params and p.value is None]
     if missing:
         raise ValueError(f"{data.model.name} needs a value for {', '.join(missing)}")
-    return {p.name: _array(data, p, params[p.name] if p.name in params else p.value) for p in data.model.parameters}
+    return {p.name: _array(data, p, params.get(p.name, p.value)) for p in data.model.parameters}
 
 
 def _array(data: Sequences, parameter: Parameter, value: Any) -> np.ndarray:

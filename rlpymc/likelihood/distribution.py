@@ -164,9 +164,7 @@ def bernoulli(name: str, data: Sequences, params: Mapping[str, Any], backend: st
     if isinstance(response, Bernoulli):
         return pm.Bernoulli(name, logit_p=argument, observed=observed, dims="obs")
     if not isinstance(response, Categorical) or argument.type.shape[-1] != 2:
-        raise ValueError(
-            f"bernoulli is for two actions, and these trials have {data.facts.n_actions}; use categorical or distribution"
-        )
+        raise ValueError(f"bernoulli is for two actions, and these trials have {data.facts.n_actions}; use categorical")
     if "logits" in response.arguments:
         return pm.Bernoulli(name, logit_p=argument[:, 1] - argument[:, 0], observed=observed, dims="obs")
     return pm.Bernoulli(name, p=argument[:, 1], observed=observed, dims="obs")

@@ -10,7 +10,7 @@ from rlpymc.likelihood.scan import core
 from rlpymc.sequences import Sequences
 
 CHUNK_BYTES = 2**20  # of one array over actions: what a cache holds
-QUICK = 5_000_000  # draws x trials below which compiling well takes longer than it saves
+FEW = 5_000_000  # draws x trials below which compiling well takes longer than it saves
 
 
 def log_prob_draws(data: Sequences, params: Mapping[str, np.ndarray]) -> np.ndarray:
@@ -29,8 +29,8 @@ def _in_chunks(data: Sequences, params: Mapping[str, np.ndarray], what: str) -> 
     """Treat draws as further subjects with the same data, some at a time."""
     n_draws = len(next(iter(params.values())))
     n_actions = int(getattr(data.facts, "n_actions", 1))
-    chunk = int(min(n_draws, max(1, CHUNK_BYTES // (8 * np.prod(data.shape) * n_actions))))
-    tiled, mode = repeat_subjects(data, chunk), "FAST_COMPILE" if n_draws * np.prod(data.shape) < QUICK else None
+    chunk = min(n_draws, max(1, CHUNK_BYTES // (8 * data.shape[0] * data.shape[1] * n_actions)))
+    tiled, mode = repeat_subjects(data, chunk), "quick" if n_draws * np.prod(data.shape) < FEW else "NUMBA"
     for first in range(0, n_draws, chunk):
         draws = np.minimum(np.arange(first, first + chunk), n_draws - 1)  # the last chunk repeats its last draw
         arrays = {k: np.ascontiguousarray(v[draws]).reshape((-1, *v.shape[2:])) for k, v in params.items()}

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-import numpy as np
 import pytensor
 import pytensor.tensor as pt
 from pytensor.graph.replace import vectorize_graph
@@ -84,7 +83,6 @@ def _core(model: Model, facts: tuple[tuple[str, Any], ...]) -> Core:
 
 def next_state(graph: Core, learned: Tensor, responded: Tensor) -> Tensors:
     """Return the state after a trial, given whether the learner learned and whether a response was made."""
-
     new = {k: pt.switch(learned, v, graph.s[k]) for k, v in graph.learner.items()}
     new |= {k: pt.switch(responded, v, graph.s[k]) for k, v in graph.rules.items()}
     return {k: new.get(k, v) for k, v in graph.s.items()}

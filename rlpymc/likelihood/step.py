@@ -9,6 +9,7 @@ import pytensor
 import pytensor.tensor as pt
 from pytensor.graph.replace import vectorize_graph
 
+from rlpymc.likelihood.modes import QUICK
 from rlpymc.likelihood.scan import core, next_state
 from rlpymc.model import Model, Record
 from rlpymc.responses import Response
@@ -48,7 +49,7 @@ class Stepper:
             pt.broadcast_to(v, (self._n, *pt.as_tensor(o).type.shape)) for v, o in zip(found, outputs, strict=True)
         ]
         inputs = [*self._batch.values(), *self._flags.values()]
-        return pytensor.function(inputs, shaped, mode="FAST_COMPILE", on_unused_input="ignore", trust_input=True)
+        return pytensor.function(inputs, shaped, mode=QUICK, on_unused_input="ignore", trust_input=True)
 
     def _call(self, function: Any, p: Arrays, s: Arrays, x: Arrays, **flags: np.ndarray) -> list[np.ndarray]:
         """Call a compiled function; what a trial has not shown yet is zero, and no policy reads it."""
@@ -85,7 +86,7 @@ class Stepper:
         )
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=16)
 def _stepper(model: Model, facts: tuple[tuple[str, Any], ...], n: int) -> Stepper:
     return Stepper(model, Record(**dict(facts)), n)
 

@@ -1,7 +1,6 @@
 """Bandits: each action has a distribution of rewards."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 

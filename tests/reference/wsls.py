@@ -18,9 +18,7 @@ def log_prob(params: dict[str, Any], data: dict[str, np.ndarray], n_actions: int
                 p = 1 / n
             elif last_reward > 0 and a == last_action:  # win, stay
                 p = 1 - epsilon + epsilon / n
-            elif last_reward > 0:  # win, shift
-                p = epsilon / n
-            elif a == last_action:  # loss, stay
+            elif last_reward > 0 or a == last_action:  # win, shift
                 p = epsilon / n
             else:  # loss, shift
                 p = (1 - epsilon) / (n - 1) + epsilon / n

@@ -1,0 +1,34 @@
+from . import math as math
+from . import plots as plots
+from . import policies as policies
+from . import priors as priors
+from . import responses as responses
+from . import tasks as tasks
+from . import validate as validate
+from .build import RLModel as RLModel
+from .build import build as build
+from .compare import compare as compare
+from .data import example_data as example_data
+from .inference.diagnostics import Diagnostics as Diagnostics
+from .inference.diagnostics import SamplingWarning as SamplingWarning
+from .inference.diagnostics import diagnose as diagnose
+from .inference.mle import MLE as MLE
+from .inference.mle import fit_mle as fit_mle
+from .inference.nuts import load as load
+from .inference.nuts import sample as sample
+from .inference.nuts import save as save
+from .likelihood import latents as latents
+from .likelihood import log_prob as log_prob
+from .model import Model as Model
+from .parameters import Input as Input
+from .parameters import Parameter as Parameter
+from .policies import Rule as Rule
+from .predict import predict as predict
+from .registry import get_model as get_model
+from .registry import list_models as list_models
+from .registry import register as register
+from .simulate import simulate as simulate
+from .trials import read_trials as read_trials
+from .trials import to_table as to_table
+
+__version__: str

@@ -1,0 +1,114 @@
+"""A study from data to model comparison, on the people of Fontanesi et al. (2019)."""
+
+import time
+from pathlib import Path
+
+import arviz as az
+import matplotlib
+import pandas as pd
+import xarray as xr
+from rich.console import Console
+from rich.table import Table
+
+from rlpymc import plots
+from rlpymc.build import RLModel, build
+from rlpymc.compare import compare
+from rlpymc.data import example_data
+from rlpymc.inference.diagnostics import diagnose
+from rlpymc.inference.mle import MLE, fit_mle
+from rlpymc.inference.nuts import sample, save
+from rlpymc.predict import predict
+from rlpymc.registry import get_model
+
+MODELS = ("counterfactual+stickiness", "counterfactual", "delta", "choice_kernel")  # three learners, one baseline
+
+
+def table(frame: pd.DataFrame, title: str, digits: int = 2) -> Table:
+    """Return a data frame as a table for the terminal."""
+    out = Table(title=title, title_justify="left")
+    out.add_column(str(frame.index.name or ""))
+    for column in frame.columns:
+        out.add_column(str(column), justify="right")
+    for label, row in frame.iterrows():
+        out.add_row(str(label), *(f"{v:.{digits}f}" if isinstance(v, float) else str(v) for v in row))
+    return out
+
+
+def run(folder: Path, draws: int = 1000, tune: int = 500, seed: int = 1, console: Console | None = None) -> None:
+    """Fit three learners and a baseline hierarchically, check and compare them, and write figures and results.
+
+    Parameters
+    ----------
+    folder : path
+        Where figures (png) and fits (netCDF) go.
+    draws, tune : int
+        Draws of each of the four chains, and draws for tuning.
+    seed : int
+        The same seed gives the same results.
+    console : rich.console.Console, optional
+        Where to print.
+    """
+    began, console = time.monotonic(), console or Console()
+    matplotlib.use("Agg")
+    folder.mkdir(parents=True, exist_ok=True)
+    trials = example_data("fontanesi2019")
+    n_subjects, n_trials = trials.sizes["subject"], int(trials["scored"].sum())
+    console.print(
+        f"[bold]Fontanesi et al. (2019)[/bold]: {n_subjects} people, {n_trials} choices. {trials.attrs['reward_scale']}"
+    )
+    built: dict[str, RLModel] = {}
+    fits: dict[str, xr.DataTree] = {}
+    for name in MODELS:
+        console.rule(name)
+        console.print(get_model(name).card["summary"])
+        built[name] = build(name, trials)
+        fits[name] = sample(built[name], draws=draws, tune=tune, seed=seed)
+        console.print(str(diagnose(fits[name])))
+        summary = az.summary(fits[name], var_names=["_mu", "_sigma", "_group"], filter_vars="like", round_to=2)
+        console.print(table(summary.astype(float), "the group (unbounded scale: mu, sigma; natural scale: group)"))
+        save(fits[name], folder / f"{name.replace('+', '_')}.nc")
+    console.rule("NUTS against maximum likelihood")
+    best = MODELS[1]
+    mle = fit_mle(best, trials, starts=5)
+    console.print(table(against_mle(fits[best], mle), f"{best}: posterior mean and maximum likelihood by person"))
+    console.print(
+        "Where the data say little, partial pooling draws a person to the group and maximum likelihood runs away; "
+        "`status` says where it is not to be trusted."
+    )
+    console.rule("which model?")
+    for unit in ("trial", "subject"):
+        console.print(table(compare(fits, unit=unit), f"leave one {unit} out (elpd: higher is better)"))
+    console.rule("figures")
+    for file, figure in figures(built, fits, mle).items():
+        figure.savefig(folder / file, dpi=120, bbox_inches="tight")
+        console.print(f"  {folder / file}")
+    console.print(f"Fits and figures are in [bold]{folder}[/bold]; {time.monotonic() - began:.0f} s in all.")
+
+
+def against_mle(fit: xr.DataTree, mle: MLE) -> pd.DataFrame:
+    """Return posterior means and standard deviations beside maximum likelihood and its standard errors."""
+    posterior, columns = fit["posterior"].to_dataset(), {}
+    for name in map(str, mle.se):
+        columns[name] = posterior[name].mean(("chain", "draw")).values
+        columns[f"{name} sd"] = posterior[name].std(("chain", "draw")).values
+        columns[f"{name} MLE"] = mle.params[name].values
+        columns[f"{name} se"] = mle.se[name].values
+    return pd.DataFrame(columns, index=pd.Index(mle.params["subject"].values, name="person")).assign(
+        status=mle.status.values
+    )
+
+
+def figures(built: dict[str, RLModel], fits: dict[str, xr.DataTree], mle: MLE) -> dict[str, "matplotlib.figure.Figure"]:
+    """Return the figures of the study, by file name."""
+    best = MODELS[0]
+    trials, subject = built[best].trials, mle.params["subject"].values[0]
+    posterior = fits[best]["posterior"].to_dataset().mean(("chain", "draw"))
+    params = {p.name: posterior[p.name] for p in built[best].spec.model.parameters if p.name in posterior}
+    prediction = predict(built[best], fits[best], kind="one_step", seed=1)
+    return {
+        "posteriors.png": plots.posterior(fits[best]),
+        "people.png": plots.population(fits[best]),
+        "learning_curves.png": plots.learning_curve(prediction, target="better_option"),
+        "one_person.png": plots.trial_values(best, trials, params, subject=subject),
+        "comparison.png": plots.comparison(compare(fits, unit="trial")),
+    }

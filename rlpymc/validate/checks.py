@@ -1,0 +1,411 @@
+"""Promises that every model keeps, as functions that raise an AssertionError when one is broken.
+
+Run them on a model of your own: ``for check in all_checks(): check(model)``.  They use small random data, ragged and
+with all masks, made from the model's declared inputs.
+"""
+
+import ast
+import inspect
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from numpy.testing import assert_allclose, assert_array_equal
+
+from rlpymc.inference.mle import fit_mle
+from rlpymc.likelihood import latents, log_prob
+from rlpymc.likelihood.arguments import parameter_arrays
+from rlpymc.likelihood.modes import QUICK
+from rlpymc.likelihood.replay import replay
+from rlpymc.model import Model, Record
+from rlpymc.parameters import Boolean, Index, Input, resolve_shape
+from rlpymc.registry import get_model
+from rlpymc.sequences import MASKS, sequences
+from rlpymc.simulate import simulate
+from rlpymc.tasks import Bandit
+from rlpymc.trials import read_trials, to_table
+
+type Reference = Callable[[Mapping[str, Any], Mapping[str, np.ndarray], int], np.ndarray]
+
+
+# --------------------------------------------------------------------------------------------- random material
+def random_trials(
+    model: Model, n_subjects: int = 4, n_trials: int = 24, n_actions: int = 3, seed: int = 0
+) -> xr.Dataset:
+    """Return ragged trials with missed, forced, unscored and unlearned ones and resets, from declared inputs alone.
+
+    Parameters
+    ----------
+    model : Model
+        Whose columns to make.
+    n_subjects, n_trials, n_actions : int
+        Sizes; every fact that an input counts up to is `n_actions`.
+    seed : int
+        For the random numbers.
+
+    Returns
+    -------
+    xr.Dataset
+        As from `read_trials`.
+    """
+    rng = np.random.default_rng(seed)
+    facts = {i.kind.fact: n_actions for i in model.inputs if isinstance(i.kind, Index)} | {"n_actions": n_actions}
+    lengths = rng.integers(n_trials // 2, n_trials + 1, n_subjects)
+    lengths[rng.integers(n_subjects)] = n_trials
+    shape = (n_subjects, n_trials)
+    exists = np.arange(n_trials) < lengths[:, None]
+    columns = _random_columns(model, facts, shape, rng)
+    for sentence, holds in model.conditions:
+        for _ in range(1000):
+            if (good := np.asarray(holds(Record(**columns)))).all():
+                break
+            again = _random_columns(model, facts, shape, rng)
+            columns = {k: np.where(_widen(good, v), v, again[k]) for k, v in columns.items()}
+        else:
+            raise ValueError(f"no random trials of {model.name} found in which {sentence}")
+    missed = rng.random(shape) < 0.1
+    masks = {
+        "exists": exists,
+        "scored": exists & ~missed & (rng.random(shape) < 0.9),
+        "learned": exists & ~missed & (rng.random(shape) < 0.9),
+        "reset": exists & (rng.random(shape) < 0.08),
+    }
+    masks["scored"][:, -1:] |= exists[:, -1:] & ~missed[:, -1:]
+    masks["reset"][:, 0] = True
+    blank = missed | ~exists
+    for entry in model.inputs:
+        if entry.response or entry.after is not None:
+            nothing = -1 if entry.dtype == "int64" else False if entry.dtype == "bool" else np.nan
+            columns[entry.name] = np.where(_widen(blank, columns[entry.name]), nothing, columns[entry.name])
+    return _dataset(columns | masks, facts)
+
+
+def _random_columns(
+    model: Model, facts: Mapping[str, int], shape: tuple[int, int], rng: np.random.Generator
+) -> dict[str, Any]:
+    columns = {i.name: _random_column(i, facts, shape, rng) for i in model.inputs}
+    if "available" in columns and "action" in columns:  # an action is one of those on offer, with at least one other
+        n = facts["n_actions"]
+        order = rng.permuted(np.tile(np.arange(n), (*shape, 1)), axis=2)
+        columns["available"] = order < rng.integers(2, n + 1, shape)[..., None]
+        columns["action"] = order.argmin(axis=2)
+    return columns
+
+
+def _random_column(
+    entry: Input, facts: Mapping[str, int], shape: tuple[int, int], rng: np.random.Generator
+) -> np.ndarray:
+    full = (*shape, *resolve_shape(entry.shape, facts))
+    if isinstance(entry.kind, Index):
+        return rng.integers(0, facts[entry.kind.fact], full)
+    if isinstance(entry.kind, Boolean):
+        return rng.random(full) < 0.5
+    values = rng.normal(size=full).round(2)
+    return (
+        np.clip(entry.kind.constrain(values), entry.kind.lower, entry.kind.upper)
+        if entry.kind.lower > -np.inf
+        else values
+    )
+
+
+def random_params(model: Model, trials: xr.Dataset, seed: int = 1) -> dict[str, np.ndarray]:
+    """Return a draw of every parameter for each subject, from its prior (its constant value where it has none)."""
+    data, rng = sequences(model, trials), np.random.default_rng(seed)
+    return {
+        p.name: p.prior.sample(rng, (data.shape[0], *data.parameter_shape(p.name)))
+        if p.prior is not None
+        else np.full((data.shape[0], *data.parameter_shape(p.name)), p.value)
+        for p in model.parameters
+    }
+
+
+def default_task(model: Model, block_length: int = 50) -> Bandit:
+    """Return a bandit that gives the columns that a model reads.
+
+    Raises
+    ------
+    ValueError
+        If the model reads what no bandit gives.
+    """
+    names = {i.name for i in model.inputs}
+    if more := names - {"action", "reward", "reward_other", "available"}:
+        raise ValueError(f"{model.name} reads {more.pop()!r}, which no bandit gives; pass a task")
+    full: dict[str, Any] = {"feedback": "full", "on_offer": 2} if "reward_other" in names else {}
+    return Bandit(means=(-0.5, 0.0, 0.5), block_length=block_length, **full)
+
+
+def _dataset(columns: Mapping[str, np.ndarray], facts: Mapping[str, int]) -> xr.Dataset:
+    def dims(name: str, values: np.ndarray) -> tuple[str, ...]:
+        own = ("option",) if name == "available" else tuple(f"{name}_dim_{k}" for k in range(values.ndim - 2))
+        return ("subject", "trial", *own)
+
+    n, t = columns["exists"].shape
+    return xr.Dataset(
+        {name: (dims(name, values), values) for name, values in columns.items()},
+        coords={"subject": np.arange(n), "trial": np.arange(t)},
+        attrs={"facts": dict(facts)},
+    )
+
+
+def _widen(mask: np.ndarray, like: np.ndarray) -> np.ndarray:
+    return mask.reshape(mask.shape + (1,) * (like.ndim - mask.ndim))
+
+
+# -------------------------------------------------------------------------------------------------- the promises
+def check_card(model: Model) -> None:
+    """The card is complete and plain data, and the model's file imports nothing but rlpymc."""
+    card = json.loads(json.dumps(model.card))
+    for key in ("name", "family", "summary", "reference", "equation"):
+        assert card[key].strip(), f"{model.name}: the card has no {key}"
+    for parameter in model.parameters:
+        assert parameter.meaning and parameter.citation, f"{model.name}: {parameter.name} lacks meaning or citation"
+        assert parameter.prior is not None, f"{model.name}: {parameter.name} has no prior"
+        known = parameter.value if parameter.plausible is None else parameter.plausible
+        assert known is not None, f"{model.name}: {parameter.name} has no plausible value"
+    for function in (model.start, model.update, model.values, model.signals):
+        module = inspect.getmodule(function) if function is not None else None
+        if module is not None and ".models." in module.__name__:
+            for node in ast.walk(ast.parse(inspect.getsource(module))):
+                names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
+                names += [node.module or ""] if isinstance(node, ast.ImportFrom) and node.level == 0 else []
+                for name in names:
+                    assert name.split(".")[0] == "rlpymc", f"{module.__name__} imports {name}"
+
+
+def check_probabilities(model: Model) -> None:
+    """On every trial the probabilities of the actions are in [0, 1] and sum to one, and log_prob is their log."""
+    trials = random_trials(model)
+    params, data = random_params(model, trials), sequences(model, trials)
+    found, terms = latents(model, trials, params), log_prob(model, trials, params).values
+    name = model.responses[0].name
+    probs = found[f"{name}_probs"].values[data.masks["exists"]]
+    assert ((probs >= 0) & (probs <= 1)).all(), f"{model.name}: a probability is outside [0, 1]"
+    assert_allclose(probs.sum(axis=-1), 1, rtol=1e-12, err_msg=f"{model.name}: probabilities do not sum to one")
+    scored = data.masks["scored"]
+    chosen = np.take_along_axis(found[f"{name}_probs"].values[scored], data.inputs[name][scored][:, None], 1)[:, 0]
+    with np.errstate(divide="ignore"):
+        assert_allclose(terms[scored], np.log(chosen), rtol=1e-9, err_msg=f"{model.name}: log_prob is not the log")
+
+
+def check_reference(model: Model, reference: Reference) -> None:
+    """Replay and scan agree per trial with a plain loop from the paper, on ragged masked data.
+
+    Parameters
+    ----------
+    model : Model
+        The model.
+    reference : callable
+        ``reference(params, data, n_actions) -> (n_trials,)`` for one subject: params by name; data the columns and
+        the masks scored, learned, reset, responded.
+    """
+    for seed in range(3):
+        trials = random_trials(model, n_actions=2 + seed % 2 if not model.conditions else 3, seed=seed)
+        data, params = sequences(model, trials), random_params(model, trials, seed=seed + 10)
+        wanted = np.zeros(data.shape)
+        for i in range(data.shape[0]):
+            n = int(data.masks["exists"][i].sum())
+            columns = {k: v[i, :n] for k, v in {**data.inputs, **data.masks}.items()}
+            wanted[i, :n] = reference({k: v[i] for k, v in params.items()}, columns, data.facts.n_actions)
+        for how, found in (("replay", replay(data, params)), ("scan", log_prob(model, trials, params).values)):
+            message = f"{model.name}: {how} differs from the reference loop"
+            assert_allclose(found, wanted, rtol=0, atol=1e-10, err_msg=message)
+
+
+def check_gradient(model: Model) -> None:
+    """The gradient equals central differences, and is finite at ties and at every bound, where log_prob is no NaN."""
+    trials = random_trials(model)
+    data, params = sequences(model, trials), random_params(model, trials)
+    _, slopes = log_prob(model, trials, params, gradient=True)
+    rng = np.random.default_rng(0)
+    for name, value in params.items():
+        direction = rng.normal(size=value.shape) * 1e-6 * np.maximum(1e-2, np.abs(value))
+        support = model.parameter(name).support
+        direction = np.where(support.contains(value + direction) & support.contains(value - direction), direction, 0)
+        up, down = (
+            log_prob(model, trials, {**params, name: value + sign * direction}).values.sum() for sign in (1, -1)
+        )
+        wanted, found = (up - down) / 2, float((slopes[name].values * direction).sum())
+        scale = 1e-6 * (1 + np.abs(slopes[name].values)).max()
+        assert abs(found - wanted) <= 1e-4 * abs(wanted) + 1e-4 * scale, (
+            f"{model.name}: the gradient of {name} is {found:.6g} along a direction, differences say {wanted:.6g}"
+        )
+    for name, value in params.items():
+        support = model.parameter(name).support
+        for bound in (support.lower, support.upper):
+            if np.isfinite(bound):
+                _finite(model, trials, {**params, name: np.full_like(value, bound)}, f"{name} = {bound:g}")
+    tied = trials.assign({i.name: trials[i.name] * 0 for i in model.inputs if i.after and i.dtype == "float64"})
+    _finite(model, tied, params, "all outcomes 0")
+
+
+def _finite(model: Model, trials: xr.Dataset, params: Mapping[str, Any], where: str) -> None:
+    value, slopes = log_prob(model, trials, params, gradient=True)
+    assert not np.isnan(value.values).any(), f"{model.name}: log_prob is NaN at {where}"
+    for name in slopes:
+        assert np.isfinite(slopes[name].values).all(), f"{model.name}: the gradient of {name} is not finite at {where}"
+
+
+def check_does_not_peek(model: Model) -> None:
+    """Probabilities up to and including a trial stay the same whatever happens from its response on."""
+    trials = random_trials(model, seed=1)
+    other = random_trials(model, seed=2)
+    params = random_params(model, trials)
+    names = [f"{r.name}_probs" for r in model.responses if r.dtype == "int64"]
+    before = latents(model, trials, params)[names]
+    for t in (0, 1, trials.sizes["trial"] // 2):
+        changed = trials.copy(deep=True)
+        for entry in model.inputs:
+            if entry.name not in trials:
+                continue
+            first = t if entry.response or entry.after is not None else t + 1
+            own = entry.name == "action" and "available" in trials  # a choice must stay among those on offer
+            changed[entry.name].values[:, first + own :] = other[entry.name].values[:, first + own :]
+            if own:
+                changed["action"].values[:, t] = _another(trials, t)
+        _use_only(changed, model)
+        after = latents(model, changed, params)[names]
+        for name in names:
+            message = f"{model.name}: {name} of trial {t} or before depends on what happens later"
+            assert_array_equal(after[name].values[:, : t + 1], before[name].values[:, : t + 1], err_msg=message)
+
+
+def _another(trials: xr.Dataset, t: int) -> np.ndarray:
+    """Return for each subject another action on offer on trial t; -1 stays."""
+    action, available = trials["action"].values[:, t], trials["available"].values[:, t].copy()
+    available[np.arange(len(action)), action] = False
+    return np.where(action < 0, -1, available.argmax(axis=1))
+
+
+def _use_only(trials: xr.Dataset, model: Model) -> None:
+    """Score and learn only where the columns, put together from two sets of trials, have a response."""
+    made = np.logical_and.reduce([trials[r.name].values >= 0 for r in model.responses])
+    whole = [i.name for i in model.inputs if i.after is not None and i.dtype == "float64"]
+    known = np.logical_and.reduce([made, *(np.isfinite(trials[name].values) for name in whole)])
+    for name, mask in (("scored", made), ("learned", known)):
+        trials[name].values[:] &= mask
+
+
+def check_masks(model: Model) -> None:
+    """Padding, unused entries and unscored trials have no effect, to the last bit."""
+    trials = random_trials(model)
+    data, params = sequences(model, trials), random_params(model, trials)
+    before = log_prob(model, trials, params).values
+    assert (before[~data.masks["scored"]] == 0).all(), f"{model.name}: an unscored trial has a log probability"
+    junk = trials.copy(deep=True)
+    unused = ~(data.masks["scored"] | data.masks["learned"] | data.masks["responded"])
+    for entry in model.inputs:
+        if entry.name in trials and not entry.response:
+            junk[entry.name].values[unused] = {"int64": 10**6, "bool": True, "float64": np.nan}[entry.dtype]
+    message = f"{model.name}: an entry that is not used changes log_prob"
+    assert_array_equal(log_prob(model, junk, params).values, before, err_msg=message)
+    longer = trials.pad(trial=(0, 5), mode="edge").assign_coords(trial=np.arange(trials.sizes["trial"] + 5))
+    for name in MASKS:
+        longer[name].values[:, -5:] = False
+    message = f"{model.name}: padding changes log_prob"
+    assert_array_equal(log_prob(model, longer, params).values[:, :-5], before, err_msg=message)
+    fewer = trials.copy(deep=True)
+    fewer["scored"].values[:, ::2] = False
+    message = f"{model.name}: scoring a trial or not changes another's log_prob"
+    assert_array_equal(log_prob(model, fewer, params).values[:, 1::2], before[:, 1::2], err_msg=message)
+
+
+def check_likelihood_forms(model: Model) -> None:
+    """The four forms of the likelihood have one log density, and it is the sum of log_prob."""
+    import pymc as pm
+
+    trials = random_trials(model, n_actions=3 if model.conditions else 2)
+    params = random_params(model, trials)
+    wanted = log_prob(model, trials, params).values.sum()
+    forms = ["distribution", "potential"] + (["categorical"] if model.responses[0].dtype == "int64" else [])
+    for form in [*forms, *(["bernoulli"] if not model.conditions else [])]:
+        with pm.Model() as built:
+            values = {k: pm.Flat(f"{k}_", shape=v.shape) for k, v in params.items()}
+            getattr(model, form)("choice", trials, **values)
+        point = {f"{k}_": v for k, v in params.items()}
+        found = float(built.compile_logp(mode=QUICK)(point))
+        assert_allclose(found, wanted, rtol=1e-9, err_msg=f"{model.name}: {form} has another log density")
+
+
+def check_exchange(model: Model) -> None:
+    """Permuting subjects permutes results, and a subject alone is the same as among others."""
+    trials = random_trials(model)
+    params = random_params(model, trials)
+    before = log_prob(model, trials, params).values
+    order = np.array([2, 0, 3, 1])
+    after = log_prob(model, trials.isel(subject=order), {k: v[order] for k, v in params.items()}).values
+    assert_allclose(
+        after, before[order], rtol=1e-12, atol=1e-12, err_msg=f"{model.name}: subjects are not exchangeable"
+    )
+    alone = log_prob(model, trials.isel(subject=[1]), {k: v[[1]] for k, v in params.items()}).values
+    assert_allclose(alone, before[[1]], rtol=1e-12, atol=1e-12, err_msg=f"{model.name}: a subject depends on others")
+
+
+def check_special_cases(model: Model) -> None:
+    """At the parameters where it says so, the model is another one, trial by trial."""
+    for name, mapping in model.special_cases.items():
+        other = get_model(name)
+        trials = random_trials(model)
+        theirs = random_params(other, trials, seed=3)
+        ours = random_params(model, trials, seed=4) | {k: v for k, v in theirs.items() if k in _names(model)}
+        for own, value in mapping.items():
+            ours[own] = theirs[value] if isinstance(value, str) else np.full_like(ours[own], value)
+        found, wanted = log_prob(model, trials, ours).values, log_prob(other, trials, theirs).values
+        assert_allclose(found, wanted, rtol=0, atol=1e-10, err_msg=f"{model.name} is not {name} at {dict(mapping)}")
+
+
+def _names(model: Model) -> set[str]:
+    return {p.name for p in model.parameters}
+
+
+def plausible_params(model: Model) -> dict[str, float]:
+    """Return a typical value of every parameter that is estimated."""
+    return {p.name: p.plausible for p in model.parameters if p.value is None and p.plausible is not None}
+
+
+def check_simulation(model: Model, task: Bandit | None = None) -> None:
+    """A simulation's own log probabilities are log_prob of it; one seed gives one result; its table reads back."""
+    task = default_task(model, block_length=15) if task is None else task
+    trials = simulate(model, task, plausible_params(model), 3, 40, seed=1)
+    found = log_prob(model, trials, plausible_params(model)).values
+    message = f"{model.name}: log_prob of a simulation is not the one it was made with"
+    assert_allclose(found, trials["log_prob"].values, rtol=0, atol=1e-10, err_msg=message)
+    again = simulate(model, task, plausible_params(model), 3, 40, seed=1)
+    assert trials.identical(again), f"{model.name}: the same seed gives other trials"
+    table = to_table(trials)
+    back = read_trials(table, facts=dict(trials.attrs["facts"]))
+    assert to_table(back).equals(table), f"{model.name}: the table of a simulation does not read back"
+    assert_array_equal(log_prob(model, back, plausible_params(model)).values, found)
+
+
+def check_mle(model: Model, task: Bandit | None = None, mode: str = "NUMBA") -> None:
+    """On a long run, maximum likelihood is at least as good as the truth, and within 3 standard errors of it."""
+    task = default_task(model) if task is None else task
+    trials, truth = simulate(model, task, plausible_params(model), 1, 1500, seed=2), plausible_params(model)
+    fit = fit_mle(model, trials, starts=3, mode=mode, progress=False)
+    gap = float(fit.log_lik[0]) - float(trials["log_prob"].sum())
+    assert gap >= -1e-6, f"{model.name}: the optimum is {-gap:.3g} nats below the truth"
+    errors = parameter_arrays(sequences(model, trials), truth)
+    for name in truth:
+        distance = np.abs(fit.params[name].values - errors[name]) / fit.se[name].values
+        assert (distance < 3).all(), f"{model.name}: {name} is {np.max(distance):.1f} standard errors from the truth"
+
+
+def all_checks() -> tuple[Callable[..., None], ...]:
+    """Return the checks that need nothing but a model.
+
+    `check_reference` needs a plain loop from the paper beside it.
+    """
+    return (
+        check_card,
+        check_probabilities,
+        check_gradient,
+        check_does_not_peek,
+        check_masks,
+        check_likelihood_forms,
+        check_exchange,
+        check_special_cases,
+        check_simulation,
+        check_mle,
+    )

@@ -1,0 +1,203 @@
+"""Comparison by LOO on hand-made fits: ArviZ's numbers, constant terms and all that may not be compared."""
+
+import json
+import warnings
+from typing import Any
+
+import arviz as az
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+from numpy.testing import assert_allclose
+
+import rlpymc as rl
+
+CHAINS, DRAWS, N = 4, 250, 30
+
+
+def terms(seed: int, mean: float = -0.7, spread: float = 0.1) -> np.ndarray:
+    """Return harmless log likelihoods (chain, draw, obs)."""
+    rng = np.random.default_rng(seed)
+    return mean + 0.2 * rng.normal(size=N) + spread * rng.normal(size=(CHAINS, DRAWS, N))
+
+
+def fit(values: np.ndarray, subjects: Any = None, responses: str | None = None) -> xr.DataTree:
+    """Return a fit with this log likelihood by observation."""
+    n = values.shape[2]
+    coords = {
+        "subject": ("obs", np.repeat(["b", "a", "c"], n // 3) if subjects is None else subjects),
+        "trial": ("obs", np.arange(n)),
+        "response": ("obs", ["action"] * n),
+    }
+    group = xr.Dataset({"choice": (("chain", "draw", "obs"), values)}, coords=coords)
+    tree = xr.DataTree.from_dict({"log_likelihood": group})
+    if responses is not None:
+        tree.attrs["rlpymc"] = json.dumps({"responses": responses})
+    return tree
+
+
+def by_subject(values: np.ndarray) -> xr.DataTree:
+    summed = np.stack([values[:, :, k * 10 : k * 10 + 10].sum(axis=2) for k in (1, 0, 2)], axis=2)
+    group = xr.Dataset({"choice": (("chain", "draw", "subject"), summed)}, coords={"subject": ["a", "b", "c"]})
+    return xr.DataTree.from_dict({"log_likelihood": group})
+
+
+def loo(values: np.ndarray) -> Any:
+    tree = xr.DataTree.from_dict(
+        {
+            "posterior": xr.Dataset({"x": (("chain", "draw"), np.zeros(values.shape[:2]))}),
+            "log_likelihood": xr.Dataset({"choice": (("chain", "draw", "obs"), values)}),
+        }
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return az.loo(tree, pointwise=True, reff=1.0)
+
+
+def refused(fits: Any, error: type[Exception] = ValueError, **options: Any) -> str:
+    with pytest.raises(error) as info:
+        rl.compare(fits, **options)
+    return str(info.value)
+
+
+def assert_says(text: str, *parts: str) -> None:
+    for part in parts:
+        assert part in text
+
+
+# ---------------------------------------------------------------- numbers
+
+
+def test_the_numbers_are_arviz_s_unrounded() -> None:
+    better, worse = terms(1), terms(2, mean=-0.9)
+    table = rl.compare({"worse": fit(worse), "better": fit(better)})
+    assert table.index.tolist() == ["better", "worse"]
+    one, two = loo(better), loo(worse)
+    assert_allclose(table["elpd"], [one.elpd, two.elpd], rtol=1e-4)
+    assert_allclose(table["se"], [one.se, two.se], rtol=1e-4)
+    assert_allclose(table["p"], [one.p, two.p], rtol=2e-2)
+    difference = two.elpd_i.values - one.elpd_i.values
+    assert_allclose(abs(table["elpd_diff"]), [0, abs(difference.sum())], rtol=1e-4, atol=1e-12)
+    assert_allclose(table["dse"], [0, np.sqrt(N * difference.var())], rtol=1e-3, atol=1e-12)
+    assert_allclose(table["weight"].sum(), 1.0)
+    assert (table["n"] == N).all()
+    assert (table["unit"] == "trial").all()
+    assert (table["k_bad"] == 0).all()
+    assert (table["k_max"] < 0.7).all()
+
+
+def test_the_table_adds_up() -> None:
+    table = rl.compare({"a": fit(terms(1)), "b": fit(terms(2)), "c": fit(terms(3, mean=-1.0))})
+    assert table["elpd"].is_monotonic_decreasing
+    assert_allclose(abs(table["elpd_diff"]), table["elpd"].iloc[0] - table["elpd"], atol=1e-9)
+
+
+def test_a_term_that_is_the_same_in_all_draws_counts_as_it_stands() -> None:
+    plain = terms(1)
+    constant = np.full((CHAINS, DRAWS, 3), np.log(0.5))
+    with_constant = np.concatenate([plain, constant], axis=2)
+    other = np.concatenate([terms(2, mean=-0.9), constant], axis=2)
+    subjects = np.repeat(["a", "b", "c"], 11)
+    table = rl.compare({"one": fit(with_constant, subjects), "two": fit(other, subjects)})
+    reference = loo(plain)
+    assert_allclose(table.loc["one", "elpd"], reference.elpd + 3 * np.log(0.5), rtol=1e-4)
+    pointwise = np.concatenate([reference.elpd_i.values, constant[0, 0]])
+    assert_allclose(table.loc["one", "se"], np.sqrt(33 * pointwise.var()), rtol=1e-4)
+    assert (table["n"] == 33).all()
+
+
+def test_a_fit_whose_terms_are_all_constant_is_their_sum() -> None:
+    constant = np.full((CHAINS, DRAWS, N), np.log(0.5))
+    table = rl.compare({"chance": fit(constant), "better": fit(terms(1, mean=-0.3))})
+    assert_allclose(table.loc["chance", "elpd"], N * np.log(0.5))
+    assert table.loc["chance", "k_bad"] == 0
+
+
+def test_one_chain_is_enough() -> None:
+    table = rl.compare({"a": fit(terms(1)[:1]), "b": fit(terms(2)[:1])})
+    assert np.isfinite(table["elpd"]).all()
+
+
+# ---------------------------------------------------------------- subjects
+
+
+@pytest.mark.filterwarnings("ignore:Pareto k")
+def test_by_subject_the_terms_of_a_subject_are_summed() -> None:
+    one, two = terms(1, spread=0.02), terms(2, mean=-0.9, spread=0.02)
+    from_obs = rl.compare({"one": fit(one), "two": fit(two)}, unit="subject")
+    summed = rl.compare({"one": by_subject(one), "two": by_subject(two)}, unit="subject")
+    pd.testing.assert_frame_equal(from_obs, summed)
+    assert (from_obs["n"] == 3).all()
+    assert_allclose(from_obs.loc["one", "elpd"], one.mean(axis=(0, 1)).sum(), atol=0.1)
+
+
+@pytest.mark.filterwarnings("ignore:Pareto k")
+def test_a_fit_by_observation_may_be_compared_with_one_by_subject() -> None:
+    one, two = terms(1, spread=0.02), terms(2, spread=0.02)
+    table = rl.compare({"obs": fit(one), "sum": by_subject(two)}, unit="subject")
+    assert set(table.index) == {"obs", "sum"}
+
+
+# ---------------------------------------------------------------- what cannot be relied on
+
+
+def test_large_pareto_k_are_counted_and_warned_of() -> None:
+    wild = terms(1)
+    wild[:, :, 4] = -10 * np.random.default_rng(3).exponential(size=(CHAINS, DRAWS)) ** 2
+    with pytest.warns(UserWarning, match=r"Pareto k is above .* for 1 of 30 trials in 'wild'"):
+        table = rl.compare({"wild": fit(wild), "tame": fit(terms(2))})
+    assert table.loc["wild", "k_bad"] == 1
+    assert table.loc["tame", "k_bad"] == 0
+    assert table.loc["wild", "k_max"] > 0.7
+
+
+def test_a_name_that_is_a_number_is_written_as_one() -> None:
+    wild = terms(1)
+    wild[:, :, 4] = -10 * np.random.default_rng(3).exponential(size=(CHAINS, DRAWS)) ** 2
+    with pytest.warns(UserWarning, match=r"trials in 1:"):
+        rl.compare({1: fit(wild), 2: fit(terms(2))})  # type: ignore[dict-item]
+
+
+# ---------------------------------------------------------------- what may not be compared
+
+
+def test_fits_of_different_rows_are_refused() -> None:
+    one, two = fit(terms(1)), fit(terms(2))
+    moved = two.copy()
+    moved["log_likelihood"] = xr.DataTree(two["log_likelihood"].to_dataset().assign_coords(trial=("obs", range(1, 31))))
+    assert_says(refused({"one": one, "two": moved}), "'one' and 'two'", "different rows", "trial")
+    assert_says(refused({"one": one, "two": fit(terms(2), np.repeat(["a", "b", "z"], 10))}), "subject")
+
+
+def test_fits_of_different_length_are_refused() -> None:
+    text = refused({"one": fit(terms(1)), "two": fit(terms(2)[:, :, :27])})
+    assert_says(text, "'one' and 'two'", "different data", "30", "27")
+
+
+def test_fits_of_different_responses_are_refused() -> None:
+    text = refused({"one": fit(terms(1), responses="abc"), "two": fit(terms(2), responses="xyz")})
+    assert_says(text, "different responses", "one", "two")
+
+
+def test_a_fit_without_log_likelihood_is_named_with_the_cure() -> None:
+    assert_says(refused({"one": fit(terms(1)), "two": xr.DataTree()}), "'two'", "log_likelihood='obs'")
+
+
+def test_trials_need_terms_by_observation() -> None:
+    text = refused({"one": by_subject(terms(1)), "two": by_subject(terms(2))})
+    assert_says(text, "'one'", "by subject", "log_likelihood='obs'")
+
+
+def test_one_fit_is_no_comparison() -> None:
+    assert_says(refused({"one": fit(terms(1))}), "at least two", "1")
+    assert_says(refused({}), "at least two", "0")
+
+
+def test_fits_come_by_name() -> None:
+    assert_says(refused([fit(terms(1)), fit(terms(2))], error=TypeError), "name")
+
+
+def test_an_unknown_unit_is_answered_with_the_nearest() -> None:
+    fits = {"one": fit(terms(1)), "two": fit(terms(2))}
+    assert_says(refused(fits, unit="subjects"), "unit 'subjects'", "Did you mean 'subject'?")
