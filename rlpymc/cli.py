@@ -7,6 +7,9 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from rlpymc.terminal import show_warnings, summary
+from rlpymc.terminal import table as as_table
+
 app = typer.Typer(help="Reinforcement-learning models of behaviour for PyMC.", no_args_is_help=True)
 console = Console()
 
@@ -14,6 +17,7 @@ console = Console()
 @app.callback()
 def main() -> None:
     """Reinforcement-learning models of behaviour for PyMC."""
+    show_warnings(console)
 
 
 @app.command()
@@ -34,11 +38,10 @@ def models(
     name: Annotated[str, typer.Argument(help="One model, or a pattern such as '*kernel*'.")] = "*",
 ) -> None:
     """List the models, or say what there is to know about one."""
-    from rlpymc.demo import table
     from rlpymc.registry import get_model, list_models
 
     if "*" in name or "?" in name:
-        console.print(table(list_models(name), "models"))
+        console.print(as_table(list_models(name)[["summary", "parameters", "options"]], "models"))
     else:
         console.print(str(_or_exit(get_model, name)), markup=False)
 
@@ -59,10 +62,7 @@ def fit(
     seed: Annotated[int, typer.Option(help="The same seed gives the same draws.")] = 1,
 ) -> None:
     """Sample the posterior of a model with NUTS, check it and write it to a file."""
-    import arviz as az
-
     import rlpymc as rl
-    from rlpymc.demo import table as as_table
 
     def study() -> None:
         mapping = dict(pair.split("=", 1) for pair in columns.split(",")) if columns else None
@@ -71,10 +71,8 @@ def fit(
         built = rl.build(model, trials, pooling=pooling)
         found = rl.sample(built, draws=draws, tune=tune, chains=chains, seed=seed)
         rl.save(found, out)
-        shown = [v for v in found["posterior"].data_vars if not str(v).endswith("_z")]
-        summary = az.summary(found, var_names=shown, round_to=3).astype(float)
-        console.print(as_table(summary, f"{model}: {trials.sizes['subject']} subjects", 3))
-        console.print(str(rl.diagnose(found)))
+        console.print(as_table(summary(found), f"{model}: {trials.sizes['subject']} subjects", 3))
+        console.print(str(rl.diagnose(found)).splitlines()[0], highlight=False)
         console.print(f"The fit is in {out}.")
 
     _or_exit(study)
@@ -87,11 +85,10 @@ def compare(
 ) -> None:
     """Compare fits of the same data by leave-one-out cross-validation."""
     import rlpymc as rl
-    from rlpymc.demo import table
 
     def study() -> None:
         found = rl.compare({path.stem: rl.load(path) for path in fits}, unit=unit)
-        console.print(table(found, f"leave one {unit} out (elpd: higher is better)"))
+        console.print(as_table(found, f"leave one {unit} out (elpd: higher is better)"))
 
     _or_exit(study)
 

@@ -3,12 +3,10 @@
 import time
 from pathlib import Path
 
-import arviz as az
 import matplotlib
 import pandas as pd
 import xarray as xr
 from rich.console import Console
-from rich.table import Table
 
 from rlpymc import plots
 from rlpymc.build import RLModel, build
@@ -19,19 +17,9 @@ from rlpymc.inference.mle import MLE, fit_mle
 from rlpymc.inference.nuts import sample, save
 from rlpymc.predict import predict
 from rlpymc.registry import get_model
+from rlpymc.terminal import summary, table
 
 MODELS = ("counterfactual+stickiness", "counterfactual", "delta", "choice_kernel")  # three learners, one baseline
-
-
-def table(frame: pd.DataFrame, title: str, digits: int = 2) -> Table:
-    """Return a data frame as a table for the terminal."""
-    out = Table(title=title, title_justify="left")
-    out.add_column(str(frame.index.name or ""))
-    for column in frame.columns:
-        out.add_column(str(column), justify="right")
-    for label, row in frame.iterrows():
-        out.add_row(str(label), *(f"{v:.{digits}f}" if isinstance(v, float) else str(v) for v in row))
-    return out
 
 
 def run(folder: Path, draws: int = 1000, tune: int = 500, seed: int = 1, console: Console | None = None) -> None:
@@ -63,9 +51,8 @@ def run(folder: Path, draws: int = 1000, tune: int = 500, seed: int = 1, console
         console.print(get_model(name).card["summary"])
         built[name] = build(name, trials)
         fits[name] = sample(built[name], draws=draws, tune=tune, seed=seed)
-        console.print(str(diagnose(fits[name])))
-        summary = az.summary(fits[name], var_names=["_mu", "_sigma", "_group"], filter_vars="like", round_to=2)
-        console.print(table(summary.astype(float), "the group (unbounded scale: mu, sigma; natural scale: group)"))
+        console.print(str(diagnose(fits[name])).splitlines()[0], highlight=False)
+        console.print(table(summary(fits[name], "_group"), "the group"))
         save(fits[name], folder / f"{name.replace('+', '_')}.nc")
     console.rule("NUTS against maximum likelihood")
     best = MODELS[1]

@@ -155,12 +155,14 @@ def _widen(mask: np.ndarray, like: np.ndarray) -> np.ndarray:
 
 # -------------------------------------------------------------------------------------------------- the promises
 def check_card(model: Model) -> None:
-    """The card is complete and plain data, and the model's file imports nothing but rlpymc."""
+    """Require that the card is complete and plain data, and that the model's file imports nothing but rlpymc."""
     card = json.loads(json.dumps(model.card))
-    for key in ("name", "family", "summary", "reference", "equation"):
-        assert card[key].strip(), f"{model.name}: the card has no {key}"
+    for key in ("name", "family", "summary", "reference"):
+        assert model.declared[key].strip(), f"{model.name}: the card has no {key}"
+    assert card["equation"], f"{model.name}: the card has no equation"
     for parameter in model.parameters:
-        assert parameter.meaning and parameter.citation, f"{model.name}: {parameter.name} lacks meaning or citation"
+        assert parameter.meaning, f"{model.name}: {parameter.name} has no meaning"
+        assert parameter.citation, f"{model.name}: {parameter.name} has no citation"
         assert parameter.prior is not None, f"{model.name}: {parameter.name} has no prior"
         known = parameter.value if parameter.plausible is None else parameter.plausible
         assert known is not None, f"{model.name}: {parameter.name} has no plausible value"
@@ -175,7 +177,7 @@ def check_card(model: Model) -> None:
 
 
 def check_probabilities(model: Model) -> None:
-    """On every trial the probabilities of the actions are in [0, 1] and sum to one, and log_prob is their log."""
+    """Require on every trial probabilities in [0, 1] that sum to one, and that log_prob is their log."""
     trials = random_trials(model)
     params, data = random_params(model, trials), sequences(model, trials)
     found, terms = latents(model, trials, params), log_prob(model, trials, params).values
@@ -190,7 +192,7 @@ def check_probabilities(model: Model) -> None:
 
 
 def check_reference(model: Model, reference: Reference) -> None:
-    """Replay and scan agree per trial with a plain loop from the paper, on ragged masked data.
+    """Require that replay and scan agree per trial with a plain loop from the paper, on ragged masked data.
 
     Parameters
     ----------
@@ -214,9 +216,9 @@ def check_reference(model: Model, reference: Reference) -> None:
 
 
 def check_gradient(model: Model) -> None:
-    """The gradient equals central differences, and is finite at ties and at every bound, where log_prob is no NaN."""
+    """Require a gradient that equals central differences and is finite at ties and bounds, where log_prob is no NaN."""
     trials = random_trials(model)
-    data, params = sequences(model, trials), random_params(model, trials)
+    params = random_params(model, trials)
     _, slopes = log_prob(model, trials, params, gradient=True)
     rng = np.random.default_rng(0)
     for name, value in params.items():
@@ -248,7 +250,7 @@ def _finite(model: Model, trials: xr.Dataset, params: Mapping[str, Any], where: 
 
 
 def check_does_not_peek(model: Model) -> None:
-    """Probabilities up to and including a trial stay the same whatever happens from its response on."""
+    """Require that probabilities up to a trial stay the same whatever happens from its response on."""
     trials = random_trials(model, seed=1)
     other = random_trials(model, seed=2)
     params = random_params(model, trials)
@@ -288,7 +290,7 @@ def _use_only(trials: xr.Dataset, model: Model) -> None:
 
 
 def check_masks(model: Model) -> None:
-    """Padding, unused entries and unscored trials have no effect, to the last bit."""
+    """Require that padding, unused entries and unscored trials have no effect, to the last bit."""
     trials = random_trials(model)
     data, params = sequences(model, trials), random_params(model, trials)
     before = log_prob(model, trials, params).values
@@ -312,7 +314,7 @@ def check_masks(model: Model) -> None:
 
 
 def check_likelihood_forms(model: Model) -> None:
-    """The four forms of the likelihood have one log density, and it is the sum of log_prob."""
+    """Require that the forms of the likelihood have one log density, the sum of log_prob."""
     import pymc as pm
 
     trials = random_trials(model, n_actions=3 if model.conditions else 2)
@@ -329,7 +331,7 @@ def check_likelihood_forms(model: Model) -> None:
 
 
 def check_exchange(model: Model) -> None:
-    """Permuting subjects permutes results, and a subject alone is the same as among others."""
+    """Require that permuting subjects permutes results, and that a subject alone is the same as among others."""
     trials = random_trials(model)
     params = random_params(model, trials)
     before = log_prob(model, trials, params).values
@@ -343,7 +345,7 @@ def check_exchange(model: Model) -> None:
 
 
 def check_special_cases(model: Model) -> None:
-    """At the parameters where it says so, the model is another one, trial by trial."""
+    """Require that at the parameters where it says so the model is another one, trial by trial."""
     for name, mapping in model.special_cases.items():
         other = get_model(name)
         trials = random_trials(model)
@@ -365,7 +367,7 @@ def plausible_params(model: Model) -> dict[str, float]:
 
 
 def check_simulation(model: Model, task: Bandit | None = None) -> None:
-    """A simulation's own log probabilities are log_prob of it; one seed gives one result; its table reads back."""
+    """Require that a simulation comes with its own log_prob, that a seed settles it, and that its table reads back."""
     task = default_task(model, block_length=15) if task is None else task
     trials = simulate(model, task, plausible_params(model), 3, 40, seed=1)
     found = log_prob(model, trials, plausible_params(model)).values
@@ -380,7 +382,7 @@ def check_simulation(model: Model, task: Bandit | None = None) -> None:
 
 
 def check_mle(model: Model, task: Bandit | None = None, mode: str = "NUMBA") -> None:
-    """On a long run, maximum likelihood is at least as good as the truth, and within 3 standard errors of it."""
+    """Require that on a long run maximum likelihood is as good as the truth, and within 3 standard errors of it."""
     task = default_task(model) if task is None else task
     trials, truth = simulate(model, task, plausible_params(model), 1, 1500, seed=2), plausible_params(model)
     fit = fit_mle(model, trials, starts=3, mode=mode, progress=False)

@@ -1,0 +1,41 @@
+"""What the command line and the demo print: tables, and warnings without a file name."""
+
+import warnings
+from typing import Any
+
+import pandas as pd
+import xarray as xr
+from rich.console import Console
+from rich.table import Table
+
+
+def table(frame: pd.DataFrame, title: str, digits: int = 2) -> Table:
+    """Return a data frame as a table that rich prints: numbers to the right, with some digits."""
+    out = Table(title=title, title_justify="left")
+    out.add_column(str(frame.index.name or ""), no_wrap=True)
+    for column in frame.columns:
+        number = pd.api.types.is_numeric_dtype(frame[column])
+        out.add_column(str(column), justify="right" if number else "left", no_wrap=number)
+    for label, row in frame.iterrows():
+        out.add_row(str(label), *(f"{v:.{digits}f}" if isinstance(v, float) else str(v) for v in row))
+    return out
+
+
+def summary(fit: xr.DataTree, ending: str = "") -> pd.DataFrame:
+    """Return mean, sd, 89 % interval, effective draws and r_hat of the variables that end so, without raw effects."""
+    import arviz as az
+
+    names = [str(v) for v in fit["posterior"].data_vars if str(v).endswith(ending) and not str(v).endswith("_z")]
+    found = az.summary(fit, var_names=names, round_to="none").astype(float)
+    found["ess"] = found[["ess_bulk", "ess_tail"]].min(axis=1).round().astype(int)
+    columns = {"mean": "mean", "sd": "sd", "eti89_lb": "5.5 %", "eti89_ub": "94.5 %", "ess": "ess", "r_hat": "r_hat"}
+    return found[list(columns)].rename(columns=columns)
+
+
+def show_warnings(console: Console) -> None:
+    """Print warnings from now on as notes, without file and line."""
+
+    def show(message: Warning | str, *_: Any, **__: Any) -> None:
+        console.print(f"[yellow]note:[/yellow] {message}", highlight=False)
+
+    warnings.showwarning = show
