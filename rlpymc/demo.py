@@ -4,6 +4,7 @@ import time
 from pathlib import Path
 
 import matplotlib
+import numpy as np
 import pandas as pd
 import xarray as xr
 from rich.console import Console
@@ -63,32 +64,38 @@ def run(folder: Path, draws: int = 1000, tune: int = 500, seed: int = 1, console
         "`status` says where it is not to be trusted."
     )
     console.rule("which model?")
-    for unit in ("trial", "subject"):
-        console.print(table(compare(fits, unit=unit), f"leave one {unit} out (elpd: higher is better)"))
+    tables = {unit: compare(fits, unit=unit) for unit in ("trial", "subject")}
+    for unit, found in tables.items():
+        shown = found[["elpd", "se", "elpd_diff", "dse", "weight", "k_max", "k_bad"]]
+        console.print(table(shown, f"leave one {unit} out (elpd: higher is better)", 1))
     console.rule("figures")
-    for file, figure in figures(built, fits, mle).items():
+    for file, figure in figures(built, fits, tables["trial"]).items():
         figure.savefig(folder / file, dpi=120, bbox_inches="tight")
         console.print(f"  {folder / file}")
     console.print(f"Fits and figures are in [bold]{folder}[/bold]; {time.monotonic() - began:.0f} s in all.")
 
 
 def against_mle(fit: xr.DataTree, mle: MLE) -> pd.DataFrame:
-    """Return posterior means and standard deviations beside maximum likelihood and its standard errors."""
+    """Return posterior means ± sd beside maximum likelihood ± standard error, by person."""
+
+    def cells(centre: np.ndarray, spread: np.ndarray) -> list[str]:
+        return [f"{c:.2f} ± {s:.2f}" if np.isfinite(s) else f"{c:.2f}" for c, s in zip(centre, spread, strict=True)]
+
     posterior, columns = fit["posterior"].to_dataset(), {}
     for name in map(str, mle.se):
-        columns[name] = posterior[name].mean(("chain", "draw")).values
-        columns[f"{name} sd"] = posterior[name].std(("chain", "draw")).values
-        columns[f"{name} MLE"] = mle.params[name].values
-        columns[f"{name} se"] = mle.se[name].values
-    return pd.DataFrame(columns, index=pd.Index(mle.params["subject"].values, name="person")).assign(
-        status=mle.status.values
-    )
+        draws = posterior[name]
+        columns[name] = cells(draws.mean(("chain", "draw")).values, draws.std(("chain", "draw")).values)
+        columns["MLE" + " " * len(columns)] = cells(mle.params[name].values, mle.se[name].values)
+    people = pd.Index(mle.params["subject"].values, name="person")
+    return pd.DataFrame(columns, index=people).assign(status=mle.status.values)
 
 
-def figures(built: dict[str, RLModel], fits: dict[str, xr.DataTree], mle: MLE) -> dict[str, "matplotlib.figure.Figure"]:
+def figures(
+    built: dict[str, RLModel], fits: dict[str, xr.DataTree], comparison: pd.DataFrame
+) -> dict[str, "matplotlib.figure.Figure"]:
     """Return the figures of the study, by file name."""
     best = MODELS[0]
-    trials, subject = built[best].trials, mle.params["subject"].values[0]
+    trials = built[best].trials
     posterior = fits[best]["posterior"].to_dataset().mean(("chain", "draw"))
     params = {p.name: posterior[p.name] for p in built[best].spec.model.parameters if p.name in posterior}
     prediction = predict(built[best], fits[best], kind="one_step", seed=1)
@@ -96,6 +103,6 @@ def figures(built: dict[str, RLModel], fits: dict[str, xr.DataTree], mle: MLE) -
         "posteriors.png": plots.posterior(fits[best]),
         "people.png": plots.population(fits[best]),
         "learning_curves.png": plots.learning_curve(prediction, target="better_option"),
-        "one_person.png": plots.trial_values(best, trials, params, subject=subject),
-        "comparison.png": plots.comparison(compare(fits, unit="trial")),
+        "one_person.png": plots.trial_values(best, trials, params),
+        "comparison.png": plots.comparison(comparison),
     }

@@ -278,7 +278,7 @@ def hand_made(**stats: Any) -> xr.DataTree:
     rng = np.random.default_rng(1)
     found: dict[str, Any] = {"x": rng.normal(size=(4, 500)), "energy": rng.normal(size=(4, 500))}
     found |= {"diverging": np.zeros((4, 500), dtype=bool)} | stats
-    draws = {"x": (("chain", "draw"), found.pop("x")), "constant": (("chain", "draw"), np.ones((4, 500)))}
+    draws = {name: (("chain", "draw"), found.pop(name)) for name in ("x", "constant") if name in found}
     statistics = {name: (("chain", "draw"), values) for name, values in found.items()}
     return xr.DataTree.from_dict({"posterior": xr.Dataset(draws), "sample_stats": xr.Dataset(statistics)})
 
@@ -292,6 +292,10 @@ def test_a_good_fit_has_no_problems() -> None:
     found = rl.diagnose(hand_made())
     assert found.problems == []
     assert_says(str(found), "divergences 0", "r_hat 1.0", "ESS", "(x)", "BFMI")
+
+
+def test_what_is_constant_does_not_count() -> None:
+    assert rl.diagnose(hand_made(constant=np.ones((4, 500)))).problems == []
 
 
 def test_divergences_are_counted_with_a_cure() -> None:
