@@ -41,6 +41,8 @@ def compare(fits: Mapping[str, xr.DataTree], unit: str = "trial") -> pd.DataFram
     """
     if unit not in UNITS:
         raise unknown("unit", unit, UNITS)
+    if not isinstance(fits, Mapping):
+        raise TypeError(f"compare takes fits by name, {{'name': fit, ...}}, found {type(fits).__name__}")
     if len(fits) < 2:
         raise ValueError(f"compare needs at least two fits, found {len(fits)}")
     terms = {name: _log_likelihood(name, fit, unit) for name, fit in fits.items()}
@@ -50,16 +52,16 @@ def compare(fits: Mapping[str, xr.DataTree], unit: str = "trial") -> pd.DataFram
         warnings.simplefilter("ignore")
         table = az.compare({name: loo for name, (loo, _) in loos.items()}, round_to="none")
     out = table[["elpd", "se", "p", "elpd_diff", "dse", "weight"]].astype(float)
-    out["k_max"] = [float(np.max(loos[name][1])) for name in out.index]
-    out["k_bad"] = [int((loos[name][1] > loos[name][0].good_k).sum()) for name in out.index]
+    out["k_max"] = [float(np.nanmax(loos[name][1])) for name in out.index]
+    out["k_bad"] = [int((~(loos[name][1] <= loos[name][0].good_k)).sum()) for name in out.index]
     out["n"] = [loos[name][1].size for name in out.index]
     out["unit"] = unit
     if out["k_bad"].any():
         worst = out["k_bad"].idxmax()
+        bad, n = out.loc[worst, ["k_bad", "n"]].astype(int)
         warnings.warn(
-            f"Pareto k is above {loos[worst][0].good_k:.2f} for {out['k_bad'][worst]} of {out['n'][worst]} {unit}s in "
-            f"{worst!r}: its elpd is not reliable there. See the columns k_max and k_bad; a larger unit of pooling, or "
-            "refitting without those units, tells more.",
+            f"Pareto k is above {loos[worst][0].good_k:.2f} for {bad} of {n} {unit}s in '{worst}': its elpd is not "
+            "reliable there. See the columns k_max and k_bad; refitting without those units tells more.",
             UserWarning,
             stacklevel=2,
         )
@@ -103,6 +105,25 @@ def _loo(terms: xr.DataArray) -> tuple[az.ELPDData, np.ndarray]:
     """
     unit = terms.dims[-1]
     constant = (terms.values == terms.values[:1, :1]).all(axis=(0, 1))
+    if constant.all():  # chance, with nothing estimated
+        exact = xr.DataArray(terms.values[0, 0], dims=(unit,))
+        k = np.full(exact.size, -np.inf)
+        n_samples = terms.sizes["chain"] * terms.sizes["draw"]
+        total, se = float(exact.sum()), float(np.sqrt(exact.size * np.var(exact.values, ddof=1)))
+        loo = az.ELPDData(
+            elpd=total,
+            se=se,
+            p=0.0,
+            n_samples=n_samples,
+            n_data_points=exact.size,
+            scale="log",
+            warning=False,
+            good_k=0.7,
+            elpd_i=exact,
+            pareto_k=xr.DataArray(k, dims=(unit,)),
+        )
+        loo.kind = "loo"
+        return loo, k
     varying = terms[:, :, ~constant].drop_vars([c for c in terms.coords if c in ("subject", "trial", "response")])
     tree = xr.DataTree.from_dict(
         {
@@ -119,7 +140,7 @@ def _loo(terms: xr.DataArray) -> tuple[az.ELPDData, np.ndarray]:
     loo.elpd_i = xr.DataArray(elpd, dims=(unit,))
     loo.pareto_k = xr.DataArray(k, dims=(unit,))
     loo.elpd, loo.n_data_points = float(elpd.sum()), elpd.size
-    loo.se = float(np.sqrt(elpd.size * np.var(elpd)))
+    loo.se = float(np.sqrt(elpd.size * np.var(elpd, ddof=1)))
     return loo, k
 
 

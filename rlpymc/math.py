@@ -108,6 +108,11 @@ def sigmoid(x: Value) -> Value:
     return _kind(x).sigmoid(x)
 
 
+def softplus(x: Value) -> Value:
+    """Return log(1 + exp(x)) without overflow."""
+    return _kind(x).softplus(x)
+
+
 def erf(x: Value) -> Value:
     """Return the error function."""
     return _kind(x).erf(x)
@@ -202,11 +207,6 @@ def minimum(a: Value, b: Value) -> Value:
 def onehot(i: Value, n: int) -> Value:
     """Return a vector of n entries, 1.0 at index i and 0.0 elsewhere."""
     return put(zeros(n), i, 1.0)
-
-
-def softplus(x: Value) -> Value:
-    """Return log(1 + exp(x)) without overflow."""
-    return maximum(x, 0.0) + log1p(exp(-abs(x)))
 
 
 def logsumexp(x: Value) -> Value:

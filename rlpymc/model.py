@@ -1,19 +1,23 @@
 """A learner, described once: a declaration and a few pure functions of one subject at one trial."""
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Self
 
+import numpy as np
+
 from rlpymc.errors import unknown
 from rlpymc.parameters import Input, Parameter, boolean, index, integer, interval, positive, real, softplus, unit
-from rlpymc.policies import Rule, available, parse_policy, policy_from_rules
+from rlpymc.policies import RULES, Rule, available, parse_policy, policy_from_rules
 from rlpymc.responses import Response
 
 if TYPE_CHECKING:
     import xarray as xr
 
 __all__ = [
+    "Facts",
     "Input",
     "Model",
     "Parameter",
@@ -38,6 +42,23 @@ class Record(SimpleNamespace):
     def replace(self, **values: Any) -> "Record":
         """Return a copy with some entries changed or added."""
         return Record(**{**vars(self), **values})
+
+
+class Facts(Record):
+    """What is known before the data: numbers, and arrays of them; compares by content."""
+
+    def __init__(self, **facts: Any) -> None:
+        super().__init__(**{k: v if np.ndim(v) == 0 else np.asarray(v) for k, v in facts.items()})
+
+    @property
+    def _content(self) -> tuple[Any, ...]:
+        return tuple((k, np.shape(v), np.asarray(v).tobytes()) for k, v in sorted(vars(self).items()))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Facts) and self._content == other._content
+
+    def __hash__(self) -> int:  # type: ignore[override]
+        return hash(self._content)
 
 
 @dataclass(frozen=True, eq=False)
@@ -176,13 +197,15 @@ class Model:
         added = [rule for rule in asked if rule.name not in {r.name for r in kept}]
         if replaces and self.values is None:
             raise ValueError(f"model {self.name!r} has no values for {asked[0].name} to turn into choices")
-        cases = {
-            "+".join([self.name, *(other.name for other in added if other is not rule)]): rule.absent_at
-            for rule in added
-            if rule.absent_at
-        }
+        learner, *before = re.split(r"\+(?![^(]*\))", self.name)
+        in_name = [n for n in before if n in {r.name for r in kept}] + [r.name for r in added if r not in self.rules]
+
+        def named(without: str = "") -> str:
+            return "+".join([learner, *(name for name in RULES if name in in_name and name != without)])
+
+        cases = {named(rule.name): rule.absent_at for rule in added if rule.absent_at}
         return self.changed(
-            name="+".join([self.name, *(rule.name for rule in added if rule not in self.rules)]),
+            name=named(),
             policy="+".join(rule.name for rule in [*kept, *added]),
             special_cases=cases,
         )

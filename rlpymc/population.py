@@ -8,6 +8,7 @@ import numpy as np
 import pymc as pm
 
 from rlpymc.errors import unknown
+from rlpymc.likelihood.arguments import parameter_array
 from rlpymc.parameters import Parameter
 from rlpymc.priors import HalfNormal, Normal, Prior
 from rlpymc.sequences import Sequences
@@ -28,7 +29,7 @@ class Population:
         Priors by parameter instead of the model's own; under partial pooling also of ``<name>_mu`` and
         ``<name>_sigma``.
     fixed : mapping
-        Parameters that are constants, with their values: numbers, or arrays (subject, *shape).
+        Parameters that are constants, with their values: numbers, arrays (subject, *shape), or DataArrays by subject.
     free : sequence of str
         Parameters that the model keeps constant and that are to be estimated.
     shared : sequence of str
@@ -44,6 +45,8 @@ class Population:
     def __post_init__(self) -> None:
         if self.pooling not in POOLINGS:
             raise unknown("pooling", self.pooling, POOLINGS)
+        if not isinstance(self.fixed, Mapping) or not isinstance(self.priors, Mapping):
+            raise TypeError("fixed and priors are mappings of parameter to value: fixed={'alpha': 0.3}")
         for name in ("free", "shared"):
             if isinstance(getattr(self, name), str):
                 object.__setattr__(self, name, (getattr(self, name),))
@@ -62,10 +65,24 @@ class Population:
         for name in self.fixed:
             if name in {*self.free, *self.shared, *self.priors}:
                 raise ValueError(f"parameter {name!r} is fixed, and free, shared or given a prior as well; choose one")
+        for name in self.fixed:
+            if self.constant(data.model.parameter(name), data).ndim > 1 + len(data.parameter_shape(name)):
+                raise ValueError(f"fixed {name!r} varies by trial; fix it by subject")
         for p in data.model.parameters:
             if p.name not in self.fixed and self.is_free(p) and self.prior(p) is None:
                 raise ValueError(f"parameter {p.name!r} has no prior of its own; pass priors={{'{p.name}': ...}}")
         for p in data.model.parameters:
+            pooled = self.is_free(p) and p.name not in self.shared
+            for part in ("mu", "sigma"):
+                if f"{p.name}_{part}" in self.priors and not pooled:
+                    raise ValueError(
+                        f"prior of {p.name}_{part}: {p.name!r} is not estimated by subject; nothing uses it"
+                    )
+            sigma = self.priors.get(f"{p.name}_sigma")
+            if sigma is not None and sigma.quantile(0.0) < 0:
+                raise ValueError(
+                    f"prior {sigma} of {p.name}_sigma: a standard deviation is not negative; use HalfNormal"
+                )
             prior = self.priors.get(p.name)
             if prior is not None and not p.support.contains(prior.quantile([0.001, 0.999])).all():
                 raise ValueError(f"prior {prior} of {p.name!r} reaches outside its support, {p.support}")
@@ -80,6 +97,12 @@ class Population:
         """Return the prior of a subject's value."""
         return self.priors.get(parameter.name, parameter.prior)
 
+    def constant(self, parameter: Parameter, data: Sequences) -> np.ndarray:
+        """Return the values of a parameter that is not estimated, (subject, *shape)."""
+        if parameter.name in self.fixed:
+            return parameter_array(data, parameter, self.fixed[parameter.name], "fixed")
+        return parameter_array(data, parameter, parameter.value)
+
     def hyperpriors(self, parameter: Parameter) -> tuple[Prior, Prior]:
         """Return the priors of the group's mean and standard deviation on the unbounded scale.
 
@@ -88,8 +111,14 @@ class Population:
         """
         prior = self.prior(parameter)
         assert prior is not None
-        low, middle, high = parameter.support.unconstrain(prior.quantile(np.array([0.16, 0.5, 0.84])))
-        width = float(high - low) / 2
+        with np.errstate(divide="ignore", invalid="ignore"):
+            low, middle, high = parameter.support.unconstrain(prior.quantile(np.array([0.16, 0.5, 0.84])))
+            width = float(high - low) / 2
+        if not (np.isfinite(middle) and np.isfinite(width)):
+            raise ValueError(
+                f"prior {prior} of {parameter.name!r} lies at the bounds of its support, {parameter.support}, and has "
+                "no width on the unbounded scale; give another"
+            )
         mu = self.priors.get(f"{parameter.name}_mu", Normal(float(middle), width))
         return mu, self.priors.get(f"{parameter.name}_sigma", HalfNormal(width))
 
@@ -106,7 +135,7 @@ class Population:
             name, shape = parameter.name, data.parameter_shape(parameter.name)
             own = tuple(f"{name}_dim_{k}" for k in range(len(shape)))
             if not self.is_free(parameter):
-                found[name] = _constant(parameter, shape, data, self.fixed.get(name, parameter.value))
+                found[name] = self.constant(parameter, data)
                 continue
             for dim, length in zip(own, shape, strict=True):
                 pm.modelcontext(None).add_coord(dim, np.arange(length))
@@ -127,17 +156,3 @@ class Population:
                 pm.Deterministic(f"{name}_group", constrain(mu), dims=own or None)
                 found[name] = pm.Deterministic(name, constrain(mu + sigma * z), dims=("subject", *own))
         return found
-
-
-def _constant(parameter: Parameter, shape: tuple[int, ...], data: Sequences, value: Any) -> np.ndarray:
-    array = np.asarray(value, dtype=float)
-    if array.shape not in ((), shape, (data.shape[0], *shape)):
-        raise ValueError(
-            f"fixed {parameter.name!r}: found shape {array.shape}, expected a number, {shape}, or by subject "
-            f"{(data.shape[0], *shape)}"
-        )
-    if not parameter.support.contains(array).all():
-        raise ValueError(
-            f"fixed {parameter.name!r}: found {value}, expected a number in its support, {parameter.support}"
-        )
-    return np.broadcast_to(array, shape) if array.shape == () else array

@@ -1,5 +1,7 @@
 """What a fitted model predicts: choices given what people saw, and choices in its own course."""
 
+import json
+
 import numpy as np
 import xarray as xr
 
@@ -56,6 +58,13 @@ def predict(
     """
     if kind not in KINDS:
         raise unknown("kind of prediction", kind, KINDS)
+    if not isinstance(rl_model, RLModel):
+        raise TypeError(f"predict takes a model from rlpymc.build and its fit, found {type(rl_model).__name__}")
+    if "posterior" not in getattr(idata, "children", {}):
+        raise ValueError("predict takes a fit from rlpymc.sample, with a group 'posterior'")
+    made_from = json.loads(idata.attrs["rlpymc"])["spec"] if "rlpymc" in idata.attrs else None
+    if made_from is not None and made_from != json.loads(rl_model.spec.to_json()):
+        raise ValueError(f"the fit is of {made_from}, and the model is {rl_model.spec.to_json()}")
     model, trials = rl_model.spec.model, rl_model.trials if trials is None else trials
     data, rng = sequences(model, trials), np.random.default_rng(seed)
     if len(model.responses) != 1 or model.responses[0].dtype != "int64":
@@ -64,6 +73,8 @@ def predict(
     free = [p.name for p in model.parameters if rl_model.spec.population.is_free(p)]
     if missing := [name for name in free if name not in posterior]:
         raise ValueError(f"the posterior has no {missing[0]!r}: it is not a fit of {model.name}")
+    if fixed := [p.name for p in model.parameters if p.name in posterior and p.name not in free]:
+        raise ValueError(f"{fixed[0]!r} is fixed in the model and free in the posterior: it is not a fit of this model")
     if draws < 1:
         raise ValueError(f"draws: found {draws}, expected at least 1")
     n = posterior.sizes["sample"]
@@ -73,7 +84,8 @@ def predict(
     out = xr.Dataset(coords={"sample": np.arange(draws), "subject": data.subjects, "trial": trials["trial"].values})
     if kind == "one_step":
         probs = probs_draws(data, params)
-        drawn = Categorical(probs=np.where(np.isnan(probs), 1.0, probs)).sample(rng)  # NaN in padding
+        probs[:, ~data.masks["exists"]] = np.nan
+        drawn = Categorical(probs=np.where(data.masks["exists"][..., None], probs, 1.0)).sample(rng)
         out[f"{name}_probs"] = (("sample", "subject", "trial", "option"), probs)
     else:
         many = repeat_subjects(data, draws)

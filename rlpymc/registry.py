@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from rlpymc.errors import unknown
 from rlpymc.model import Model
+from rlpymc.policies import parse_policy
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -38,6 +39,8 @@ def register(model: Model) -> Model:
     """
     if not isinstance(model, Model):
         raise TypeError(f"register takes a Model, found {type(model).__name__}")
+    if not re.fullmatch(r"[a-z][a-z0-9_]*", model.name):
+        raise ValueError(f"model {model.name!r}: use lower-case letters, digits and _, so that names compose")
     known = _models() if model.name not in _registered else _registered
     if known.get(model.name, model) is not model:
         raise ValueError(f"there is a model {model.name!r} already; give this one another name")
@@ -70,7 +73,10 @@ def _sources() -> Iterator[tuple[str, Model]]:
             raise ValueError(f"{module.name} must define a Model named {name!r}, in a variable of that name")
         yield module.name, model
     for entry in entry_points(group="rlpymc.models"):
-        yield entry.value, entry.load()
+        model = entry.load()
+        if not isinstance(model, Model):
+            raise TypeError(f"the entry point {entry.value} is a {type(model).__name__}, expected a Model")
+        yield entry.value, model
     for model in _registered.values():
         yield "register()", model
 
@@ -99,48 +105,57 @@ def get_model(name: str | Model, policy: str | None = None, **options: Any) -> M
     ValueError
         If there is no such model, choice rule or option; the message names the nearest.
     """
-    if isinstance(name, str):
+    if isinstance(name, Model):
+        model, rules = name, None
+    elif isinstance(name, str):
         written = re.fullmatch(r"([^(+]+)(?:\((.*)\))?(?:\+(.*))?", name.replace(" ", ""))
         if written is None:
             raise ValueError(f"cannot read model name {name!r}; write it like 'delta(rates=sign)+stickiness+lapse'")
         learner, inside, rules = written.groups()
-        model = _models().get(learner)
-        if model is None:
+        if learner not in _models():
             raise unknown("model", learner, _models())
-        for item in (inside or "").split(",") if inside else []:
-            key, _, value = item.partition("=")
+        model = _models()[learner]
+        for key, _, value in (item.partition("=") for item in (inside or "").split(",") if item):
             if key in options:
                 raise ValueError(f"option {key!r} of {learner} is given twice")
             options[key] = value
-        policy = "+".join(part for part in (rules, policy) if part) or None
     else:
-        model = name
-    return _variant(model, policy, tuple(options.items()))
+        raise TypeError(f"found {type(name).__name__}, expected a model or its name, such as 'delta+stickiness'")
+    if policy is not None and not isinstance(policy, str):
+        raise TypeError(f"policy: found {type(policy).__name__}, expected choice rules such as 'stickiness+lapse'")
+    if options and model.name not in _models():
+        raise ValueError(f"{model.name} is a variant already; give options with the learner's name")
+    asked = "+".join(part for part in (rules, policy) if part)
+    added = tuple(rule.name for rule in (parse_policy(asked) if asked else ()) if rule not in model.rules)
+    return _variant(model, _chosen(model, options), added)
+
+
+def _chosen(model: Model, options: dict[str, Any]) -> tuple[tuple[str, Any], ...]:
+    """Return the options that are not at their default, in the order in which the learner declares them."""
+    for key in options:
+        if key not in model.options:
+            raise unknown(f"option of {model.name}", key, model.options)
+    found = []
+    for key, values in model.options.items():
+        wanted = str(options.get(key, next(iter(values))))
+        value = next((v for v in values if str(v) == wanted), None)
+        if value is None:
+            raise unknown(f"value of {model.name}'s option {key}", options[key], values)
+        if values[value] is not None:
+            found.append((key, value))
+    return tuple(found)
 
 
 @cache
-def _variant(model: Model, policy: str | None, options: tuple[tuple[str, Any], ...]) -> Model:
+def _variant(model: Model, options: tuple[tuple[str, Any], ...], rules: tuple[str, ...]) -> Model:
     """Return one and the same object for one variant, so that what was compiled for it is found again."""
-    base, chosen = model, []
-    for key, wanted in options:
-        if key not in base.options:
-            raise unknown(f"option of {base.name}", key, base.options)
-        value = next((v for v in base.options[key] if str(v) == str(wanted)), None)
-        if value is None:
-            raise unknown(f"value of {base.name}'s option {key}", wanted, base.options[key])
-        chosen.append((key, value))
-    for key in base.options:  # in the order of the declaration, whatever order they were asked in
-        for value in (v for k, v in chosen if k == key):
-            if (vary := base.options[key][value]) is not None:
-                model = vary(model)
-                inside = [f"{k}={v}" for k, v in _in_name(model.name)] + [f"{key}={value}"]
-                model = model.changed(name=f"{base.name}({', '.join(inside)})")
-    return model.with_policy(policy) if policy else model
-
-
-def _in_name(name: str) -> list[tuple[str, str]]:
-    inside = re.search(r"\((.*)\)", name)
-    return [tuple(item.strip().split("=")) for item in inside[1].split(",")] if inside else []
+    learner = model
+    for k, (key, value) in enumerate(options):
+        vary = learner.options[key][value]
+        assert vary is not None
+        inside = ", ".join(f"{name}={chosen}" for name, chosen in options[: k + 1])
+        model = vary(model).changed(name=f"{learner.name}({inside})")
+    return model.with_policy("+".join(rules)) if rules else model
 
 
 def list_models(pattern: str = "*", family: str | None = None) -> "pd.DataFrame":

@@ -12,7 +12,7 @@ import numpy as np
 import xarray as xr
 
 from rlpymc.errors import unknown
-from rlpymc.model import Model, Record
+from rlpymc.model import Facts, Model, Record
 from rlpymc.parameters import Boolean, Index, Input, resolve_shape
 
 MASKS = ("exists", "scored", "learned", "reset")
@@ -71,7 +71,7 @@ class Sequences:
         The model.
     trials : xr.Dataset
         The trials, from `read_trials` or `simulate`.
-    facts : Record
+    facts : Facts
         What is known before the data (n_actions, ...).
     inputs : dict of (subject, trial, *shape)
         The model's columns.  Entries that nothing reads (padding, the outcome of a missed trial) hold a stand-in.
@@ -81,7 +81,7 @@ class Sequences:
 
     model: Model
     trials: xr.Dataset
-    facts: Record
+    facts: Facts
     inputs: dict[str, np.ndarray]
     masks: dict[str, np.ndarray]
 
@@ -107,7 +107,7 @@ class Sequences:
 
     def parameter_shape(self, name: str) -> tuple[int, ...]:
         """Return the shape of a parameter for one subject."""
-        return resolve_shape(self.model.parameter(name).shape, self.facts.__dict__)
+        return resolve_shape(self.model.parameter(name).shape, vars(self.facts))
 
 
 def sequences(model: Model, trials: xr.Dataset) -> Sequences:
@@ -137,19 +137,56 @@ def sequences(model: Model, trials: xr.Dataset) -> Sequences:
         raise TypeError(
             f"expected trials from rlpymc.read_trials, found {type(trials).__name__}; call read_trials first"
         )
-    masks = {name: np.asarray(trials[name].values, dtype=bool) for name in MASKS}
+    if not {"subject", "trial"} <= set(trials.dims):
+        raise ValueError(
+            f"trials have dims {list(trials.dims)}, expected subject and trial; one subject is trials.isel(subject=[0])"
+        )
+    trials = trials.transpose("subject", "trial", ...)
+    masks = {name: _mask(trials, name, model) for name in MASKS}
     _check_masks(trials, masks)
     known = dict(trials.attrs.get("facts", {}))
-    facts = Record(**known, **_missing_facts(model, trials, masks, known))
-    responses = [trials[i.name].values for i in model.responses if i.name in trials]
-    made = [r >= 0 if np.issubdtype(r.dtype, np.integer) else ~np.isnan(np.asarray(r, float)) for r in responses]
-    masks["responded"] = masks["exists"] & np.logical_and.reduce(made) if made else masks["exists"]
-    columns = {i.name: _column(i, model, trials, masks, facts) for i in model.inputs}
-    view = Record(**columns)
+    facts = Facts(**known, **_missing_facts(model, trials, masks, known))
+    masks["responded"], masks["complete"] = masks["exists"].copy(), masks["exists"].copy()
+    for entry in model.responses:
+        if entry.name in trials:  # a missed one is -1, or NaN
+            values = np.asarray(trials[entry.name].values)
+            masks["responded"] &= values >= 0 if isinstance(entry.kind, Index) else ~np.isnan(values.astype(float))
+    columns = {}
+    for entry in model.inputs:
+        columns[entry.name], whole = _column(entry, model, trials, masks, facts)
+        masks["complete"] &= whole
+    _check_on_offer(trials, model, columns, masks)
     for sentence, holds in model.conditions:
-        if (wrong := masks["learned"] & ~np.asarray(holds(view))).any():
+        if (wrong := masks["learned"] & ~np.asarray(holds(Record(**columns)))).any():
             raise ValueError(f"{_where(trials, wrong)}: {model.name} needs that {sentence}; leave such trials out")
     return Sequences(model, trials, facts, columns, masks)
+
+
+def _mask(trials: xr.Dataset, name: str, model: Model) -> np.ndarray:
+    """Return a mask, (subject, trial)."""
+    values = np.asarray(trials[name].values, dtype=bool)
+    if values.ndim == 2:
+        return values
+    if name == "scored" and values.ndim == 3 and values.shape[2] == len(model.responses) == 1:
+        return values[:, :, 0]
+    raise ValueError(
+        f"mask {name!r}: found dims {trials[name].dims}, expected (subject, trial) for {model.name}, which has "
+        f"{len(model.responses)} response in a trial"
+    )
+
+
+def _check_on_offer(
+    trials: xr.Dataset, model: Model, columns: dict[str, np.ndarray], masks: dict[str, np.ndarray]
+) -> None:
+    """Raise a ValueError where an action was made that was not on offer."""
+    if "available" not in columns or "action" not in columns:
+        return
+    offered = np.take_along_axis(columns["available"], columns["action"][..., None], axis=2)[..., 0]
+    if (wrong := masks["responded"] & ~offered).any():
+        raise ValueError(
+            f"{_where(trials, wrong, 'action')}: found {columns['action'][wrong][0]}, which is not on offer; mend the "
+            "action, or the columns that say what is available"
+        )
 
 
 def require_scored(data: Sequences) -> None:
@@ -185,13 +222,15 @@ def _missing_facts(
     return found
 
 
-def _column(entry: Input, model: Model, trials: xr.Dataset, masks: dict[str, np.ndarray], facts: Record) -> np.ndarray:
-    """Return one column in the type that the model declares, with a stand-in where nothing reads it."""
-    shape = (*masks["exists"].shape, *resolve_shape(entry.shape, facts.__dict__))
+def _column(
+    entry: Input, model: Model, trials: xr.Dataset, masks: dict[str, np.ndarray], facts: Facts
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return one column in the model's type, with a stand-in where nothing reads it, and where its values are good."""
+    shape = (*masks["exists"].shape, *resolve_shape(entry.shape, vars(facts)))
     if entry.name not in trials:
         if entry.default is None:
             raise ValueError(_no_column(entry, model, trials))
-        return np.full(shape, entry.default, dtype=entry.dtype)
+        return np.full(shape, entry.default, dtype=entry.dtype), masks["exists"]
     values = trials[entry.name].values
     if values.shape != shape:
         raise ValueError(
@@ -209,10 +248,10 @@ def _column(entry: Input, model: Model, trials: xr.Dataset, masks: dict[str, np.
         raise ValueError(f"{_where(trials, wrong, entry.name)}: found {found}, {_expected(entry, facts)}")
     stand_in = values[used][0] if used.any() else np.zeros(shape[2:])
     kept = (masks["exists"] & good).reshape(used.shape + (1,) * (values.ndim - 2))
-    return np.ascontiguousarray(np.where(kept, values, stand_in), dtype=entry.dtype)
+    return np.ascontiguousarray(np.where(kept, values, stand_in), dtype=entry.dtype), good
 
 
-def _is_valid(entry: Input, values: np.ndarray, facts: Record) -> np.ndarray:
+def _is_valid(entry: Input, values: np.ndarray, facts: Facts) -> np.ndarray:
     if isinstance(entry.kind, Index):
         limit = getattr(facts, entry.kind.fact)
         return (values >= 0) & (values < limit) & (values == np.round(values))
@@ -221,7 +260,7 @@ def _is_valid(entry: Input, values: np.ndarray, facts: Record) -> np.ndarray:
     return entry.kind.contains(values)
 
 
-def _expected(entry: Input, facts: Record) -> str:
+def _expected(entry: Input, facts: Facts) -> str:
     if isinstance(entry.kind, Index):
         limit = getattr(facts, entry.kind.fact)
         return (

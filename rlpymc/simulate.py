@@ -8,7 +8,7 @@ import xarray as xr
 
 from rlpymc.likelihood.arguments import parameter_arrays
 from rlpymc.likelihood.step import at_trial, stepper
-from rlpymc.model import Model, Record
+from rlpymc.model import Facts, Model
 from rlpymc.parameters import resolve_shape
 from rlpymc.registry import get_model
 from rlpymc.sequences import MASKS, Sequences
@@ -52,10 +52,12 @@ def simulate(
         column that the model reads.
     """
     model, rng = get_model(model), np.random.default_rng(seed)
+    if not isinstance(task, Bandit):
+        raise TypeError(f"task: found {type(task).__name__}, expected a task such as rlpymc.tasks.Bandit")
     if n_subjects < 1 or n_trials < 1:
         raise ValueError(f"found {n_subjects} subjects and {n_trials} trials, expected at least one of each")
     trials = _bare_trials(task, n_subjects, n_trials)
-    data = Sequences(model, trials, Record(**task.facts), {}, {name: trials[name].values for name in MASKS})
+    data = Sequences(model, trials, Facts(**task.facts), {}, {name: trials[name].values for name in MASKS})
     arrays = parameter_arrays(data, params)
     shapes = {name: data.parameter_shape(name) for name in arrays}
     step, always = stepper(model, data.facts, n_subjects), np.ones(n_subjects, dtype=bool)
@@ -98,8 +100,11 @@ def _bare_trials(task: Bandit, n_subjects: int, n_trials: int) -> xr.Dataset:
     resets = np.array([task.resets(t) for t in range(n_trials)])
     yes = np.ones((n_subjects, n_trials), dtype=bool)
     masks = {"exists": yes, "scored": yes.copy(), "learned": yes.copy(), "reset": yes & resets}
+    columns: dict[str, np.ndarray] = dict(masks)
+    if task.block_length:
+        columns["block"] = np.tile(np.arange(n_trials) // task.block_length, (n_subjects, 1))
     return xr.Dataset(
-        {name: (("subject", "trial"), mask) for name, mask in masks.items()},
+        {name: (("subject", "trial"), values) for name, values in columns.items()},
         coords={"subject": np.arange(n_subjects), "trial": np.arange(n_trials)},
         attrs={"facts": dict(task.facts)},
     )

@@ -1,5 +1,6 @@
 """Whether a posterior can be trusted, in plain words."""
 
+import warnings
 from dataclasses import dataclass, field
 
 import arviz as az
@@ -63,10 +64,14 @@ def diagnose(fit: xr.DataTree) -> Diagnostics:
     posterior, stats = fit["posterior"].to_dataset(), fit["sample_stats"].to_dataset()
     chains, draws = posterior.sizes["chain"], posterior.sizes["draw"]
     divergences = int(stats["diverging"].sum()) if "diverging" in stats else 0
-    r_hat = _extreme(az.rhat(posterior), np.nanmax) if chains > 1 else (float("nan"), "one chain only")
-    ess = min(_extreme(az.ess(posterior, method=m), np.nanmin) for m in ("bulk", "tail"))
+    with warnings.catch_warnings():  # about variables that are constant, which do not count
+        warnings.simplefilter("ignore", RuntimeWarning)
+        r_hat = _extreme(az.rhat(posterior), np.nanmax) if chains > 1 else (float("nan"), "one chain only")
+        ess = min(_extreme(az.ess(posterior, method=m), np.nanmin) for m in ("bulk", "tail"))
     bfmi = float(np.min(az.bfmi(fit)["energy"].values)) if "energy" in stats and draws > 3 else float("nan")
     problems = []
+    if draws < 4:
+        problems.append(f"too few draws to judge anything ({draws} in each chain); take at least some hundred.")
     if divergences:
         problems.append(
             f"{divergences} of {chains * draws} transitions diverged: parts of the posterior may be missing. Give "
@@ -95,6 +100,8 @@ def diagnose(fit: xr.DataTree) -> Diagnostics:
 def _extreme(values: xr.Dataset, reduce: object) -> tuple[float, str]:
     """Return the extreme over all variables, and the variable's name; constants (NaN) do not count."""
     found = {str(k): float(reduce(v.values)) for k, v in values.data_vars.items() if np.isfinite(v.values).any()}  # type: ignore[operator]
+    if not found:
+        return float("nan"), "all constant"
     name = (max if reduce is np.nanmax else min)(found, key=lambda k: found[k])
     return found[name], name
 

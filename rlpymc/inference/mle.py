@@ -13,14 +13,16 @@ import xarray as xr
 from rich.progress import track
 from scipy.optimize import minimize
 
+from rlpymc.errors import unknown
 from rlpymc.likelihood.modes import pytensor_mode
 from rlpymc.likelihood.scan import Forward, core
-from rlpymc.model import Model, Record
+from rlpymc.model import Facts, Model
 from rlpymc.parameters import Parameter
 from rlpymc.population import Population
 from rlpymc.registry import get_model
 from rlpymc.sequences import Segments, Sequences, require_scored, sequences
 
+METHODS = ("L-BFGS-B", "TNC", "SLSQP", "trust-constr", "Nelder-Mead", "Powell", "COBYQA")  # those that keep to bounds
 IMPOSSIBLE = 1e10  # stands for an infinite objective, with which a line search cannot work
 AT_BOUND = 1e-6  # distance from a bound, in units of the prior's width, that counts as on it
 FLAT = 1e-3  # curvature, in nats over the squared width of the prior, below which a direction is flat
@@ -136,6 +138,8 @@ def fit_mle(
     require_scored(data)
     if starts < 1:
         raise ValueError(f"starts: found {starts}, expected at least 1")
+    if method is not None and method not in METHODS:
+        raise unknown("method", method, METHODS)
     population = Population("none", fixed=fixed or {}, free=free)
     population.check(data)
     problem = _Problem(data, population, mode)
@@ -171,9 +175,7 @@ class _Problem:
         self.sizes = [int(np.prod(self.shapes[p.name])) for p in self.estimated]
         self.priors = {p.name: population.prior(p) for p in self.estimated}
         self.constants = {
-            p.name: np.asarray(population.fixed.get(p.name, p.value), dtype=float)
-            for p in data.model.parameters
-            if p not in self.estimated
+            p.name: population.constant(p, data) for p in data.model.parameters if p not in self.estimated
         }
         self.labels = [
             f"{p.name}[{','.join(map(str, k))}]" if self.shapes[p.name] else p.name
@@ -185,9 +187,8 @@ class _Problem:
         self.median = np.array([q[1] for q in quantiles])
         self.width = np.array([(q[2] - q[0]) / 2 for q in quantiles])
         self._layout, self._rows = _padded_segments(data.segments, data.shape[0])
-        facts = tuple(sorted(vars(data.facts).items()))
         names = tuple(p.name for p in self.estimated)
-        self._function = _compiled_total(data.model, facts, self._layout, names, mode)
+        self._function = _compiled_total(data.model, data.facts, self._layout, names, mode)
 
     def _by_entry(self) -> list[Parameter]:
         return [p for p, size in zip(self.estimated, self.sizes, strict=True) for _ in range(size)]
@@ -199,8 +200,7 @@ class _Problem:
 
     def constant(self, name: str, i: int) -> np.ndarray:
         """Return a parameter that is not estimated, for one subject."""
-        value, shape = self.constants[name], self.shapes[name]
-        return value[i] if value.shape == (self.data.shape[0], *shape) else np.broadcast_to(value, shape)
+        return self.constants[name][i]
 
     def starting_points(self, n: int, rng: np.random.Generator) -> list[np.ndarray]:
         """Return the prior's median and draws from it."""
@@ -235,9 +235,11 @@ class _Problem:
         function = self.objective(i)
         if not self.estimated:
             value, _ = function(np.zeros(0))
-            return _Fit(np.zeros(0), -value, np.zeros((0, 0)), "converged", "")
+            possible = value < IMPOSSIBLE
+            status, note = ("converged", "") if possible else ("failed", "the data are impossible")
+            return _Fit(np.zeros(0), -value if possible else -np.inf, np.zeros((0, 0)), status, note)
         options = {"ftol": 1e-13, "gtol": 1e-8, "maxiter": 1000} if method == "L-BFGS-B" else {}
-        with_gradient = method not in ("Nelder-Mead", "Powell", "COBYLA", "COBYQA")
+        with_gradient = method not in ("Nelder-Mead", "Powell", "COBYQA")
         objective = function if with_gradient else lambda x: function(x)[0]
         jac = True if with_gradient else None
         results = [minimize(objective, x, jac=jac, method=method, bounds=self.bounds, options=options) for x in points]
@@ -253,7 +255,9 @@ class _Problem:
         cov = np.full((best.x.size,) * 2, np.nan)
         if curvature.size and curvature[0] < FLAT:
             open_ = np.abs(directions[:, curvature < FLAT]).max(axis=1) > 0.1
-            return _Fit(best.x, -best.fun, cov, "flat direction", self._names(np.flatnonzero(inside)[open_]))
+            bound = f"; at a bound: {self._names(np.flatnonzero(~inside))}" if not inside.all() else ""
+            note = self._names(np.flatnonzero(inside)[open_]) + bound
+            return _Fit(best.x, -best.fun, cov, "flat direction", note)
         cov[np.ix_(inside, inside)] = np.linalg.inv(hessian)
         if not inside.all():
             return _Fit(best.x, -best.fun, cov, "at a bound", self._names(np.flatnonzero(~inside)))
@@ -296,20 +300,20 @@ def _padded_segments(
 @lru_cache(maxsize=16)
 def _compiled_total(
     model: Model,
-    facts: tuple[tuple[str, Any], ...],
+    facts: Facts,
     layout: tuple[int, int],
     estimated: tuple[str, ...],
     mode: str,
 ) -> Callable[..., list[np.ndarray]]:
     """Return the compiled sum of log probabilities over one subject's segments, and its gradient."""
-    graph, everywhere = core(model, Record(**dict(facts))), np.ones(layout, dtype=bool)
+    graph, everywhere = core(model, facts), np.ones(layout, dtype=bool)
     starts = np.zeros(layout, dtype=bool)
     starts[:, 0] = True
     params = {k: pt.tensor(k, shape=v.type.shape, dtype="float64") for k, v in graph.p.items()}
     inputs = {k: pt.tensor(k, shape=(*layout, *v.type.shape), dtype=v.type.dtype) for k, v in graph.x.items()}
     scored, learned, responded = (pt.tensor(m, shape=layout, dtype="bool") for m in ("scored", "learned", "responded"))
     segments = Segments.from_masks(everywhere, starts)
-    forward = Forward(model, Record(**dict(facts)), segments, params, inputs, learned, responded)
+    forward = Forward(model, facts, segments, params, inputs, learned, responded)
     total = forward.log_prob(scored).sum()
     slopes = pt.grad(total, [params[k] for k in estimated], disconnected_inputs="ignore") if estimated else []
     arguments = [*params.values(), *inputs.values(), scored, learned, responded]

@@ -83,7 +83,14 @@ def sample(
         raise ValueError("folder is for sampler='nutpie'; the others do not give out single chains")
     if not isinstance(rl_model, RLModel):
         raise TypeError(f"sample takes a model from rlpymc.build, found {type(rl_model).__name__}; use pymc.sample")
+    if draws < 4 or tune < 0 or chains < 1:
+        raise ValueError(f"found draws={draws}, tune={tune}, chains={chains}, expected at least 4, 0 and 1")
+    if not rl_model.free_RVs:
+        raise ValueError(
+            f"{rl_model.spec.model.name}: all parameters are fixed or constant, there is nothing to sample"
+        )
     data = rl_model.data
+    unit = _unit(log_likelihood, chains * draws * len(data.observations[0]))
     for problem in problems_before_sampling(data, rl_model.spec.population):
         warnings.warn(problem, SamplingWarning, stacklevel=2)
     made_from = {
@@ -99,7 +106,6 @@ def sample(
         fit = _sample_nutpie(rl_model, chains, seed, cores, progress, store, settings)
     else:
         fit = _sample_pymc(rl_model, chains, seed, sampler, cores, progress, settings)
-    unit = _unit(log_likelihood, chains * draws * len(data.observations[0]))
     if unit:
         fit["log_likelihood"] = xr.DataTree(pointwise(rl_model, fit["posterior"].to_dataset(), unit))
     fit.attrs["rlpymc"] = json.dumps(made_from)
@@ -136,7 +142,11 @@ class _Folder:
         if not record.exists():
             record.write_text(text)
         elif record.read_text() != text:
-            raise ValueError(f"{path} holds the chains of another model, data or seed; give another folder")
+            before, now = _flat(json.loads(record.read_text())), _flat(json.loads(text))
+            differs = [key for key in now if before.get(key) != now[key]]
+            raise ValueError(
+                f"{path} holds the chains of another run, which differs in {', '.join(differs)}; give another folder"
+            )
 
     def chain(self, k: int) -> xr.DataTree | None:
         """Return a finished chain, or None."""
@@ -148,6 +158,12 @@ class _Folder:
         part = self.path / f"chain_{k}.part"
         save(chain, part)
         part.rename(self.path / f"chain_{k}.nc")
+
+
+def _flat(record: dict[str, Any]) -> dict[str, Any]:
+    """Return the entries of a nested record without their groups."""
+    inner = [v if isinstance(v, dict) else {k: v} for k, v in record.items()]
+    return {k: v for part in inner for k, v in part.items()}
 
 
 def _sample_nutpie(
@@ -199,10 +215,22 @@ def _sample_nutpie(
         name: xr.concat(parts, dim="chain", join="override").assign_coords(chain=np.arange(chains))
         for name, parts in groups.items()
     }
-    fixed = {
-        name: done[0][name].to_dataset() for name in ("observed_data", "constant_data") if name in done[0].children
-    }
-    return xr.DataTree.from_dict({**joined, **fixed})
+    return xr.DataTree.from_dict({**joined, **_data_groups(rl_model)})
+
+
+def _data_groups(rl_model: RLModel) -> dict[str, xr.Dataset]:
+    """Return what was observed, and the columns and masks beside it."""
+
+    def dataset(names: list[str]) -> xr.Dataset:
+        found = {name: rl_model.named_vars[name].eval() for name in names}
+        dims = {name: rl_model.named_vars_to_dims[name] for name in names}
+        used = {d for own in dims.values() for d in own}
+        coords = {d: list(labels) for d, labels in rl_model.coords.items() if d in used and labels is not None}
+        return xr.Dataset({name: (dims[name], value) for name, value in found.items()}, coords=coords)
+
+    response = rl_model.spec.model.responses[0].name
+    columns = [v.name for v in rl_model.data_vars]
+    return {"observed_data": dataset([response]), "constant_data": dataset([c for c in columns if c != response])}
 
 
 @contextmanager

@@ -37,11 +37,8 @@ def parameter_draws(
     for parameter in data.model.parameters:
         shape = data.parameter_shape(parameter.name)
         full = (posterior.sizes["sample"], data.shape[0], *shape)
-        if parameter.name not in posterior:
-            value = np.asarray(model.spec.population.fixed.get(parameter.name, parameter.value), dtype=float)
-            if value.shape == full[1:] and len(set(map(str, data.subjects))) and not _same_subjects(model, data):
-                raise ValueError(f"parameter {parameter.name!r} was fixed by subject, and these are other subjects")
-            found[parameter.name] = np.broadcast_to(value, full)
+        if not model.spec.population.is_free(parameter):
+            found[parameter.name] = np.broadcast_to(_constant(model, parameter, data), full)
             continue
         draws = posterior[parameter.name]
         if "subject" not in draws.dims:
@@ -53,8 +50,16 @@ def parameter_draws(
     return found
 
 
-def _same_subjects(model: RLModel, data: Sequences) -> bool:
-    return np.array_equal(model.trials["subject"].values, data.subjects)
+def _constant(model: RLModel, parameter: Parameter, data: Sequences) -> np.ndarray:
+    """Return the values of a constant parameter for the subjects of some data, by their labels."""
+    fitted = model.data
+    values = model.spec.population.constant(parameter, fitted)
+    if (values == values[:1]).all():
+        return values[0]
+    known = {label: k for k, label in enumerate(fitted.subjects.tolist())}
+    if absent := [label for label in data.subjects.tolist() if label not in known]:
+        raise ValueError(f"parameter {parameter.name!r} was fixed by subject, and {absent[0]!r} was not among them")
+    return values[[known[label] for label in data.subjects.tolist()]]
 
 
 def _by_subject(

@@ -13,7 +13,7 @@ from rlpymc.errors import unknown
 from rlpymc.likelihood.arguments import parameter_arrays
 from rlpymc.likelihood.modes import pytensor_mode
 from rlpymc.likelihood.scan import Forward, core
-from rlpymc.model import Model, Record
+from rlpymc.model import Facts, Model
 from rlpymc.registry import get_model
 from rlpymc.responses import Normal
 from rlpymc.sequences import Segments, Sequences, sequences
@@ -106,7 +106,7 @@ def latents(
     xr.Dataset
         Each state before the trial, (subject, trial, ...); ``<state>_final``, (subject, ...), after the subject's last
         trial; the model's signals, (subject, trial, ...); and the probability of each response, ``<response>_probs``,
-        where it is discrete.  NaN in padding; a signal of a trial without a response is NaN.
+        where it is discrete.  NaN in padding; a signal is NaN where a column that it may need is missing.
     """
     data = sequences(get_model(model), trials)
     arrays = parameter_arrays(data, params)
@@ -114,13 +114,13 @@ def latents(
     probs = [k for k, r in graph.responses.items() if not isinstance(r, Normal)]
     names = [*graph.s, *graph.signals, *(f"{k}_probs" for k in probs), *(f"{k}_final" for k in graph.s)]
     values = dict(zip(names, compiled(data, arrays, "latents", mode)(data, arrays), strict=True))
-    exists, responded = data.masks["exists"], data.masks["responded"]
+    exists = data.masks["exists"]
     out = {}
     for name, value in values.items():
         outer: tuple[str, ...] = ("subject",)
         if not name.endswith("_final"):
             outer = ("subject", "trial")
-            shown = responded if name in graph.signals else exists
+            shown = data.masks["complete"] if name in graph.signals else exists
             value = np.where(shown.reshape(shown.shape + (1,) * (value.ndim - 2)), value, np.nan)
         else:
             last = {s: k for k, s in enumerate(data.segments.subject)}  # each subject's last segment
@@ -149,7 +149,7 @@ def compiled(data: Sequences, arrays: Mapping[str, np.ndarray], what: str, mode:
     segments = data.segments
     shapes = tuple(arrays[p.name].shape for p in data.model.parameters)
     layout = (segments.row.tobytes(), segments.row.shape, segments.exists.tobytes(), data.shape)
-    return _compiled(data.model, tuple(sorted(vars(data.facts).items())), _Hashed(segments, layout), shapes, what, mode)
+    return _compiled(data.model, data.facts, _Hashed(segments, layout), shapes, what, mode)
 
 
 class _Hashed:
@@ -168,14 +168,14 @@ class _Hashed:
 @lru_cache(maxsize=16)
 def _compiled(
     model: Model,
-    facts: tuple[tuple[str, Any], ...],
+    facts: Facts,
     layout: _Hashed,
     shapes: tuple[tuple[int, ...], ...],
     what: str,
     mode: str,
 ) -> Compiled:
-    known, trial_shape = Record(**dict(facts)), layout.segments.place.shape
-    graph = core(model, known)
+    trial_shape = layout.segments.place.shape
+    graph = core(model, facts)
     params = {
         p.name: pt.tensor(p.name, shape=s, dtype="float64") for p, s in zip(model.parameters, shapes, strict=True)
     }
@@ -183,7 +183,7 @@ def _compiled(
     scored, learned, responded = (
         pt.tensor(m, shape=trial_shape, dtype="bool") for m in ("scored", "learned", "responded")
     )
-    forward = Forward(model, known, layout.segments, params, inputs, learned, responded)
+    forward = Forward(model, facts, layout.segments, params, inputs, learned, responded)
     outputs: list[Any]
     if what == "latents":
         probs = {f"{k}_probs": pt.as_tensor(r.probs) for k, r in graph.responses.items() if not isinstance(r, Normal)}

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 
 from rlpymc.errors import unknown
@@ -39,29 +40,35 @@ def parameter_arrays(data: Sequences, params: Mapping[str, Any] | xr.Dataset) ->
     missing = [p.name for p in data.model.parameters if p.name not in params and p.value is None]
     if missing:
         raise ValueError(f"{data.model.name} needs a value for {', '.join(missing)}")
-    return {p.name: _array(data, p, params.get(p.name, p.value)) for p in data.model.parameters}
+    return {p.name: parameter_array(data, p, params.get(p.name, p.value)) for p in data.model.parameters}
 
 
-def _array(data: Sequences, parameter: Parameter, value: Any) -> np.ndarray:
+def parameter_array(data: Sequences, parameter: Parameter, value: Any, what: str = "parameter") -> np.ndarray:
+    """Return one parameter as an array, see `parameter_arrays`; `what` is how messages call it."""
     shape, n_subjects = data.parameter_shape(parameter.name), data.shape[0]
+    if isinstance(value, pd.Series):
+        value = xr.DataArray(value.values, coords={"subject": value.index.values}, dims="subject")
     if isinstance(value, xr.DataArray):
         array = _by_label(data, parameter, value)
     else:
-        array = np.asarray(value, dtype=float)
+        try:
+            array = np.asarray(value, dtype=float)
+        except (TypeError, ValueError):
+            raise TypeError(f"{what} {parameter.name!r}: found {value!r}, expected numbers") from None
         if array.ndim <= len(shape):
             array = np.broadcast_to(array, (n_subjects, *shape)) if array.shape in ((), shape) else array
     if array.shape not in ((n_subjects, *shape), (*data.shape, *shape)) or (
         not isinstance(value, xr.DataArray) and array.ndim > 1 + len(shape)
     ):
         raise ValueError(
-            f"parameter {parameter.name!r}: found shape {np.shape(value)}, expected {shape} for all, "
+            f"{what} {parameter.name!r}: found shape {np.shape(value)}, expected {shape} for all, "
             f"{(n_subjects, *shape)} by subject, or a DataArray with named dims"
         )
     inside = parameter.support.contains(array)
     if not inside.all():
         where = np.argwhere(~inside)[0]
         raise ValueError(
-            f"parameter {parameter.name!r}, subject {data.subjects[where[0]].item()!r}: found {array[tuple(where)]:g}, "
+            f"{what} {parameter.name!r}, subject {data.subjects[where[0]].item()!r}: found {array[tuple(where)]:g}, "
             f"expected a number in its support, {parameter.support}"
         )
     return np.ascontiguousarray(array, dtype=float)
@@ -94,12 +101,16 @@ def _by_label(data: Sequences, parameter: Parameter, value: xr.DataArray) -> np.
 
 def _select(parameter: Parameter, value: xr.DataArray, dim: str, labels: xr.DataArray) -> xr.DataArray:
     if dim not in value.coords:
+        if dim in ("session", "block"):
+            raise ValueError(f"parameter {parameter.name!r} varies by {dim}: give the DataArray coords for {dim!r}")
         if value.sizes[dim] != labels.size:
             raise ValueError(
                 f"parameter {parameter.name!r}: {value.sizes[dim]} values by {dim}, {labels.size} expected"
             )
         return value
-    try:
-        return value.sel({dim: labels})
-    except KeyError as error:
-        raise ValueError(f"parameter {parameter.name!r}: no value for {dim} {error}") from None
+    known = value[dim].values.tolist()
+    if len(set(known)) < len(known):
+        raise ValueError(f"parameter {parameter.name!r}: a {dim} is there twice")
+    if absent := sorted(set(np.unique(labels.values).tolist()) - set(known), key=str):
+        raise ValueError(f"parameter {parameter.name!r}: no value for {dim} {absent[0]!r}; there is {known}")
+    return value.sel({dim: labels})

@@ -11,9 +11,11 @@ from typing import Any
 import numpy as np
 import pymc as pm
 import pytensor.tensor as pt
+from pytensor.graph.basic import Variable
 
 from rlpymc.errors import unknown
 from rlpymc.likelihood import check_backend
+from rlpymc.likelihood.arguments import parameter_array
 from rlpymc.likelihood.scan import Forward, Tensor, Tensors, core
 from rlpymc.likelihood.step import yoked
 from rlpymc.model import Model
@@ -33,6 +35,8 @@ def data_variables(data: Sequences, name: str) -> Tensors:
     columns = {k: v for k, v in data.inputs.items() if k in data.trials} | {k: data.masks[k] for k in MASKS}
     for column, values in columns.items():
         label = column if column not in model.named_vars else f"{name}_{column}"
+        while label in model.named_vars:
+            label += "_"
         own = [f"{column}_dim_{k}" for k in range(values.ndim - 2)]
         model.add_coords({d: np.arange(n) for d, n in zip(own, values.shape[2:], strict=True)} if dims else {})
         found[column] = pm.Data(label, values, dims=(*dims, *own) if dims else None)
@@ -54,7 +58,10 @@ def _forward(data: Sequences, params: Tensors, columns: Tensors) -> Forward:
 
 
 def complete(data: Sequences, params: Mapping[str, Any]) -> Tensors:
-    """Return every parameter as a tensor, constants included; a wrong name or shape is an error."""
+    """Return every parameter as a tensor (subject, ...) or (subject, trial, ...), constants included.
+
+    A wrong name or shape, or a number outside the support, is an error.
+    """
     names = [p.name for p in data.model.parameters]
     for name in params:
         if name not in names:
@@ -64,8 +71,13 @@ def complete(data: Sequences, params: Mapping[str, Any]) -> Tensors:
         if parameter.name not in params and parameter.value is None:
             raise ValueError(f"{data.model.name} needs a value for {parameter.name}")
         shape = data.parameter_shape(parameter.name)
-        value = pt.as_tensor(params.get(parameter.name, np.full(shape, parameter.value, dtype=float)))
-        if not len(shape) <= value.ndim <= len(shape) + 2:
+        value = params.get(parameter.name, parameter.value)
+        if not isinstance(value, Variable):
+            value = parameter_array(data, parameter, value)
+        value = pt.as_tensor(value).astype("float64")
+        if value.ndim == len(shape):  # one for all
+            value = pt.broadcast_to(value, (data.shape[0], *shape))
+        if not 1 <= value.ndim - len(shape) <= 2:
             raise ValueError(
                 f"parameter {parameter.name!r}: found {value.ndim} dimensions, expected shape {shape}, "
                 f"by subject ({data.shape[0]}, ...), or by subject and trial {data.shape}"
@@ -75,7 +87,7 @@ def complete(data: Sequences, params: Mapping[str, Any]) -> Tensors:
             raise ValueError(
                 f"parameter {parameter.name!r}: found shape {value.type.shape}, expected {data.shape[0]} subjects"
             )
-        found[parameter.name] = value.astype("float64")
+        found[parameter.name] = value
     return found
 
 
@@ -93,20 +105,14 @@ def distribution(name: str, data: Sequences, params: Mapping[str, Any], backend:
 
     def logp(value: Tensor, *arguments: Tensor) -> Tensor:
         params, columns = split(arguments)
-        params = {k: _one_for_all(v, graph.p[k].ndim) for k, v in params.items()}
         made = pt.switch(columns["scored"], value, columns[response.name])  # forced and missed ones stay as recorded
         forward = _forward(data, params, {**columns, response.name: made})
         return forward.log_prob(columns["scored"]).sum(axis=1)
 
     def random(*arguments: np.ndarray, rng: np.random.Generator, size: Any = None) -> np.ndarray:
         params, columns = split(arguments)
-        n = data.shape[0]
-        arrays = {
-            k: np.broadcast_to(v, (n, *data.parameter_shape(k))) if np.ndim(v) == len(data.parameter_shape(k)) else v
-            for k, v in params.items()
-        }
         inputs = {k: columns.get(k, v) for k, v in data.inputs.items()}
-        return yoked(data.model, data.facts, arrays, inputs, {k: columns[k] for k in MASKS}, rng)[response.name]
+        return yoked(data.model, data.facts, params, inputs, {k: columns[k] for k in MASKS}, rng)[response.name]
 
     return pm.CustomDist(
         name,
@@ -119,12 +125,6 @@ def distribution(name: str, data: Sequences, params: Mapping[str, Any], backend:
         observed=columns[response.name],
         dims=_trial_dims(data, pm.modelcontext(None)),
     )
-
-
-def _one_for_all(value: Tensor, n_own: int) -> Tensor:
-    """Drop the subject axis that PyMC gives to what is one for all subjects."""
-    outer = value.type.shape[: value.ndim - n_own]
-    return value.squeeze(0) if outer[:1] == (1,) and len(outer) == 1 else value
 
 
 def _signature(outer: list[int], data: Sequences, columns: list[str]) -> str:

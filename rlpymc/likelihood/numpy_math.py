@@ -17,6 +17,11 @@ def log(x: Any) -> Any:
         return np.log(x)
 
 
+def softplus(x: Any) -> Any:
+    """Return log(1 + exp(x)) without overflow."""
+    return np.logaddexp(0.0, x)
+
+
 def full(shape: int | tuple[int, ...], value: Any) -> np.ndarray:
     """Return a float array of one number."""
     return np.full(shape, value, dtype=float)

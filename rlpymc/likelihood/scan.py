@@ -14,7 +14,7 @@ import pytensor
 import pytensor.tensor as pt
 from pytensor.graph.replace import vectorize_graph
 
-from rlpymc.model import Model, Record
+from rlpymc.model import Facts, Model, Record
 from rlpymc.parameters import resolve_shape
 from rlpymc.responses import Response
 from rlpymc.sequences import Segments
@@ -38,20 +38,14 @@ class Core:
     signals: Tensors
 
 
-def core(model: Model, facts: Record) -> Core:
-    """Return the graph of one subject at one trial."""
-    return _core(model, tuple(sorted(facts.__dict__.items())))
-
-
 @lru_cache(maxsize=256)
-def _core(model: Model, facts: tuple[tuple[str, Any], ...]) -> Core:
-    known = Record(**dict(facts))
+def core(model: Model, facts: Facts) -> Core:
+    """Return the graph of one subject at one trial."""
     p = {
-        q.name: pt.tensor(q.name, shape=resolve_shape(q.shape, known.__dict__), dtype="float64")
-        for q in model.parameters
+        q.name: pt.tensor(q.name, shape=resolve_shape(q.shape, vars(facts)), dtype="float64") for q in model.parameters
     }
-    x = {i.name: pt.tensor(i.name, shape=resolve_shape(i.shape, known.__dict__), dtype=i.dtype) for i in model.inputs}
-    start = {k: pt.as_tensor(v).astype("float64") for k, v in model.initial_state(Record(**p), known).items()}
+    x = {i.name: pt.tensor(i.name, shape=resolve_shape(i.shape, vars(facts)), dtype=i.dtype) for i in model.inputs}
+    start = {k: pt.as_tensor(v).astype("float64") for k, v in model.initial_state(Record(**p), facts).items()}
     s = {k: pt.tensor(k, shape=v.type.shape, dtype="float64") for k, v in start.items()}
     records = Record(**p), Record(**s), Record(**x)
     learner, rules = model.update(*records), model.remember(*records)
@@ -95,7 +89,7 @@ class Forward:
     ----------
     model : Model
         The model.
-    facts : Record
+    facts : Facts
         What is known before the data.
     segments : Segments
         The layout.
@@ -110,7 +104,7 @@ class Forward:
     def __init__(
         self,
         model: Model,
-        facts: Record,
+        facts: Facts,
         segments: Segments,
         params: Tensors,
         inputs: Tensors,

@@ -11,7 +11,7 @@ from pytensor.graph.replace import vectorize_graph
 
 from rlpymc.likelihood.modes import QUICK
 from rlpymc.likelihood.scan import core, next_state
-from rlpymc.model import Model, Record
+from rlpymc.model import Facts, Model
 from rlpymc.responses import Response
 
 type Arrays = Mapping[str, np.ndarray]
@@ -24,13 +24,13 @@ class Stepper:
     ----------
     model : Model
         The model.
-    facts : Record
+    facts : Facts
         What is known before the data.
     n : int
         Number of subjects.
     """
 
-    def __init__(self, model: Model, facts: Record, n: int) -> None:
+    def __init__(self, model: Model, facts: Facts, n: int) -> None:
         self._graph, self._n = core(model, facts), n
         graph = self._graph
         self._core = [*graph.p.items(), *graph.s.items(), *graph.x.items()]
@@ -87,13 +87,9 @@ class Stepper:
 
 
 @lru_cache(maxsize=16)
-def _stepper(model: Model, facts: tuple[tuple[str, Any], ...], n: int) -> Stepper:
-    return Stepper(model, Record(**dict(facts)), n)
-
-
-def stepper(model: Model, facts: Record, n: int) -> Stepper:
+def stepper(model: Model, facts: Facts, n: int) -> Stepper:
     """Return the compiled functions of a model for n subjects."""
-    return _stepper(model, tuple(sorted(vars(facts).items())), n)
+    return Stepper(model, facts, n)
 
 
 def at_trial(params: Arrays, shapes: Mapping[str, tuple[int, ...]], t: int) -> dict[str, np.ndarray]:
@@ -108,7 +104,7 @@ def restart(state: Arrays, fresh: Arrays, where: np.ndarray) -> dict[str, np.nda
 
 def yoked(
     model: Model,
-    facts: Record,
+    facts: Facts,
     params: Arrays,
     inputs: Arrays,
     masks: Arrays,

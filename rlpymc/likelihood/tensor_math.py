@@ -14,7 +14,7 @@ import pytensor.tensor as pt
 from pytensor.gradient import disconnected_grad
 
 exp, log1p, expm1, sqrt, tanh, abs = pt.exp, pt.log1p, pt.expm1, pt.sqrt, pt.tanh, pt.abs
-sigmoid, erf, equal = pt.sigmoid, pt.erf, pt.eq
+sigmoid, softplus, erf, equal = pt.sigmoid, pt.softplus, pt.erf, pt.eq
 stop_gradient = disconnected_grad
 
 
@@ -55,7 +55,10 @@ def take(a: Any, i: tuple[Any, ...]) -> Any:
     a = pt.as_tensor(a)
     if all(isinstance(k, int | np.integer) for k in i):
         return a[i]
-    return pt.sum(pt.switch(_mask(a, i), a, 0.0), axis=tuple(range(len(i))))
+    axes = tuple(range(len(i)))
+    if a.type.dtype == "bool":
+        return pt.any(_mask(a, i) & a, axis=axes)
+    return pt.sum(pt.switch(_mask(a, i), a, np.zeros((), a.type.dtype)), axis=axes)
 
 
 def put(a: Any, i: tuple[Any, ...], value: Any) -> Any:
@@ -79,14 +82,16 @@ def _mask(a: Any, i: tuple[Any, ...]) -> Any:
     """Return a boolean tensor, true at the entries that i addresses, that broadcasts against a."""
     mask: Any = None
     for axis, k in enumerate(i):
+        if isinstance(k, int | np.integer) and k < 0:
+            k += _length(a, axis)
         here = pt.eq(np.arange(_length(a, axis)), k).reshape((-1,) + (1,) * (a.ndim - axis - 1))
         mask = here if mask is None else mask & here
     return mask
 
 
 def _double(value: Any) -> Any:
-    """Keep Python's floats in double precision: PyTensor would take 1.0 as a single-precision number."""
-    return np.float64(value) if isinstance(value, float) else value
+    """Keep Python's numbers in double precision: PyTensor would take 1.0 as single precision, and 1 as a byte."""
+    return np.float64(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
 
 
 def _length(a: Any, axis: int) -> int:

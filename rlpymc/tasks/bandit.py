@@ -45,12 +45,16 @@ class Bandit:
         self.levels = np.atleast_2d(np.asarray(probs if means is None else means, dtype=float))
         if self.binary and not ((self.levels >= 0) & (self.levels <= 1)).all():
             raise ValueError(f"probs: found {self.levels.min():g} to {self.levels.max():g}, expected numbers in [0, 1]")
-        if not np.isfinite(self.levels).all() or sd < 0:
-            raise ValueError("means must be finite and sd not negative")
+        if self.levels.ndim != 2 or not np.isfinite(self.levels).all():
+            raise ValueError("probs or means: expected finite numbers, (n_actions,) or (n_trials, n_actions)")
+        if not (np.isfinite(sd) and sd >= 0):
+            raise ValueError(f"sd: found {sd}, expected a number of at least 0")
+        if block_length is not None and (block_length != int(block_length) or block_length < 1):
+            raise ValueError(f"block_length: found {block_length}, expected a whole number of at least 1")
         n = self.levels.shape[1]
-        if n < 2 or not 2 <= (on_offer or n) <= n:
+        if n < 2 or not 2 <= (n if on_offer is None else on_offer) <= n:
             raise ValueError(
-                f"found {n} actions with {on_offer} on offer, expected at least 2, and no more than there are"
+                f"found {n} actions with on_offer={on_offer}, expected at least 2, and no more than there are"
             )
         if feedback not in ("partial", "full"):
             raise ValueError(f"feedback: found {feedback!r}, expected 'partial' or 'full'")
@@ -65,8 +69,6 @@ class Bandit:
         if self.on_offer:
             order = rng.permuted(np.tile(np.arange(self.facts["n_actions"]), (n, 1)), axis=1)
             seen["available"] = order < self.on_offer
-        if self.block_length:
-            seen["block"] = np.full(n, t // self.block_length)
         return seen
 
     def resets(self, t: int) -> bool:

@@ -341,7 +341,7 @@ def test_two_data_sets_in_one_model() -> None:
     [
         ({"alpha": 0.3}, ("needs a value for beta",)),
         ({"alpha": 0.3, "bta": 1.0}, ("'bta'", "Did you mean 'beta'?")),
-        ({"alpha": [0.1, 0.2], "beta": 1.0}, ("'alpha'", "(2,)", "3 subjects")),
+        ({"alpha": [0.1, 0.2], "beta": 1.0}, ("'alpha'", "(2,)", "(3,) by subject")),
         ({"alpha": 1.5, "beta": 1.0}, ("'alpha'", "1.5", "unit")),
     ],
     ids=["missing", "unknown", "shape", "outside"],

@@ -103,7 +103,7 @@ def test_a_term_that_is_the_same_in_all_draws_counts_as_it_stands() -> None:
     reference = loo(plain)
     assert_allclose(table.loc["one", "elpd"], reference.elpd + 3 * np.log(0.5), rtol=1e-4)
     pointwise = np.concatenate([reference.elpd_i.values, constant[0, 0]])
-    assert_allclose(table.loc["one", "se"], np.sqrt(33 * pointwise.var()), rtol=1e-4)
+    assert_allclose(table.loc["one", "se"], np.sqrt(33 * pointwise.var(ddof=1)), rtol=1e-4)
     assert (table["n"] == 33).all()
 
 
@@ -155,7 +155,7 @@ def test_large_pareto_k_are_counted_and_warned_of() -> None:
 def test_a_name_that_is_a_number_is_written_as_one() -> None:
     wild = terms(1)
     wild[:, :, 4] = -10 * np.random.default_rng(3).exponential(size=(CHAINS, DRAWS)) ** 2
-    with pytest.warns(UserWarning, match=r"trials in 1:"):
+    with pytest.warns(UserWarning, match=r"trials in '1':"):
         rl.compare({1: fit(wild), 2: fit(terms(2))})  # type: ignore[dict-item]
 
 

@@ -16,7 +16,20 @@ from scipy import stats
 from rlpymc import priors, registry
 from rlpymc.likelihood.scan import core
 from rlpymc.math import full, zeros
-from rlpymc.model import Input, Model, Parameter, Record, index, integer, interval, positive, real, softplus, unit
+from rlpymc.model import (
+    Facts,
+    Input,
+    Model,
+    Parameter,
+    Record,
+    index,
+    integer,
+    interval,
+    positive,
+    real,
+    softplus,
+    unit,
+)
 from rlpymc.priors import Beta, Normal
 from rlpymc.registry import get_model, list_models, register
 from rlpymc.responses import Categorical
@@ -94,17 +107,17 @@ def test_an_input_comes_after_a_response_before_it() -> None:
 
 def test_a_state_may_not_clash_with_that_of_a_choice_rule() -> None:
     model = toy(start=lambda p, facts: {"last": zeros(2)}, policy="softmax+stickiness")
-    assert_says(message(core, model, Record(n_actions=2)), "'last'", "clashes", "stickiness")
+    assert_says(message(core, model, Facts(n_actions=2)), "'last'", "clashes", "stickiness")
 
 
 def test_update_returns_states_that_start_gave() -> None:
     model = toy(update=lambda p, s, x: {"v": s.q})
-    assert_says(message(core, model, Record(n_actions=2)), "'v'", "start does not", "['q']")
+    assert_says(message(core, model, Facts(n_actions=2)), "'v'", "start does not", "['q']")
 
 
 def test_update_keeps_the_shape_of_a_state() -> None:
     model = toy(update=lambda p, s, x: {"q": full(3, p.alpha)})
-    assert_says(message(core, model, Record(n_actions=2)), "'q'", "(3,)", "(2,)")
+    assert_says(message(core, model, Facts(n_actions=2)), "'q'", "(3,)", "(2,)")
 
 
 def test_what_a_model_reads_by_a_wrong_name_is_answered_with_the_right_ones() -> None:
@@ -211,17 +224,21 @@ def test_one_variant_is_one_object_however_it_is_written(one: str, other: str) -
     "model",
     [
         lambda: get_model("delta", "stickiness+lapse", rates="sign", forgetting=True),
-        lambda: get_model(get_model("delta(rates=sign)"), forgetting=True),
-        lambda: get_model(get_model("delta+stickiness"), rates="sign"),
+        lambda: get_model(get_model("delta(rates=sign)"), "stickiness"),
         lambda: get_model("counterfactual", "epsilon_greedy"),
     ],
-    ids=["at once", "option on option", "option on rule", "other policy"],
+    ids=["at once", "rule on option", "other policy"],
 )
 def test_a_variant_is_found_again_by_its_name(model: Any) -> None:
     variant = model()
     again = get_model(variant.name)
     assert [p.name for p in again.parameters] == [p.name for p in variant.parameters]
     assert again.name == variant.name
+
+
+@pytest.mark.parametrize("variant", ["delta(rates=sign)", "delta+stickiness"])
+def test_options_are_given_with_the_learner(variant: str) -> None:
+    assert_says(message(get_model, get_model(variant), forgetting=True), variant, "learner's name")
 
 
 def test_options_bring_their_parameters() -> None:

@@ -178,7 +178,7 @@ def test_a_bandit_that_cannot_be_is_refused() -> None:
     assert_says(no_bandit(means=[0.0, np.inf]), "finite")
     assert_says(no_bandit(means=[0.0, 1.0], sd=-1.0), "sd")
     assert_says(no_bandit([0.5]), "1 actions", "at least 2")
-    assert_says(no_bandit([0.5, 0.5], on_offer=3), "3 on offer")
+    assert_says(no_bandit([0.5, 0.5], on_offer=3), "on_offer=3")
     assert_says(no_bandit([0.5, 0.5], feedback="all"), "'all'", "'full'")
     assert_says(no_bandit([0.1, 0.2, 0.3], feedback="full"), "on_offer=2")
 
