@@ -8,6 +8,7 @@ import arviz as az
 import numpy as np
 import pandas as pd
 import xarray as xr
+from arviz_stats.utils import ELPDDataLOO
 
 from rlpymc.errors import unknown
 
@@ -97,7 +98,7 @@ def _check_same_data(fits: Mapping[str, xr.DataTree], terms: Mapping[str, xr.Dat
         raise ValueError(f"fits are of different responses, so their data differ: {seen}")
 
 
-def _loo(terms: xr.DataArray) -> tuple[az.ELPDData, np.ndarray]:
+def _loo(terms: xr.DataArray) -> tuple[ELPDDataLOO, np.ndarray]:
     """Return PSIS-LOO and Pareto k.
 
     A term that is the same in all draws (a first choice among equal values) is left out exactly by itself, and has
@@ -110,7 +111,7 @@ def _loo(terms: xr.DataArray) -> tuple[az.ELPDData, np.ndarray]:
         k = np.full(exact.size, -np.inf)
         n_samples = terms.sizes["chain"] * terms.sizes["draw"]
         total, se = float(exact.sum()), float(np.sqrt(exact.size * np.var(exact.values, ddof=1)))
-        loo = az.ELPDData(
+        loo = ELPDDataLOO(
             elpd=total,
             se=se,
             p=0.0,
@@ -122,7 +123,6 @@ def _loo(terms: xr.DataArray) -> tuple[az.ELPDData, np.ndarray]:
             elpd_i=exact,
             pareto_k=xr.DataArray(k, dims=(unit,)),
         )
-        loo.kind = "loo"
         return loo, k
     varying = terms[:, :, ~constant].drop_vars([c for c in terms.coords if c in ("subject", "trial", "response")])
     tree = xr.DataTree.from_dict(

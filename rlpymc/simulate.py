@@ -13,6 +13,7 @@ from rlpymc.parameters import resolve_shape
 from rlpymc.registry import get_model
 from rlpymc.sequences import MASKS, Sequences
 from rlpymc.tasks import Bandit
+from rlpymc.trials import column_dims
 
 
 def simulate(
@@ -84,15 +85,12 @@ def simulate(
             columns.setdefault(name, []).append(value)
         state = step.update(p, state, assumed | x, always, always)
     for name, values in columns.items():
-        trials[name] = _named(name, np.stack(values, axis=1), ("subject", "trial"))
+        column = np.stack(values, axis=1)
+        trials[name] = (column_dims(name, column.ndim), column)
     for name, value in arrays.items():
-        trials[f"true_{name}"] = _named(name, value, ("subject", "trial")[: value.ndim - len(shapes[name])])
+        own = tuple(f"{name}_dim_{k}" for k in range(len(shapes[name])))
+        trials[f"true_{name}"] = ((*("subject", "trial")[: value.ndim - len(own)], *own), value)
     return trials
-
-
-def _named(name: str, values: np.ndarray, outer: tuple[str, ...]) -> xr.Variable:
-    own = ("option",) if name == "available" else tuple(f"{name}_dim_{k}" for k in range(values.ndim - len(outer)))
-    return xr.Variable((*outer, *own), values)
 
 
 def _bare_trials(task: Bandit, n_subjects: int, n_trials: int) -> xr.Dataset:

@@ -175,7 +175,13 @@ def _on_grid(rows: Table, name: str, cells: np.ndarray) -> tuple[tuple[str, ...]
     shape = (len(rows.labels), int(rows.position.max()) + 1, *cells.shape[1:])
     grid = np.full(shape, fill, dtype=cells.dtype)
     grid[rows.subject, rows.position] = cells
-    return ("subject", "trial", *[ARRAY_DIMS.get(name, f"{name}_part")] * (cells.ndim - 1)), grid
+    return column_dims(name, grid.ndim), grid
+
+
+def column_dims(name: str, ndim: int) -> tuple[str, ...]:
+    """Return the dims of a column: (subject, trial), and those of its own where it holds arrays."""
+    own = [ARRAY_DIMS[name]] if name in ARRAY_DIMS else [f"{name}_dim_{k}" for k in range(ndim - 2)]
+    return ("subject", "trial", *own[: ndim - 2])
 
 
 def _record(

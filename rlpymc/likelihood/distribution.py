@@ -21,6 +21,7 @@ from rlpymc.likelihood.step import yoked
 from rlpymc.model import Model
 from rlpymc.responses import Bernoulli, Categorical
 from rlpymc.sequences import Sequences, require_scored
+from rlpymc.trials import column_dims
 
 MASKS = ("scored", "learned", "responded", "reset")
 
@@ -37,7 +38,7 @@ def data_variables(data: Sequences, name: str) -> Tensors:
         label = column if column not in model.named_vars else f"{name}_{column}"
         while label in model.named_vars:
             label += "_"
-        own = [f"{column}_dim_{k}" for k in range(values.ndim - 2)]
+        own = column_dims(column, values.ndim)[2:]
         model.add_coords({d: np.arange(n) for d, n in zip(own, values.shape[2:], strict=True)} if dims else {})
         found[column] = pm.Data(label, values, dims=(*dims, *own) if dims else None)
     return found

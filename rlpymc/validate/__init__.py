@@ -1,5 +1,5 @@
 """Whether a model is what it says: promises that every registered model keeps."""
 
-from rlpymc.validate import checks
+from rlpymc.validate import checks, material
 
-__all__ = ["checks"]
+__all__ = ["checks", "material"]

@@ -8,7 +8,7 @@ from rlpymc.math import add_at, sqrt, stop_gradient, take, where
 from rlpymc.model import Parameter, unit
 from rlpymc.priors import Beta
 from rlpymc.responses import Categorical
-from rlpymc.validate import checks
+from rlpymc.validate import checks, material
 from tests.reference import delta as reference
 
 delta = rl.get_model("delta")
@@ -132,7 +132,7 @@ def test_mle(monkeypatch):
 
 
 def test_random_trials_have_every_kind_of_trial():
-    trials = checks.random_trials(rl.get_model("counterfactual"), n_subjects=20, n_trials=60)
+    trials = material.random_trials(rl.get_model("counterfactual"), n_subjects=20, n_trials=60)
     exists, scored, learned = (trials[m].values for m in ("exists", "scored", "learned"))
     made = trials["action"].values >= 0
     assert (~exists).any()
@@ -148,4 +148,4 @@ def test_a_model_without_a_bandit_needs_a_task():
 
     model = broken(inputs=(*delta.declared["inputs"], Input("pupil", real, after="action")))
     with pytest.raises(ValueError, match=r"pupil.*pass a task"):
-        checks.default_task(model)
+        material.default_task(model)

@@ -1,0 +1,137 @@
+"""What checks are run on: random trials of any model, random parameters, and tasks to simulate it in."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from rlpymc.model import Model, Record
+from rlpymc.parameters import Boolean, Index, Input, resolve_shape
+from rlpymc.sequences import sequences
+from rlpymc.tasks import Bandit
+from rlpymc.trials import column_dims
+
+
+def random_trials(
+    model: Model, n_subjects: int = 4, n_trials: int = 24, n_actions: int = 3, seed: int = 0
+) -> xr.Dataset:
+    """Return ragged trials with missed, forced, unscored and unlearned ones and resets, from declared inputs alone.
+
+    Parameters
+    ----------
+    model : Model
+        Whose columns to make.
+    n_subjects, n_trials, n_actions : int
+        Sizes; every fact that an input counts up to is `n_actions`.
+    seed : int
+        For the random numbers.
+
+    Returns
+    -------
+    xr.Dataset
+        As from `read_trials`.
+    """
+    rng = np.random.default_rng(seed)
+    facts = {i.kind.fact: n_actions for i in model.inputs if isinstance(i.kind, Index)} | {"n_actions": n_actions}
+    lengths = rng.integers(n_trials // 2, n_trials + 1, n_subjects)
+    lengths[rng.integers(n_subjects)] = n_trials
+    shape = (n_subjects, n_trials)
+    exists = np.arange(n_trials) < lengths[:, None]
+    columns = _random_columns(model, facts, shape, rng)
+    for sentence, holds in model.conditions:
+        for _ in range(1000):
+            if (good := np.asarray(holds(Record(**columns)))).all():
+                break
+            again = _random_columns(model, facts, shape, rng)
+            columns = {k: np.where(widen(good, v), v, again[k]) for k, v in columns.items()}
+        else:
+            raise ValueError(f"no random trials of {model.name} found in which {sentence}")
+    missed = rng.random(shape) < 0.1
+    masks = {
+        "exists": exists,
+        "scored": exists & ~missed & (rng.random(shape) < 0.9),
+        "learned": exists & ~missed & (rng.random(shape) < 0.9),
+        "reset": exists & (rng.random(shape) < 0.08),
+    }
+    masks["scored"][:, -1:] |= exists[:, -1:] & ~missed[:, -1:]
+    masks["reset"][:, 0] = True
+    blank = missed | ~exists
+    for entry in model.inputs:
+        if entry.response or entry.after is not None:
+            nothing = -1 if entry.dtype == "int64" else False if entry.dtype == "bool" else np.nan
+            columns[entry.name] = np.where(widen(blank, columns[entry.name]), nothing, columns[entry.name])
+    return _dataset(columns | masks, facts)
+
+
+def _random_columns(
+    model: Model, facts: Mapping[str, int], shape: tuple[int, int], rng: np.random.Generator
+) -> dict[str, Any]:
+    columns = {i.name: _random_column(i, facts, shape, rng) for i in model.inputs}
+    if "available" in columns and "action" in columns:  # an action is one of those on offer, with at least one other
+        n = facts["n_actions"]
+        order = rng.permuted(np.tile(np.arange(n), (*shape, 1)), axis=2)
+        columns["available"] = order < rng.integers(2, n + 1, shape)[..., None]
+        columns["action"] = order.argmin(axis=2)
+    return columns
+
+
+def _random_column(
+    entry: Input, facts: Mapping[str, int], shape: tuple[int, int], rng: np.random.Generator
+) -> np.ndarray:
+    full = (*shape, *resolve_shape(entry.shape, facts))
+    if isinstance(entry.kind, Index):
+        return rng.integers(0, facts[entry.kind.fact], full)
+    if isinstance(entry.kind, Boolean):
+        return rng.random(full) < 0.5
+    values = rng.normal(size=full).round(2)
+    return (
+        np.clip(entry.kind.constrain(values), entry.kind.lower, entry.kind.upper)
+        if entry.kind.lower > -np.inf
+        else values
+    )
+
+
+def random_params(model: Model, trials: xr.Dataset, seed: int = 1) -> dict[str, np.ndarray]:
+    """Return a draw of every parameter for each subject, from its prior (its constant value where it has none)."""
+    data, rng = sequences(model, trials), np.random.default_rng(seed)
+    return {
+        p.name: p.prior.sample(rng, (data.shape[0], *data.parameter_shape(p.name)))
+        if p.prior is not None
+        else np.full((data.shape[0], *data.parameter_shape(p.name)), p.value)
+        for p in model.parameters
+    }
+
+
+def default_task(model: Model, block_length: int = 50) -> Bandit:
+    """Return a bandit that gives the columns that a model reads.
+
+    Raises
+    ------
+    ValueError
+        If the model reads what no bandit gives.
+    """
+    names = {i.name for i in model.inputs}
+    if more := names - {"action", "reward", "reward_other", "available"}:
+        raise ValueError(f"{model.name} reads {more.pop()!r}, which no bandit gives; pass a task")
+    full: dict[str, Any] = {"feedback": "full", "on_offer": 2} if "reward_other" in names else {}
+    return Bandit(means=(-0.5, 0.0, 0.5), block_length=block_length, **full)
+
+
+def _dataset(columns: Mapping[str, np.ndarray], facts: Mapping[str, int]) -> xr.Dataset:
+    n, t = columns["exists"].shape
+    return xr.Dataset(
+        {name: (column_dims(name, values.ndim), values) for name, values in columns.items()},
+        coords={"subject": np.arange(n), "trial": np.arange(t)},
+        attrs={"facts": dict(facts)},
+    )
+
+
+def widen(mask: np.ndarray, like: np.ndarray) -> np.ndarray:
+    """Return a mask (subject, trial) that broadcasts against a column with further dims."""
+    return mask.reshape(mask.shape + (1,) * (like.ndim - mask.ndim))
+
+
+def plausible_params(model: Model) -> dict[str, float]:
+    """Return a typical value of every parameter that is estimated."""
+    return {p.name: p.plausible for p in model.parameters if p.value is None and p.plausible is not None}
