@@ -4,7 +4,6 @@ import time
 from pathlib import Path
 
 import matplotlib
-import numpy as np
 import pandas as pd
 import xarray as xr
 from rich.console import Console
@@ -58,7 +57,7 @@ def run(folder: Path, draws: int = 1000, tune: int = 500, seed: int = 1, console
     console.rule("NUTS against maximum likelihood")
     best = MODELS[1]
     mle = fit_mle(best, trials, starts=5)
-    console.print(table(against_mle(fits[best], mle), f"{best}: posterior mean and maximum likelihood by person"))
+    console.print(table(against_mle(fits[best], mle), f"{best}, by person: posterior mean ± sd, and MLE"))
     console.print(
         "Where the data say little, partial pooling draws a person to the group and maximum likelihood runs away; "
         "`status` says where it is not to be trusted."
@@ -67,7 +66,7 @@ def run(folder: Path, draws: int = 1000, tune: int = 500, seed: int = 1, console
     tables = {unit: compare(fits, unit=unit) for unit in ("trial", "subject")}
     for unit, found in tables.items():
         shown = found[["elpd", "se", "elpd_diff", "dse", "weight", "k_max", "k_bad"]]
-        console.print(table(shown, f"leave one {unit} out (elpd: higher is better)", 1))
+        console.print(table(shown, f"leave one {unit} out (elpd: higher is better)"))
     console.rule("figures")
     for file, figure in figures(built, fits, tables["trial"]).items():
         figure.savefig(folder / file, dpi=120, bbox_inches="tight")
@@ -76,16 +75,13 @@ def run(folder: Path, draws: int = 1000, tune: int = 500, seed: int = 1, console
 
 
 def against_mle(fit: xr.DataTree, mle: MLE) -> pd.DataFrame:
-    """Return posterior means ± sd beside maximum likelihood ± standard error, by person."""
-
-    def cells(centre: np.ndarray, spread: np.ndarray) -> list[str]:
-        return [f"{c:.2f} ± {s:.2f}" if np.isfinite(s) else f"{c:.2f}" for c, s in zip(centre, spread, strict=True)]
-
+    """Return posterior means and standard deviations beside maximum likelihood, by person."""
     posterior, columns = fit["posterior"].to_dataset(), {}
-    for name in map(str, mle.se):
+    for k, name in enumerate(map(str, mle.se)):
         draws = posterior[name]
-        columns[name] = cells(draws.mean(("chain", "draw")).values, draws.std(("chain", "draw")).values)
-        columns["MLE" + " " * len(columns)] = cells(mle.params[name].values, mle.se[name].values)
+        means, spreads = draws.mean(("chain", "draw")).values, draws.std(("chain", "draw")).values
+        columns[name] = [f"{mean:.2f}±{sd:.2f}" for mean, sd in zip(means, spreads, strict=True)]
+        columns["MLE" + " " * k] = mle.params[name].values  # one column after each parameter, all with one heading
     people = pd.Index(mle.params["subject"].values, name="person")
     return pd.DataFrame(columns, index=people).assign(status=mle.status.values)
 

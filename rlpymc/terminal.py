@@ -5,19 +5,24 @@ from typing import Any
 
 import pandas as pd
 import xarray as xr
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
 
 def table(frame: pd.DataFrame, title: str, digits: int = 2) -> Table:
     """Return a data frame as a table that rich prints: numbers to the right, with some digits."""
-    out = Table(title=title, title_justify="left")
+    out = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
     out.add_column(str(frame.index.name or ""), no_wrap=True)
-    for column in frame.columns:
-        number = pd.api.types.is_numeric_dtype(frame[column])
-        out.add_column(str(column), justify="right" if number else "left", no_wrap=number)
-    for label, row in frame.iterrows():
-        out.add_row(str(label), *(f"{v:.{digits}f}" if isinstance(v, float) else str(v) for v in row))
+    cells = [[str(label) for label in frame.index]]
+    for name, column in frame.items():
+        number = pd.api.types.is_numeric_dtype(column)
+        whole = pd.api.types.is_integer_dtype(column)
+        cells.append([f"{v:.{digits}f}" if number and not whole else str(v) for v in column])
+        short = max(map(len, cells[-1]), default=0) <= 16
+        out.add_column(str(name), justify="right" if number else "left", no_wrap=short)
+    for row in zip(*cells, strict=True):
+        out.add_row(*row)
     return out
 
 
