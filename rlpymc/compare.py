@@ -13,6 +13,7 @@ from arviz_stats.utils import ELPDDataLOO
 from rlpymc.errors import unknown
 
 UNITS = ("trial", "subject")
+ROUNDING = 1e-10  # range over draws below which a log likelihood is the same in all of them
 
 
 def compare(fits: Mapping[str, xr.DataTree], unit: str = "trial") -> pd.DataFrame:
@@ -105,7 +106,7 @@ def _loo(terms: xr.DataArray) -> tuple[ELPDDataLOO, np.ndarray]:
     no tail to smooth: it is put to the others' result as it stands.
     """
     unit = terms.dims[-1]
-    constant = (terms.values == terms.values[:1, :1]).all(axis=(0, 1))
+    constant = np.ptp(terms.values, axis=(0, 1)) <= ROUNDING
     if constant.all():  # chance, with nothing estimated
         exact = xr.DataArray(terms.values[0, 0], dims=(unit,))
         k = np.full(exact.size, -np.inf)

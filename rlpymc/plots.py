@@ -77,23 +77,21 @@ def trial_values(
     chosen = action[made].astype(int)
 
     figure, (upper, lower) = plt.subplots(2, sharex=True, figsize=(9, 4.5), height_ratios=(3, 1), layout="constrained")
-    colours = np.array([COLOURS[k % len(COLOURS)] for k in range(values.shape[1])])
     in_rows = values.shape[1] == 2 if centred is None else centred
     heights = _in_rows(upper, name, values) if in_rows else values
-    key = [upper.plot(x, heights[:, k], c=c, lw=1.2, label=f"action {k}")[0] for k, c in enumerate(colours)]
-    upper.set_ylabel("" if in_rows else name)
     dots = chosen.astype(float) if in_rows else values[made, chosen]
+    colours = np.array([COLOURS[k % len(COLOURS)] for k in range(values.shape[1])])
+    key = [upper.plot(x, heights[:, k], c=c, lw=1.2, label=f"action {k}")[0] for k, c in enumerate(colours)]
     for label, which in _outcomes(seen, made).items():
-        edge = colours[chosen[which]]
-        face = "white" if label == "not rewarded" else edge
+        edge, is_open = colours[chosen[which]], label == "not rewarded"
+        face = "white" if is_open else edge
         upper.scatter(x[made][which], dots[which], s=18, c=face, edgecolors=edge, lw=0.9, zorder=3, label=label)
-        key.append(
-            Line2D([], [], c="0.3", lw=0, marker="o", ms=4.5, mfc="w" if face is not edge else "0.3", label=label)
-        )
+        key.append(Line2D([], [], c="0.3", lw=0, marker="o", ms=4.5, mfc="white" if is_open else "0.3", label=label))
     taken = np.full(len(x), np.nan)
     taken[made] = probs[made, chosen]
     lower.plot(x, taken, c="0.3", lw=1, marker=".", ms=4)
     lower.set(ylim=(-0.05, 1.05), yticks=(0, 0.5, 1), ylabel="probability\nof the choice", xlabel="trial")
+    upper.set_ylabel("" if in_rows else name)
     for ax in (upper, lower):
         ax.vlines(x[seen["reset"].values][1:] - 0.5, 0, 1, colors="0.6", lw=0.6, transform=ax.get_xaxis_transform())
     figure.legend(handles=key, loc="outside upper center", ncols=len(key), frameon=False)
@@ -102,24 +100,22 @@ def trial_values(
 
 def _value_of_actions(model: Model, found: xr.Dataset, probs: np.ndarray) -> tuple[str, np.ndarray]:
     """Return what a learner holds of each action, (trial, n_actions), and its name."""
-    states = [str(k) for k in found if f"{k}_final" in found] if model.start is not Model.start else []
-    for name in states:
-        if found[name].shape == probs.shape:
+    for name in found if model.start is not Model.start else ():  # without a start, only choice rules have a state
+        if f"{name}_final" in found and found[name].shape == probs.shape:
             return f"{name}, before the choice", found[name].values
     return "probability of the action", probs
 
 
 def _in_rows(ax: Axes, name: str, values: np.ndarray) -> np.ndarray:
-    """Return the values as heights around rows 0, 1, ..., with the rows' labels and scales on the axes."""
+    """Return the values as heights around rows 0, 1, ..., with the rows' names and scales on the axes."""
     rows, middle = np.arange(values.shape[1]), float(values[0].mean())
     reach = float(np.abs(values - middle).max()) or 1.0
     ax.set_yticks(rows, [f"action {k}" for k in rows])
     ax.hlines(rows, 0, 1, colors="0.8", lw=0.6, zorder=0, transform=ax.get_yaxis_transform())
     ax.set_ylim(-0.55, rows[-1] + 0.55)
-    scale = ax.secondary_yaxis("right")
-    steps = np.array([-0.4, 0.0, 0.4])
+    scale, ticks = ax.secondary_yaxis("right"), np.array([-1, 0, 1])
     scale.set_yticks(
-        np.add.outer(rows, steps).ravel(), [f"{middle + s / 0.4 * reach:.2f}" for _ in rows for s in steps]
+        np.add.outer(rows, 0.4 * ticks).ravel(), [f"{middle + k * reach:.2f}" for _ in rows for k in ticks]
     )
     scale.set_ylabel(name)
     return np.asarray(rows + 0.4 * (values - middle) / reach)
@@ -169,8 +165,9 @@ def learning_curve(
     width = -(-int(since[scored].max() + 1) // bins)
     if ax is None:
         _, ax = plt.subplots(figsize=(6, 4), layout="constrained")
-    curves, lines = _targets(prediction, target), []
-    for k, (label, wanted) in enumerate(curves.items()):
+    curves = _targets(prediction, target)
+    lines: list[Line2D] = []
+    for k, wanted in enumerate(curves.values()):
         counted, colour = scored & (wanted >= 0), COLOURS[k % len(COLOURS)]
         x, shares = _by_bin(observed == wanted, counted, since, width)  # (subject, bin)
         _, predicted = _by_bin(drawn == wanted, counted, since, width)  # (sample, subject, bin)
@@ -178,22 +175,21 @@ def learning_curve(
         n = np.isfinite(shares).sum(axis=0)
         error = np.sqrt(np.nansum((shares - mean) ** 2, axis=0) / np.where(n > 1, n - 1, np.nan) / n)
         ax.fill_between(x, *np.quantile(by_draw, INTERVAL, axis=0), color=colour, alpha=0.25, lw=0)
-        lines += ax.plot(x, by_draw.mean(axis=0), c=colour, lw=1.5, label=label)
+        lines += ax.plot(x, by_draw.mean(axis=0), c=colour, lw=1.5)
         ax.errorbar(x, mean, error, c=colour, fmt="o", ms=4, capsize=2, lw=1)
     ax.set(ylim=(-0.03, 1.03), xlabel="trials since the last reset", ylabel="share of choices")
-    band = (Patch(color=COLOURS[0], alpha=0.25, lw=0), Line2D([], [], c=COLOURS[0]))
-    handles = [Line2D([], [], c=COLOURS[0], marker="o", ms=4, lw=0), band, *(lines if len(lines) > 1 else [])]
-    words = ["observed, mean ± standard error", "predicted, mean and 94 % interval", *curves][: len(handles)]
-    if len(lines) == 1:
+    shade = "0.4" if len(lines) > 1 else COLOURS[0]
+    band = (Patch(color=shade, alpha=0.25, lw=0), Line2D([], [], c=shade))
+    key: dict[str, Any] = {
+        "observed, mean ± standard error": Line2D([], [], c=shade, marker="o", ms=4, lw=0),
+        "predicted, mean and 94 % interval": band,
+    }
+    if len(lines) > 1:
+        key |= dict(zip(curves, lines, strict=True))
+    else:
         ax.set_ylabel(f"share of choices of {next(iter(curves))}")
-    ax.legend(handles, words, frameon=False, fontsize="small")
-    return _figure(ax)
-
-
-def _figure(ax: Axes) -> Figure:
-    figure = ax.get_figure(root=True)
-    assert figure is not None
-    return figure
+    ax.legend(list(key.values()), list(key), frameon=False, fontsize="small")
+    return ax.get_figure(root=True)  # type: ignore[return-value]
 
 
 def _since_reset(reset: np.ndarray) -> np.ndarray:
@@ -253,11 +249,10 @@ def traces(fit: xr.DataTree, var_names: Sequence[str] | None = None) -> Figure:
     from arviz_plots import plot_trace_dist
 
     shown = _shown(fit, var_names)
-    n = len(shown["posterior"].data_vars)
-    drawn = plot_trace_dist(
-        shown, backend="matplotlib", figure_kwargs={"figsize": (9, 0.8 + 1.5 * n), "layout": "constrained"}
-    )
-    return drawn.viz["figure"].item()  # type: ignore[no-any-return]
+    look = {"figsize": (9, 0.8 + 1.5 * len(shown["posterior"].data_vars)), "layout": "constrained"}
+    by_chain = {"aes": {"color": ["chain"]}, "color": list(COLOURS)}
+    figure: Figure = plot_trace_dist(shown, backend="matplotlib", figure_kwargs=look, **by_chain).viz["figure"].item()
+    return figure
 
 
 def posterior(
@@ -291,14 +286,15 @@ def posterior(
     for name in reference or {}:
         if name not in values:
             raise unknown("variable", name, values.data_vars)
-    n = int(sum(v.size / values.sizes["chain"] / values.sizes["draw"] for v in values.values()))
-    size = (2.8 * min(n, 4), 0.4 + 2.2 * -(-n // 4))
-    drawn = plot_dist(shown, backend="matplotlib", figure_kwargs={"figsize": size, "layout": "constrained"})
+    n = sum(v.isel(chain=0, draw=0).size for v in values.values())
+    look = {"figsize": (2.8 * min(n, 4), 0.4 + 2.2 * -(-n // 4)), "layout": "constrained"}
+    drawn = plot_dist(shown, backend="matplotlib", ci_kind="eti", ci_prob=0.94, figure_kwargs=look)
     for name, value in (reference or {}).items():
         panels = drawn.viz["plot"][name].values
         for ax, at in zip(panels.flat, np.broadcast_to(np.squeeze(value), panels.shape).flat, strict=True):
             ax.axvline(at, color=COLOURS[1], ls="--", lw=1.5)
-    return drawn.viz["figure"].item()  # type: ignore[no-any-return]
+    figure: Figure = drawn.viz["figure"].item()
+    return figure
 
 
 def _shown(fit: xr.DataTree, var_names: Sequence[str] | None) -> xr.DataTree:
@@ -402,6 +398,8 @@ def comparison(table: pd.DataFrame) -> Figure:
     left.set_ylim(n - 0.5, -0.5)
     left.set_xlabel("elpd ± SE (nats, higher is better)")
     right.set_xlabel("difference to the best ± SE (nats)")
+    for ax in (left, right):
+        ax.locator_params(axis="x", nbins=5)
     beside = right.get_yaxis_transform()
     right.text(1.04, -0.55, "weight", transform=beside, va="bottom")
     for row, weight in zip(rows, table["weight"], strict=True):

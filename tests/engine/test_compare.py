@@ -201,3 +201,11 @@ def test_fits_come_by_name() -> None:
 def test_an_unknown_unit_is_answered_with_the_nearest() -> None:
     fits = {"one": fit(terms(1)), "two": fit(terms(2))}
     assert_says(refused(fits, unit="subjects"), "unit 'subjects'", "Did you mean 'subject'?")
+
+
+def test_a_term_that_varies_by_rounding_counts_as_constant() -> None:
+    nearly = terms(1)
+    nearly[:, :, 0] = np.log(0.5)
+    nearly[0, 0, 0] += 2e-16
+    table = rl.compare({"a": fit(nearly), "b": fit(terms(2))})
+    assert np.isfinite(table["elpd"]).all()
