@@ -1,0 +1,142 @@
+"""Figures show what they say: marks, curves and lines are where the numbers are."""
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+from matplotlib.colors import to_rgba
+from numpy.testing import assert_allclose
+
+import rlpymc as rl
+
+mpl.use("Agg")
+TRUTH = {"alpha": 0.4, "beta": 3.0}
+
+
+@pytest.fixture(autouse=True)
+def closed_figures():
+    yield
+    plt.close("all")
+
+
+@pytest.fixture(scope="module")
+def trials():
+    return rl.simulate("delta", rl.tasks.Bandit(probs=(0.2, 0.8), block_length=20), TRUTH, 4, 40, seed=1)
+
+
+@pytest.fixture(scope="module")
+def prediction(trials):
+    """A prediction in which every draw is the observed choice, but for the first."""
+    drawn = np.repeat(trials["action"].values[None], 5, axis=0)
+    drawn[0] = 1 - drawn[0]
+    out = trials.assign(
+        action=(("sample", "subject", "trial"), drawn), observed=trials["action"], right=trials["action"] * 0 + 1
+    )
+    return out.assign_attrs(response="action", kind="one_step", model="delta", trials_facts={"n_actions": 2})
+
+
+def fake_fit():
+    rng = np.random.default_rng(0)
+    subject = ["a", "b", "c"]
+    posterior = xr.Dataset(
+        {
+            "alpha_group": (("chain", "draw"), rng.normal(0.3, 0.01, (2, 50))),
+            "alpha_mu": (("chain", "draw"), rng.normal(-1, 0.1, (2, 50))),
+            "alpha_z": (("chain", "draw", "subject"), rng.normal(size=(2, 50, 3))),
+            "alpha": (("chain", "draw", "subject"), rng.normal([0.1, 0.5, 0.3], 0.01, (2, 50, 3))),
+        },
+        coords={"chain": [0, 1], "draw": np.arange(50), "subject": subject},
+    )
+    return xr.DataTree.from_dict({"posterior": posterior})
+
+
+def dots(figure):
+    """Return the number of filled and of open markers of a figure's scatter plots and marker lines."""
+    filled = hollow = 0
+    for ax in figure.axes[:1]:
+        for collection in ax.collections:
+            if len(collection.get_offsets()) and collection.get_facecolors().size:
+                white = np.allclose(collection.get_facecolors()[0], to_rgba("white"))
+                hollow, filled = (
+                    hollow + white * len(collection.get_offsets()),
+                    filled + (not white) * len(collection.get_offsets()),
+                )
+        for line in ax.lines:
+            if line.get_marker() not in ("None", None, "") and len(line.get_xdata()):
+                white = np.allclose(to_rgba(line.get_markerfacecolor()), to_rgba("white"))
+                hollow, filled = hollow + white * len(line.get_xdata()), filled + (not white) * len(line.get_xdata())
+    return filled, hollow
+
+
+@pytest.mark.parametrize("centred", [True, False])
+def test_trial_values_mark_every_choice_by_its_outcome(trials, centred):
+    figure = rl.plots.trial_values("delta", trials, TRUTH, subject=2, centred=centred)
+    rewarded = int((trials["reward"].values[2] > 0).sum())
+    assert dots(figure) == (rewarded, 40 - rewarded)
+
+
+def test_trial_values_leave_missed_trials_unmarked(trials):
+    missed = trials.copy(deep=True)
+    missed["action"].values[0, 5] = -1
+    for name in ("scored", "learned"):
+        missed[name].values[0, 5] = False
+    assert sum(dots(rl.plots.trial_values("delta", missed, TRUTH))) == 39
+
+
+def test_trial_values_of_an_unknown_subject_are_refused(trials):
+    with pytest.raises(ValueError, match="unknown subject 9"):
+        rl.plots.trial_values("delta", trials, TRUTH, subject=9)
+
+
+def test_learning_curve_is_the_mean_over_people(prediction):
+    figure = rl.plots.learning_curve(prediction, target="right", bins=20)
+    observed = next(c for c in figure.axes[0].containers).lines[0].get_ydata()
+    by_position = (prediction["observed"].values == 1).reshape(4, 2, 20).mean(axis=(0, 1))
+    assert_allclose(observed, by_position)
+    predicted = next(line for line in figure.axes[0].lines if line.get_marker() in ("None", None, ""))
+    assert_allclose(predicted.get_ydata(), 0.8 * by_position + 0.2 * (1 - by_position))
+
+
+def test_learning_curve_has_one_curve_for_each_action(prediction):
+    figure = rl.plots.learning_curve(prediction)
+    labels = [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
+    assert {"action 0", "action 1"} <= set(labels)
+
+
+@pytest.mark.parametrize(("target", "message"), [("rigth", "Did you mean 'right'"), (7, "unknown action 7")])
+def test_learning_curve_of_an_unknown_target_is_refused(prediction, target, message):
+    with pytest.raises(ValueError, match=message):
+        rl.plots.learning_curve(prediction, target=target)
+
+
+def test_posterior_draws_the_reference_where_it_is():
+    figure = rl.plots.posterior(fake_fit(), var_names=["alpha_group"], reference={"alpha_group": 0.31})
+    at = [line.get_xdata()[0] for ax in figure.axes for line in ax.lines if len(set(line.get_xdata())) == 1]
+    assert any(np.isclose(x, 0.31) for x in at)
+
+
+def test_traces_leave_raw_effects_out():
+    figure = rl.plots.traces(fake_fit())
+    text = " ".join(t.get_text() for ax in figure.axes for t in (ax.title, ax.xaxis.label, ax.yaxis.label))
+    assert "alpha_group" in text
+    assert "_z" not in text
+
+
+def test_population_sorts_people_by_their_mean():
+    figure = rl.plots.population(fake_fit())
+    labels = [t.get_text() for t in figure.axes[0].get_yticklabels()]
+    assert labels in (["a", "c", "b"], ["b", "c", "a"])
+
+
+def test_comparison_puts_the_best_on_top():
+    table = pd.DataFrame(
+        {"elpd": [-10.0, -20.0], "se": 1.0, "elpd_diff": [0.0, -10.0], "dse": [0.0, 2.0], "weight": [0.9, 0.1]},
+        index=["good", "bad"],
+    )
+    figure = rl.plots.comparison(table.assign(unit="trial"))
+    ax = figure.axes[0]
+    heights = {t.get_text().split("\n")[0]: y for t, y in zip(ax.get_yticklabels(), ax.get_yticks(), strict=True)}
+    up = ax.get_ylim()[1] > ax.get_ylim()[0]
+    assert (heights["good"] > heights["bad"]) == up
