@@ -2,6 +2,7 @@
 
 import time
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 import pandas as pd
@@ -76,7 +77,8 @@ def run(folder: Path, draws: int = 1000, tune: int = 500, seed: int = 1, console
 
 def against_mle(fit: xr.DataTree, mle: MLE) -> pd.DataFrame:
     """Return posterior means and standard deviations beside maximum likelihood, by person."""
-    posterior, columns = fit["posterior"].to_dataset(), {}
+    posterior = fit["posterior"].to_dataset()
+    columns: dict[str, Any] = {}
     for k, name in enumerate(map(str, mle.se)):
         draws = posterior[name]
         means, spreads = draws.mean(("chain", "draw")).values, draws.std(("chain", "draw")).values
