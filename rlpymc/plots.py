@@ -181,7 +181,7 @@ def learning_curve(
     shade = "0.4" if len(lines) > 1 else COLOURS[0]
     band = (Patch(color=shade, alpha=0.25, lw=0), Line2D([], [], c=shade))
     key: dict[str, Any] = {
-        "observed, mean ± standard error": Line2D([], [], c=shade, marker="o", ms=4, lw=0),
+        "observed, mean ± standard error" if len(observed) > 1 else "observed": Line2D([], [], c=shade, marker="o", ms=4, lw=0),
         "predicted, mean and 94 % interval": band,
     }
     if len(lines) > 1:

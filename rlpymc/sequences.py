@@ -20,7 +20,7 @@ MASKS = ("exists", "scored", "learned", "reset")
 
 @dataclass(frozen=True, eq=False)
 class Segments:
-    """Where each (subject, trial) stands among the segments.
+    """Where each (subject, trial) stands among the segments; compares by content.
 
     Parameters
     ----------
@@ -52,6 +52,17 @@ class Segments:
         place = np.zeros(exists.size, dtype=np.int64)
         place[row[inside]] = np.flatnonzero(inside)
         return cls(row, inside, subject, place.reshape(exists.shape))
+
+    @cached_property
+    def _content(self) -> tuple[Any, ...]:
+        arrays = (self.row, self.exists, self.subject, self.place)
+        return tuple((a.shape, a.tobytes()) for a in arrays)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Segments) and self._content == other._content
+
+    def __hash__(self) -> int:
+        return hash(self._content)
 
     @cached_property
     def trivial(self) -> bool:

@@ -18,7 +18,7 @@ from rlpymc.registry import get_model
 from rlpymc.responses import Normal
 from rlpymc.sequences import Segments, Sequences, sequences
 
-__all__ = ["Compiled", "check_backend", "compiled", "latents", "log_prob"]
+__all__ = ["check_backend", "evaluate", "latents", "log_prob"]
 
 BACKENDS = ("scan",)
 
@@ -72,7 +72,7 @@ def log_prob(
     check_backend(backend)
     data = sequences(get_model(model), trials)
     arrays = parameter_arrays(data, params)
-    value, *slopes = compiled(data, arrays, "gradient" if gradient else "log_prob", mode)(data, arrays)
+    value, *slopes = evaluate(data, arrays, "gradient" if gradient else "log_prob", mode)
     dims = {"subject": data.subjects, "trial": trials["trial"].values}
     out = xr.DataArray(value, coords=dims, dims=list(dims), name="log_prob")
     if not gradient:
@@ -113,7 +113,7 @@ def latents(
     graph = core(data.model, data.facts)
     probs = [k for k, r in graph.responses.items() if not isinstance(r, Normal)]
     names = [*graph.s, *graph.signals, *(f"{k}_probs" for k in probs), *(f"{k}_final" for k in graph.s)]
-    values = dict(zip(names, compiled(data, arrays, "latents", mode)(data, arrays), strict=True))
+    values = dict(zip(names, evaluate(data, arrays, "latents", mode), strict=True))
     exists = data.masks["exists"]
     out = {}
     for name, value in values.items():
@@ -130,51 +130,26 @@ def latents(
     return xr.Dataset(out, coords={"subject": data.subjects, "trial": trials["trial"].values})
 
 
-class Compiled:
-    """A compiled function of parameters and data, for one model and one shape of both."""
-
-    def __init__(self, function: Callable[..., list[np.ndarray]]) -> None:
-        self._function = function
-
-    def __call__(self, data: Sequences, arrays: Mapping[str, np.ndarray]) -> list[np.ndarray]:
-        """Return the outputs for these parameters and data."""
-        masks = [data.masks[name] for name in ("scored", "learned", "responded")]
-        inputs = [data.inputs[i.name] for i in data.model.inputs]
-        found = self._function(*(arrays[p.name] for p in data.model.parameters), *inputs, *masks)
-        return [np.asarray(value) for value in found]
-
-
-def compiled(data: Sequences, arrays: Mapping[str, np.ndarray], what: str, mode: str) -> Compiled:
-    """Return the compiled function "log_prob", "gradient" or "latents" for the shapes of these data."""
-    segments = data.segments
-    shapes = tuple(arrays[p.name].shape for p in data.model.parameters)
-    layout = (segments.row.tobytes(), segments.row.shape, segments.exists.tobytes(), data.shape)
-    return _compiled(data.model, data.facts, _Hashed(segments, layout), shapes, what, mode)
-
-
-class _Hashed:
-    """Segments that compare by content, as the key of a cache."""
-
-    def __init__(self, segments: Segments, content: tuple[Any, ...]) -> None:
-        self.segments, self.content = segments, content
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Hashed) and self.content == other.content
-
-    def __hash__(self) -> int:
-        return hash(self.content)
+def evaluate(data: Sequences, arrays: Mapping[str, np.ndarray], what: str, mode: str) -> list[np.ndarray]:
+    """Return "log_prob", "gradient" or "latents" of data and parameters; compiled once for all of one shape."""
+    model = data.model
+    shapes = tuple(arrays[p.name].shape for p in model.parameters)
+    function = _compiled(model, data.facts, data.segments, shapes, what, mode)
+    inputs = [data.inputs[i.name] for i in model.inputs]
+    masks = [data.masks[name] for name in ("scored", "learned", "responded")]
+    return [np.asarray(v) for v in function(*(arrays[p.name] for p in model.parameters), *inputs, *masks)]
 
 
 @lru_cache(maxsize=16)
 def _compiled(
     model: Model,
     facts: Facts,
-    layout: _Hashed,
+    segments: Segments,
     shapes: tuple[tuple[int, ...], ...],
     what: str,
     mode: str,
-) -> Compiled:
-    trial_shape = layout.segments.place.shape
+) -> Callable[..., list[np.ndarray]]:
+    trial_shape = segments.place.shape
     graph = core(model, facts)
     params = {
         p.name: pt.tensor(p.name, shape=s, dtype="float64") for p, s in zip(model.parameters, shapes, strict=True)
@@ -183,7 +158,7 @@ def _compiled(
     scored, learned, responded = (
         pt.tensor(m, shape=trial_shape, dtype="bool") for m in ("scored", "learned", "responded")
     )
-    forward = Forward(model, facts, layout.segments, params, inputs, learned, responded)
+    forward = Forward(model, facts, segments, params, inputs, learned, responded)
     outputs: list[Any]
     if what == "latents":
         probs = {f"{k}_probs": pt.as_tensor(r.probs) for k, r in graph.responses.items() if not isinstance(r, Normal)}
@@ -195,11 +170,10 @@ def _compiled(
         outputs = [value]
         if what == "gradient" and params:
             outputs += pt.grad(value.sum(), list(params.values()), disconnected_inputs="ignore")
-    function = pytensor.function(
+    return pytensor.function(
         [*params.values(), *inputs.values(), scored, learned, responded],
         outputs,
         mode=pytensor_mode(mode),
         on_unused_input="ignore",
         trust_input=True,
     )
-    return Compiled(function)

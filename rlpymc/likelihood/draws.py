@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from rlpymc.likelihood import compiled
+from rlpymc.likelihood import evaluate
 from rlpymc.likelihood.scan import core
 from rlpymc.sequences import Sequences
 
@@ -34,7 +34,7 @@ def _in_chunks(data: Sequences, params: Mapping[str, np.ndarray], what: str) -> 
     for first in range(0, n_draws, chunk):
         draws = np.minimum(np.arange(first, first + chunk), n_draws - 1)  # the last chunk repeats its last draw
         arrays = {k: np.ascontiguousarray(v[draws]).reshape((-1, *v.shape[2:])) for k, v in params.items()}
-        found = compiled(tiled, arrays, what, mode)(tiled, arrays)
+        found = evaluate(tiled, arrays, what, mode)
         kept = min(chunk, n_draws - first)
         yield [v.reshape((chunk, -1, *v.shape[1:]))[:kept] for v in found]
 
