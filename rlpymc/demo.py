@@ -67,7 +67,8 @@ def run(folder: Path, draws: int = 1000, tune: int = 500, seed: int = 1, console
     tables = {unit: compare(fits, unit=unit) for unit in ("trial", "subject")}
     for unit, found in tables.items():
         shown = found[["elpd", "se", "elpd_diff", "dse", "weight", "k_max", "k_bad"]]
-        console.print(table(shown, f"leave one {unit} out (elpd: higher is better)"))
+        shown = shown.assign(weight=shown["weight"].map("{:.2f}".format)).rename(columns={"elpd_diff": "diff"})
+        console.print(table(shown, f"leave one {unit} out (elpd: higher is better)", digits=1))
     console.rule("figures")
     for file, figure in figures(built, fits, tables["trial"]).items():
         figure.savefig(folder / file, dpi=120, bbox_inches="tight")

@@ -179,11 +179,11 @@ def learning_curve(
         ax.errorbar(x, mean, error, c=colour, fmt="o", ms=4, capsize=2, lw=1)
     ax.set(ylim=(-0.03, 1.03), xlabel="trials since the last reset", ylabel="share of choices")
     shade = "0.4" if len(lines) > 1 else COLOURS[0]
+    dot = Line2D([], [], c=shade, marker="o", ms=4, lw=0)
     band = (Patch(color=shade, alpha=0.25, lw=0), Line2D([], [], c=shade))
-    key: dict[str, Any] = {
-        "observed, mean ± standard error" if len(observed) > 1 else "observed": Line2D([], [], c=shade, marker="o", ms=4, lw=0),
-        "predicted, mean and 94 % interval": band,
-    }
+    several = len(observed) > 1  # subjects; of one there is no standard error
+    key: dict[str, Any] = {f"observed{', mean ± standard error' if several else ''}": dot}
+    key["predicted, mean and 94 % interval"] = band
     if len(lines) > 1:
         key |= dict(zip(curves, lines, strict=True))
     else:

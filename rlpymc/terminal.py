@@ -12,7 +12,7 @@ from rich.table import Table
 
 def table(frame: pd.DataFrame, title: str, digits: int = 2) -> Table:
     """Return a data frame as a table that rich prints: numbers to the right, with some digits."""
-    out = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
+    out = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     out.add_column(str(frame.index.name or ""), no_wrap=True)
     cells = [[str(label) for label in frame.index]]
     for name, column in frame.items():

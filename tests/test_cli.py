@@ -31,7 +31,7 @@ def test_an_unknown_model_is_an_error_with_the_nearest():
     assert "Traceback" not in done.output
 
 
-@pytest.mark.filterwarnings("default::rlpymc.SamplingWarning")
+@pytest.mark.filterwarnings("default::rlpymc.SamplingWarning", "default:Pareto k")
 def test_fit_and_compare(tmp_path):
     trials = rl.simulate("delta", rl.tasks.Bandit(probs=(0.2, 0.8)), {"alpha": 0.3, "beta": 4}, 3, 60, seed=1)
     table = rl.to_table(trials)[["subject", "action", "reward"]]

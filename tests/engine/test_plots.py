@@ -85,6 +85,47 @@ def test_trial_values_leave_missed_trials_unmarked(trials):
     assert sum(dots(rl.plots.trial_values("delta", missed, TRUTH))) == 39
 
 
+def values_by_hand(trials, subject):
+    """Return the values before each choice, (trial, action), by a plain loop."""
+    q, before = np.zeros(2), []
+    columns = (trials[name].values[subject] for name in ("reset", "action", "reward"))
+    for reset, action, reward in zip(*columns, strict=True):
+        q = np.zeros(2) if reset else q
+        before.append(q.copy())
+        q[action] += TRUTH["alpha"] * (reward - q[action])
+    return np.array(before)
+
+
+def test_trial_values_are_those_before_the_choice(trials):
+    upper, lower = rl.plots.trial_values("delta", trials, TRUTH, subject=1, centred=False).axes
+    q, action = values_by_hand(trials, 1), trials["action"].values[1]
+    for k in (0, 1):
+        assert_allclose(upper.lines[k].get_ydata(), q[:, k], atol=1e-12)
+    marks = np.concatenate([c.get_offsets() for c in upper.collections if "rewarded" in c.get_label()])
+    marks = marks[np.argsort(marks[:, 0])]
+    assert_allclose(marks[:, 1], q[np.arange(40), action], atol=1e-12)
+    assert_allclose(lower.lines[0].get_ydata(), np.exp(trials["log_prob"].values[1]))
+    restarts = [segment[0, 0] for c in lower.collections for segment in c.get_segments()]
+    assert restarts == [19.5]
+
+
+def test_centred_values_lie_around_the_row_of_their_action(trials):
+    upper = rl.plots.trial_values("delta", trials, TRUTH, subject=1).axes[0]
+    q = values_by_hand(trials, 1)
+    for k in (0, 1):
+        assert_allclose(upper.lines[k].get_ydata(), k + 0.4 * q[:, k] / np.abs(q).max(), atol=1e-12)
+    rewarded = next(c for c in upper.collections if c.get_label() == "rewarded").get_offsets()
+    won = trials["reward"].values[1] > 0
+    assert_allclose(rewarded, np.stack([np.flatnonzero(won), trials["action"].values[1][won]], axis=1))
+
+
+def test_a_learner_without_values_is_shown_by_its_probabilities(trials):
+    params = {"alpha_kernel": 0.3, "beta_kernel": 2.0}
+    upper = rl.plots.trial_values("choice_kernel", trials, params, centred=False).axes[0]
+    assert_allclose(upper.lines[0].get_ydata() + upper.lines[1].get_ydata(), 1)
+    assert upper.get_ylabel() == "probability of the action"
+
+
 def test_trial_values_of_an_unknown_subject_are_refused(trials):
     with pytest.raises(ValueError, match="unknown subject 9"):
         rl.plots.trial_values("delta", trials, TRUTH, subject=9)
@@ -97,6 +138,26 @@ def test_learning_curve_is_the_mean_over_people(prediction):
     assert_allclose(observed, by_position)
     predicted = next(line for line in figure.axes[0].lines if line.get_marker() in ("None", None, ""))
     assert_allclose(predicted.get_ydata(), 0.8 * by_position + 0.2 * (1 - by_position))
+
+
+def test_learning_curve_errors_interval_and_bins(prediction):
+    some = prediction.copy(deep=True)
+    some["scored"].values[0, :5] = False
+    some["action"].values[:] = np.random.default_rng(0).integers(2, size=some["action"].shape)
+    ax = rl.plots.learning_curve(some, target=1, bins=4).axes[0]
+
+    scored = some["scored"].values.reshape(4, 2, 4, 5)  # (subject, block, bin, trial)
+    n = scored.sum(axis=(1, 3))
+    observed = ((some["observed"].values == 1).reshape(scored.shape) & scored).sum(axis=(1, 3)) / n
+    drawn = ((some["action"].values == 1).reshape(5, *scored.shape) & scored).sum(axis=(2, 4)) / n
+    points, _, (bars,) = ax.containers[0].lines
+    assert_allclose(points.get_ydata(), observed.mean(axis=0))
+    error = observed.std(axis=0, ddof=1) / 2  # of 4 people
+    assert_allclose([s[1, 1] - s[0, 1] for s in bars.get_segments()], 2 * error)
+    assert_allclose(points.get_xdata()[1:], [7, 12, 17])
+    band = ax.collections[0].get_paths()[0].vertices[:, 1]
+    low, high = np.quantile(drawn.mean(axis=1), [0.03, 0.97], axis=0)
+    assert_allclose([band.min(), band.max()], [low.min(), high.max()])
 
 
 def test_learning_curve_has_one_curve_for_each_action(prediction):
@@ -130,6 +191,27 @@ def test_population_sorts_people_by_their_mean():
     assert labels in (["a", "c", "b"], ["b", "c", "a"])
 
 
+def test_population_draws_means_intervals_and_the_group():
+    fit = fake_fit()
+    ax = rl.plots.population(fit).axes[0]
+    draws = fit["posterior"].to_dataset()
+    means = np.sort(draws["alpha"].mean(("chain", "draw")).values)
+    people, group = ax.lines
+    assert_allclose(people.get_xdata(), means)
+    assert_allclose(group.get_xdata(), draws["alpha_group"].values.mean())
+    intervals = [s[:, 0] for s in ax.collections[0].get_segments()]
+    assert_allclose(intervals[0], np.quantile(draws["alpha"].sel(subject="a"), [0.03, 0.97]))
+    with pytest.raises(ValueError, match="no parameter by subject"):
+        rl.plots.population(xr.DataTree.from_dict({"posterior": draws[["alpha_group"]]}))
+
+
+def test_posterior_of_an_unknown_variable_is_refused():
+    with pytest.raises(ValueError, match="Did you mean 'alpha_group'"):
+        rl.plots.posterior(fake_fit(), var_names=["alpha_grop"])
+    with pytest.raises(ValueError, match="unknown variable 'beta'"):
+        rl.plots.posterior(fake_fit(), reference={"beta": 1})
+
+
 def test_comparison_puts_the_best_on_top():
     table = pd.DataFrame(
         {"elpd": [-10.0, -20.0], "se": 1.0, "elpd_diff": [0.0, -10.0], "dse": [0.0, 2.0], "weight": [0.9, 0.1]},
@@ -140,3 +222,7 @@ def test_comparison_puts_the_best_on_top():
     heights = {t.get_text().split("\n")[0]: y for t, y in zip(ax.get_yticklabels(), ax.get_yticks(), strict=True)}
     up = ax.get_ylim()[1] > ax.get_ylim()[0]
     assert (heights["good"] > heights["bad"]) == up
+    left, right = figure.axes
+    assert list(left.containers[0].lines[0].get_xdata()) == [-10, -20]
+    assert_allclose(right.containers[0].lines[2][0].get_segments()[1][:, 0], [-12, -8])
+    assert [t.get_text() for t in right.texts] == ["weight", "0.90", "0.10"]
