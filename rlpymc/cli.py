@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from rlpymc.terminal import show_warnings, summary
+from rlpymc.terminal import comparison, show_warnings, summary
 from rlpymc.terminal import table as as_table
 
 app = typer.Typer(help="Reinforcement-learning models of behaviour for PyMC.", no_args_is_help=True)
@@ -88,7 +88,7 @@ def compare(
 
     def study() -> None:
         found = rl.compare({path.stem: rl.load(path) for path in fits}, unit=unit)
-        console.print(as_table(found, f"leave one {unit} out (elpd: higher is better)"))
+        console.print(comparison(found, unit))
 
     _or_exit(study)
 

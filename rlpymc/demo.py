@@ -18,7 +18,7 @@ from rlpymc.inference.mle import MLE, fit_mle
 from rlpymc.inference.nuts import sample, save
 from rlpymc.predict import predict
 from rlpymc.registry import get_model
-from rlpymc.terminal import summary, table
+from rlpymc.terminal import comparison, summary, table
 
 MODELS = ("counterfactual+stickiness", "counterfactual", "delta", "choice_kernel")  # three learners, one baseline
 
@@ -66,9 +66,7 @@ def run(folder: Path, draws: int = 1000, tune: int = 500, seed: int = 1, console
     console.rule("which model?")
     tables = {unit: compare(fits, unit=unit) for unit in ("trial", "subject")}
     for unit, found in tables.items():
-        shown = found[["elpd", "se", "elpd_diff", "dse", "weight", "k_max", "k_bad"]]
-        shown = shown.assign(weight=shown["weight"].map("{:.2f}".format)).rename(columns={"elpd_diff": "diff"})
-        console.print(table(shown, f"leave one {unit} out (elpd: higher is better)", digits=1))
+        console.print(comparison(found, unit))
     console.rule("figures")
     for file, figure in figures(built, fits, tables["trial"]).items():
         figure.savefig(folder / file, dpi=120, bbox_inches="tight")
@@ -90,7 +88,7 @@ def against_mle(fit: xr.DataTree, mle: MLE) -> pd.DataFrame:
 
 
 def figures(
-    built: dict[str, RLModel], fits: dict[str, xr.DataTree], comparison: pd.DataFrame
+    built: dict[str, RLModel], fits: dict[str, xr.DataTree], found: pd.DataFrame
 ) -> dict[str, "matplotlib.figure.Figure"]:
     """Return the figures of the study, by file name."""
     best = MODELS[0]
@@ -103,5 +101,5 @@ def figures(
         "people.png": plots.population(fits[best]),
         "learning_curves.png": plots.learning_curve(prediction, target="better_option"),
         "one_person.png": plots.trial_values(best, trials, params),
-        "comparison.png": plots.comparison(comparison),
+        "comparison.png": plots.comparison(found),
     }

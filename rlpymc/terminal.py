@@ -37,6 +37,13 @@ def summary(fit: xr.DataTree, ending: str = "") -> pd.DataFrame:
     return found[list(columns)].rename(columns=columns)
 
 
+def comparison(found: pd.DataFrame, unit: str) -> Table:
+    """Return what `compare` found as a table that fits a terminal."""
+    shown = found[["elpd", "se", "elpd_diff", "dse", "weight", "k_max", "k_bad"]]
+    shown = shown.assign(weight=shown["weight"].map("{:.2f}".format)).rename(columns={"elpd_diff": "diff"})
+    return table(shown, f"leave one {unit} out (elpd: higher is better)", digits=1)
+
+
 def show_warnings(console: Console) -> None:
     """Print warnings from now on as notes, without file and line."""
 
