@@ -2,28 +2,22 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import pytensor
-import pytensor.tensor as pt
 import xarray as xr
 from rich.progress import track
 from scipy.optimize import minimize
 
 from rlpymc.errors import unknown
-from rlpymc.likelihood.modes import pytensor_mode
-from rlpymc.likelihood.scan import Forward, core
-from rlpymc.model import Facts, Model
-from rlpymc.parameters import Parameter
+from rlpymc.inference.objective import IMPOSSIBLE, Objective
+from rlpymc.model import Model
 from rlpymc.population import Population
 from rlpymc.registry import get_model
-from rlpymc.sequences import Segments, Sequences, require_scored, sequences
+from rlpymc.sequences import Sequences, require_scored, sequences
 
 METHODS = ("L-BFGS-B", "TNC", "SLSQP", "trust-constr", "Nelder-Mead", "Powell", "COBYQA")  # those that keep to bounds
-IMPOSSIBLE = 1e10  # stands for an infinite objective, with which a line search cannot work
 AT_BOUND = 1e-6  # distance from a bound, in units of the prior's width, that counts as on it
 FLAT = 1e-3  # curvature, in nats over the squared width of the prior, below which a direction is flat
 
@@ -142,11 +136,11 @@ def fit_mle(
         raise unknown("method", method, METHODS)
     population = Population("none", fixed=fixed or {}, free=free)
     population.check(data)
-    problem = _Problem(data, population, mode)
+    problem = Objective(data, population, mode)
     method = method or ("L-BFGS-B" if all(rule.smooth for rule in data.model.rules) else "Nelder-Mead")
     rng = np.random.default_rng(seed)
     fits = [
-        problem.fit(i, problem.starting_points(starts, rng), method)
+        _fit_subject(problem, i, problem.starting_points(starts, rng), method)
         for i in track(
             range(data.shape[0]), f"{data.model.name}: maximum likelihood", disable=not progress, transient=True
         )
@@ -165,164 +159,44 @@ class _Fit:
     note: str
 
 
-class _Problem:
-    """The negative log likelihood of one subject as a function of a flat vector."""
-
-    def __init__(self, data: Sequences, population: Population, mode: str) -> None:
-        self.data = data
-        self.estimated = [p for p in data.model.parameters if population.is_free(p)]
-        self.shapes = {p.name: data.parameter_shape(p.name) for p in data.model.parameters}
-        self.sizes = [int(np.prod(self.shapes[p.name])) for p in self.estimated]
-        self.priors = {p.name: population.prior(p) for p in self.estimated}
-        self.constants = {
-            p.name: population.constant(p, data) for p in data.model.parameters if p not in self.estimated
-        }
-        self.labels = [
-            f"{p.name}[{','.join(map(str, k))}]" if self.shapes[p.name] else p.name
-            for p in self.estimated
-            for k in np.ndindex(*self.shapes[p.name])
-        ]
-        self.bounds = np.array([(p.support.lower, p.support.upper) for p in self._by_entry()]).reshape(-1, 2)
-        quantiles = [self.priors[p.name].quantile([0.16, 0.5, 0.84]) for p in self._by_entry()]  # type: ignore[union-attr]
-        self.median = np.array([q[1] for q in quantiles])
-        self.width = np.array([(q[2] - q[0]) / 2 for q in quantiles])
-        self._layout, self._rows = _padded_segments(data.segments, data.shape[0])
-        names = tuple(p.name for p in self.estimated)
-        self._function = _compiled_total(data.model, data.facts, self._layout, names, mode)
-
-    def _by_entry(self) -> list[Parameter]:
-        return [p for p, size in zip(self.estimated, self.sizes, strict=True) for _ in range(size)]
-
-    def unflatten(self, x: np.ndarray) -> dict[str, np.ndarray]:
-        """Return the estimated parameters by name."""
-        parts = np.split(x, np.cumsum(self.sizes)[:-1]) if self.sizes else []
-        return {p.name: part.reshape(self.shapes[p.name]) for p, part in zip(self.estimated, parts, strict=True)}
-
-    def constant(self, name: str, i: int) -> np.ndarray:
-        """Return a parameter that is not estimated, for one subject."""
-        return self.constants[name][i]
-
-    def starting_points(self, n: int, rng: np.random.Generator) -> list[np.ndarray]:
-        """Return the prior's median and draws from it."""
-        drawn = [
-            np.concatenate([np.ravel(self.priors[p.name].sample(rng, self.shapes[p.name])) for p in self.estimated])  # type: ignore[union-attr]
-            for _ in range(n - 1 if self.estimated else 0)
-        ]
-        return [self.median, *drawn]
-
-    def objective(self, i: int) -> Callable[[np.ndarray], tuple[float, np.ndarray]]:
-        """Return the function of a flat vector that gives subject i's negative log likelihood and its gradient."""
-        rows, used = self._rows[i]
-
-        def pick(values: np.ndarray) -> np.ndarray:
-            return np.ascontiguousarray(values.reshape((-1, *values.shape[2:]))[rows])
-
-        model = self.data.model
-        inputs = [pick(self.data.inputs[entry.name]) for entry in model.inputs]
-        masks = [pick(self.data.masks[name]) & used for name in ("scored", "learned", "responded")]
-        fixed = {name: np.array(self.constant(name, i)) for name in self.constants}
-
-        def function(x: np.ndarray) -> tuple[float, np.ndarray]:
-            values = {**fixed, **self.unflatten(x)}
-            value, *slopes = self._function(*(values[p.name] for p in model.parameters), *inputs, *masks)
-            gradient = -np.concatenate([np.ravel(s) for s in slopes]) if slopes else np.zeros(0)
-            return (-float(value) if np.isfinite(value) else IMPOSSIBLE), gradient
-
-        return function
-
-    def fit(self, i: int, points: list[np.ndarray], method: str) -> _Fit:
-        """Return the best optimum over starting points, with what can be said of it."""
-        function = self.objective(i)
-        if not self.estimated:
-            value, _ = function(np.zeros(0))
-            possible = value < IMPOSSIBLE
-            status, note = ("converged", "") if possible else ("failed", "the data are impossible")
-            return _Fit(np.zeros(0), -value if possible else -np.inf, np.zeros((0, 0)), status, note)
-        options = {"ftol": 1e-13, "gtol": 1e-8, "maxiter": 1000} if method == "L-BFGS-B" else {}
-        with_gradient = method not in ("Nelder-Mead", "Powell", "COBYQA")
-        objective = function if with_gradient else lambda x: function(x)[0]
-        jac = True if with_gradient else None
-        results = [minimize(objective, x, jac=jac, method=method, bounds=self.bounds, options=options) for x in points]
-        best = min(results, key=lambda r: r.fun)
-        if best.fun >= IMPOSSIBLE:
-            return _Fit(best.x, -np.inf, np.full((best.x.size,) * 2, np.nan), "failed", "the data are impossible")
-        inside = (best.x - self.bounds[:, 0] > AT_BOUND * self.width) & (
-            self.bounds[:, 1] - best.x > AT_BOUND * self.width
-        )
-        hessian = self._hessian(function, best.x, inside)
-        width = self.width[inside]
-        curvature, directions = np.linalg.eigh(hessian * np.outer(width, width))
-        cov = np.full((best.x.size,) * 2, np.nan)
-        if curvature.size and curvature[0] < FLAT:
-            open_ = np.abs(directions[:, curvature < FLAT]).max(axis=1) > 0.1
-            bound = f"; at a bound: {self._names(np.flatnonzero(~inside))}" if not inside.all() else ""
-            note = self._names(np.flatnonzero(inside)[open_]) + bound
-            return _Fit(best.x, -best.fun, cov, "flat direction", note)
-        cov[np.ix_(inside, inside)] = np.linalg.inv(hessian)
-        if not inside.all():
-            return _Fit(best.x, -best.fun, cov, "at a bound", self._names(np.flatnonzero(~inside)))
-        slope = np.abs(function(best.x)[1] * self.width).max()
-        if with_gradient and slope > 1e-3 * max(1.0, abs(best.fun)):
-            return _Fit(best.x, -best.fun, cov, "failed", f"gradient {slope:.2g} at the end: {best.message}")
-        return _Fit(best.x, -best.fun, cov, "converged", "")
-
-    def _names(self, which: np.ndarray) -> str:
-        return ", ".join(self.labels[k] for k in which)
-
-    def _hessian(
-        self, function: Callable[..., tuple[float, np.ndarray]], x: np.ndarray, inside: np.ndarray
-    ) -> np.ndarray:
-        """Return central differences of the exact gradient, for what is not at a bound."""
-        room = np.minimum(x - self.bounds[:, 0], self.bounds[:, 1] - x)
-        columns = []
-        for k in np.flatnonzero(inside):
-            step = np.zeros_like(x)
-            step[k] = min(1e-4 * self.width[k], room[k] / 2)
-            columns.append((function(x + step)[1] - function(x - step)[1])[inside] / (2 * step[k]))
-        hessian = np.array(columns).reshape(inside.sum(), inside.sum())
-        return (hessian + hessian.T) / 2
-
-
-def _padded_segments(
-    segments: Segments, n_subjects: int
-) -> tuple[tuple[int, int], list[tuple[np.ndarray, np.ndarray]]]:
-    """Return one layout that holds any one subject's segments, and each subject's rows and mask in it."""
-    numbers = [np.flatnonzero(segments.subject == i) for i in range(n_subjects)]
-    most = max(len(k) for k in numbers)
-    found = []
-    for own in numbers:
-        repeated = np.concatenate([own, np.repeat(own[:1], most - len(own))])
-        used = segments.exists[repeated] & (np.arange(most) < len(own))[:, None]
-        found.append((segments.row[repeated], used))
-    return (most, segments.row.shape[1]), found
-
-
-@lru_cache(maxsize=16)
-def _compiled_total(
-    model: Model,
-    facts: Facts,
-    layout: tuple[int, int],
-    estimated: tuple[str, ...],
-    mode: str,
-) -> Callable[..., list[np.ndarray]]:
-    """Return the compiled sum of log probabilities over one subject's segments, and its gradient."""
-    graph, everywhere = core(model, facts), np.ones(layout, dtype=bool)
-    starts = np.zeros(layout, dtype=bool)
-    starts[:, 0] = True
-    params = {k: pt.tensor(k, shape=v.type.shape, dtype="float64") for k, v in graph.p.items()}
-    inputs = {k: pt.tensor(k, shape=(*layout, *v.type.shape), dtype=v.type.dtype) for k, v in graph.x.items()}
-    scored, learned, responded = (pt.tensor(m, shape=layout, dtype="bool") for m in ("scored", "learned", "responded"))
-    segments = Segments.from_masks(everywhere, starts)
-    forward = Forward(model, facts, segments, params, inputs, learned, responded)
-    total = forward.log_prob(scored).sum()
-    slopes = pt.grad(total, [params[k] for k in estimated], disconnected_inputs="ignore") if estimated else []
-    arguments = [*params.values(), *inputs.values(), scored, learned, responded]
-    return pytensor.function(
-        arguments, [total, *slopes], mode=pytensor_mode(mode), on_unused_input="ignore", trust_input=True
+def _fit_subject(problem: Objective, i: int, points: list[np.ndarray], method: str) -> _Fit:
+    """Return the best optimum over starting points, with what can be said of it."""
+    function = problem.of_subject(i)
+    if not problem.estimated:
+        value, _ = function(np.zeros(0))
+        possible = value < IMPOSSIBLE
+        status, note = ("converged", "") if possible else ("failed", "the data are impossible")
+        return _Fit(np.zeros(0), -value if possible else -np.inf, np.zeros((0, 0)), status, note)
+    options = {"ftol": 1e-13, "gtol": 1e-8, "maxiter": 1000} if method == "L-BFGS-B" else {}
+    with_gradient = method not in ("Nelder-Mead", "Powell", "COBYQA")
+    objective = function if with_gradient else lambda x: function(x)[0]
+    jac = True if with_gradient else None
+    results = [minimize(objective, x, jac=jac, method=method, bounds=problem.bounds, options=options) for x in points]
+    best = min(results, key=lambda r: r.fun)
+    if best.fun >= IMPOSSIBLE:
+        return _Fit(best.x, -np.inf, np.full((best.x.size,) * 2, np.nan), "failed", "the data are impossible")
+    inside = (best.x - problem.bounds[:, 0] > AT_BOUND * problem.width) & (
+        problem.bounds[:, 1] - best.x > AT_BOUND * problem.width
     )
+    hessian = problem.hessian(function, best.x, inside)
+    width = problem.width[inside]
+    curvature, directions = np.linalg.eigh(hessian * np.outer(width, width))
+    cov = np.full((best.x.size,) * 2, np.nan)
+    if curvature.size and curvature[0] < FLAT:
+        open_ = np.abs(directions[:, curvature < FLAT]).max(axis=1) > 0.1
+        bound = f"; at a bound: {problem.names(np.flatnonzero(~inside))}" if not inside.all() else ""
+        note = problem.names(np.flatnonzero(inside)[open_]) + bound
+        return _Fit(best.x, -best.fun, cov, "flat direction", note)
+    cov[np.ix_(inside, inside)] = np.linalg.inv(hessian)
+    if not inside.all():
+        return _Fit(best.x, -best.fun, cov, "at a bound", problem.names(np.flatnonzero(~inside)))
+    slope = np.abs(function(best.x)[1] * problem.width).max()
+    if with_gradient and slope > 1e-3 * max(1.0, abs(best.fun)):
+        return _Fit(best.x, -best.fun, cov, "failed", f"gradient {slope:.2g} at the end: {best.message}")
+    return _Fit(best.x, -best.fun, cov, "converged", "")
 
 
-def _collect(problem: _Problem, fits: list[_Fit]) -> MLE:
+def _collect(problem: Objective, fits: list[_Fit]) -> MLE:
     data = problem.data
     subject = {"subject": data.subjects}
 
