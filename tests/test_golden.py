@@ -116,15 +116,16 @@ def test_ban_9_loo(fits, trials):
 
 
 def test_ban_12_recovery():
-    """A short form: 60 of the 200 data sets, so three standard errors of the listed spread."""
+    """200 new data sets: means within three standard errors of the listed ones; beta is biased upwards."""
     task = rl.tasks.Bandit(probs=(0.4, 0.6))
-    trials = rl.simulate("delta", task, TRUTH, n_subjects=60, n_trials=150, seed=12)
+    trials = rl.simulate("delta", task, TRUTH, n_subjects=200, n_trials=150, seed=12)
     fit = rl.fit_mle("delta", trials, fixed={"q0": 0.5}, starts=3, mode="JAX", progress=False)
     alpha, beta = fit.params["alpha"].values, fit.params["beta"].values
-    assert abs(alpha.mean() - 0.505) < 3 * 0.105 / np.sqrt(60)
-    assert abs(beta.mean() - 5.38) < 3 * 1.28 / np.sqrt(60)
+    assert abs(alpha.mean() - 0.505) < 3 * 0.105 / np.sqrt(200)
+    assert abs(beta.mean() - 5.38) < 3 * 1.28 / np.sqrt(200)
+    assert abs(np.median(beta) - 5.14) < 3 * 1.28 / np.sqrt(200)
+    assert beta.mean() > TRUTH["beta"]
     assert 0.07 < alpha.std() < 0.14
-    assert 0.85 < beta.std() < 1.71
 
 
 def test_ban_13_three_forms_agree(trials):
