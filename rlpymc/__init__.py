@@ -19,8 +19,8 @@ class _Package(ModuleType):
     """The package itself, in which importing the module `rlpymc.build` does not hide the function `rlpymc.build`."""
 
     def __setattr__(self, name: str, value: Any) -> None:
-        same_name = isinstance(value, ModuleType) and name in {"build", "compare", "predict", "simulate"}
-        if not same_name:
+        hides = isinstance(value, ModuleType) and name in __all__ and hasattr(value, name)
+        if not hides:
             super().__setattr__(name, value)
 
 

@@ -98,12 +98,12 @@ class RLModel(pm.Model):
                 raise ValueError(
                     f"the trials differ from those the model was built with in {name!r}; build a new model"
                 )
-        if vars(old.facts) != vars(new.facts) or {*old.inputs} & {*old.trials} != {*new.inputs} & {*new.trials}:
+        columns = forms.data_columns(new)
+        if old.facts != new.facts or {*columns} != {*forms.data_columns(old)}:
             raise ValueError(
                 f"the trials differ in facts or columns: {vars(old.facts)} and {vars(new.facts)}; build anew"
             )
         require_scored(new)
-        columns = {k: v for k, v in new.inputs.items() if k in new.trials} | {k: new.masks[k] for k in forms.MASKS}
         pm.set_data(columns, model=self, coords={"subject": new.subjects})
         self.trials = trials
 

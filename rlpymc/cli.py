@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 from rlpymc.terminal import comparison, show_warnings, summary
 from rlpymc.terminal import table as as_table
@@ -98,5 +99,5 @@ def _or_exit[**P, T](function: Callable[P, T], *arguments: P.args, **options: P.
     try:
         return function(*arguments, **options)
     except (ValueError, TypeError, OSError) as error:
-        console.print(f"[red]error:[/red] {error}", highlight=False)
+        console.print(f"[red]error:[/red] {escape(str(error))}", highlight=False)
         raise typer.Exit(1) from None

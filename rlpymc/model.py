@@ -57,6 +57,9 @@ class Facts(Record):
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Facts) and self._content == other._content
 
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
     def __hash__(self) -> int:  # type: ignore[override]
         return hash(self._content)
 

@@ -7,6 +7,7 @@ import pandas as pd
 import xarray as xr
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 
@@ -48,6 +49,6 @@ def show_warnings(console: Console) -> None:
     """Print warnings from now on as notes, without file and line."""
 
     def show(message: Warning | str, *_: Any, **__: Any) -> None:
-        console.print(f"[yellow]note:[/yellow] {message}", highlight=False)
+        console.print(f"[yellow]note:[/yellow] {escape(str(message))}", highlight=False)
 
     warnings.showwarning = show

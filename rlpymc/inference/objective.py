@@ -8,9 +8,9 @@ import pytensor
 import pytensor.tensor as pt
 
 from rlpymc.likelihood.modes import pytensor_mode
-from rlpymc.likelihood.scan import Forward, core
+from rlpymc.likelihood.scan import placeholders
 from rlpymc.model import Facts, Model
-from rlpymc.parameters import Parameter
+from rlpymc.parameters import Parameter, resolve_shape
 from rlpymc.population import Population
 from rlpymc.sequences import Segments, Sequences
 
@@ -123,17 +123,13 @@ def _compiled_total(
     mode: str,
 ) -> Callable[..., list[np.ndarray]]:
     """Return the compiled sum of log probabilities over one subject's segments, and its gradient."""
-    graph, everywhere = core(model, facts), np.ones(layout, dtype=bool)
-    starts = np.zeros(layout, dtype=bool)
+    everywhere, starts = np.ones(layout, dtype=bool), np.zeros(layout, dtype=bool)
     starts[:, 0] = True
-    params = {k: pt.tensor(k, shape=v.type.shape, dtype="float64") for k, v in graph.p.items()}
-    inputs = {k: pt.tensor(k, shape=(*layout, *v.type.shape), dtype=v.type.dtype) for k, v in graph.x.items()}
-    scored, learned, responded = (pt.tensor(m, shape=layout, dtype="bool") for m in ("scored", "learned", "responded"))
+    shapes = {p.name: resolve_shape(p.shape, vars(facts)) for p in model.parameters}
     segments = Segments.from_masks(everywhere, starts)
-    forward = Forward(model, facts, segments, params, inputs, learned, responded)
+    arguments, params, scored, forward = placeholders(model, facts, segments, shapes)
     total = forward.log_prob(scored).sum()
     slopes = pt.grad(total, [params[k] for k in estimated], disconnected_inputs="ignore") if estimated else []
-    arguments = [*params.values(), *inputs.values(), scored, learned, responded]
     return pytensor.function(
         arguments, [total, *slopes], mode=pytensor_mode(mode), on_unused_input="ignore", trust_input=True
     )

@@ -12,7 +12,7 @@ import xarray as xr
 from rlpymc.errors import unknown
 from rlpymc.likelihood.arguments import parameter_arrays
 from rlpymc.likelihood.modes import pytensor_mode
-from rlpymc.likelihood.scan import Forward, core
+from rlpymc.likelihood.scan import core, placeholders
 from rlpymc.model import Facts, Model
 from rlpymc.registry import get_model
 from rlpymc.responses import Normal
@@ -149,16 +149,9 @@ def _compiled(
     what: str,
     mode: str,
 ) -> Callable[..., list[np.ndarray]]:
-    trial_shape = segments.place.shape
-    graph = core(model, facts)
-    params = {
-        p.name: pt.tensor(p.name, shape=s, dtype="float64") for p, s in zip(model.parameters, shapes, strict=True)
-    }
-    inputs = {k: pt.tensor(k, shape=(*trial_shape, *v.type.shape), dtype=v.type.dtype) for k, v in graph.x.items()}
-    scored, learned, responded = (
-        pt.tensor(m, shape=trial_shape, dtype="bool") for m in ("scored", "learned", "responded")
-    )
-    forward = Forward(model, facts, segments, params, inputs, learned, responded)
+    by_name = dict(zip((p.name for p in model.parameters), shapes, strict=True))
+    arguments, params, scored, forward = placeholders(model, facts, segments, by_name)
+    graph = forward.graph
     outputs: list[Any]
     if what == "latents":
         probs = {f"{k}_probs": pt.as_tensor(r.probs) for k, r in graph.responses.items() if not isinstance(r, Normal)}
@@ -171,7 +164,7 @@ def _compiled(
         if what == "gradient" and params:
             outputs += pt.grad(value.sum(), list(params.values()), disconnected_inputs="ignore")
     return pytensor.function(
-        [*params.values(), *inputs.values(), scored, learned, responded],
+        arguments,
         outputs,
         mode=pytensor_mode(mode),
         on_unused_input="ignore",

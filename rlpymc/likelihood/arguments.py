@@ -1,6 +1,6 @@
 """Parameter values, however a user writes them, as arrays (subject, ...) or (subject, trial, ...)."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -8,6 +8,7 @@ import pandas as pd
 import xarray as xr
 
 from rlpymc.errors import unknown
+from rlpymc.model import Model
 from rlpymc.parameters import Parameter
 from rlpymc.sequences import Sequences
 
@@ -33,14 +34,18 @@ def parameter_arrays(data: Sequences, params: Mapping[str, Any] | xr.Dataset) ->
     ValueError
         If a parameter is unknown, missing, of another shape, or outside its support.
     """
-    names = [p.name for p in data.model.parameters]
-    for name in params:
-        if name not in names:
-            raise unknown(f"parameter of {data.model.name}", name, names)
-    missing = [p.name for p in data.model.parameters if p.name not in params and p.value is None]
-    if missing:
-        raise ValueError(f"{data.model.name} needs a value for {', '.join(missing)}")
+    check_names(data.model, params)
     return {p.name: parameter_array(data, p, params.get(p.name, p.value)) for p in data.model.parameters}
+
+
+def check_names(model: Model, params: Iterable[Any]) -> None:
+    """Raise a ValueError if a parameter is unknown, or one that is no constant is missing."""
+    given, names = list(params), [p.name for p in model.parameters]
+    for name in given:
+        if name not in names:
+            raise unknown(f"parameter of {model.name}", name, names)
+    if missing := [p.name for p in model.parameters if p.name not in given and p.value is None]:
+        raise ValueError(f"{model.name} needs a value for {', '.join(missing)}")
 
 
 def parameter_array(data: Sequences, parameter: Parameter, value: Any, what: str = "parameter") -> np.ndarray:

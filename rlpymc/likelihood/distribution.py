@@ -13,17 +13,22 @@ import pymc as pm
 import pytensor.tensor as pt
 from pytensor.graph.basic import Variable
 
-from rlpymc.errors import unknown
 from rlpymc.likelihood import check_backend
-from rlpymc.likelihood.arguments import parameter_array
+from rlpymc.likelihood.arguments import check_names, parameter_array
 from rlpymc.likelihood.scan import Forward, Tensor, Tensors, core
 from rlpymc.likelihood.step import yoked
 from rlpymc.model import Model
+from rlpymc.parameters import Input
 from rlpymc.responses import Bernoulli, Categorical
 from rlpymc.sequences import Sequences, require_scored
 from rlpymc.trials import column_dims
 
 MASKS = ("scored", "learned", "responded", "reset")
+
+
+def data_columns(data: Sequences) -> dict[str, np.ndarray]:
+    """Return what enters a PyMC model as data: the model's columns that the trials have, and the masks."""
+    return {k: v for k, v in data.inputs.items() if k in data.trials} | {k: data.masks[k] for k in MASKS}
 
 
 def data_variables(data: Sequences, name: str) -> Tensors:
@@ -33,8 +38,7 @@ def data_variables(data: Sequences, name: str) -> Tensors:
     """
     model, found = pm.modelcontext(None), {}
     dims = _trial_dims(data, model)
-    columns = {k: v for k, v in data.inputs.items() if k in data.trials} | {k: data.masks[k] for k in MASKS}
-    for column, values in columns.items():
+    for column, values in data_columns(data).items():
         label = column if column not in model.named_vars else f"{name}_{column}"
         while label in model.named_vars:
             label += "_"
@@ -63,14 +67,9 @@ def complete(data: Sequences, params: Mapping[str, Any]) -> Tensors:
 
     A wrong name or shape, or a number outside the support, is an error.
     """
-    names = [p.name for p in data.model.parameters]
-    for name in params:
-        if name not in names:
-            raise unknown(f"parameter of {data.model.name}", name, names)
+    check_names(data.model, params)
     found = {}
     for parameter in data.model.parameters:
-        if parameter.name not in params and parameter.value is None:
-            raise ValueError(f"{data.model.name} needs a value for {parameter.name}")
         shape = data.parameter_shape(parameter.name)
         value = params.get(parameter.name, parameter.value)
         if not isinstance(value, Variable):
@@ -96,7 +95,7 @@ def distribution(name: str, data: Sequences, params: Mapping[str, Any], backend:
     """Add the responses as one distribution over whole sequences, (subject, trial)."""
     check_backend(backend)
     require_scored(data)
-    (response,) = _single_response(data.model)
+    response = _single_response(data.model)
     values, columns, graph = complete(data, params), data_variables(data, name), core(data.model, data.facts)
     names, order = list(values), [*values, *columns]
 
@@ -175,7 +174,7 @@ def _observed(name: str, data: Sequences, params: Mapping[str, Any], backend: st
     """Return the response, its argument at each scored trial, and what was observed there."""
     check_backend(backend)
     require_scored(data)
-    (entry,) = _single_response(data.model)
+    entry = _single_response(data.model)
     response = core(data.model, data.facts).responses[entry.name]
     values, columns = complete(data, params), data_variables(data, name)
     forward = _forward(data, values, columns)
@@ -187,7 +186,7 @@ def _observed(name: str, data: Sequences, params: Mapping[str, Any], backend: st
     return response, by_trial[subject, trial], columns[entry.name][subject, trial]
 
 
-def _single_response(model: Model) -> tuple[Any]:
+def _single_response(model: Model) -> Input:
     if len(model.responses) != 1:
         raise ValueError(f"{model.name} has {len(model.responses)} responses in a trial; use potential")
-    return (model.responses[0],)
+    return model.responses[0]

@@ -82,6 +82,30 @@ def next_state(graph: Core, learned: Tensor, responded: Tensor) -> Tensors:
     return {k: new.get(k, v) for k, v in graph.s.items()}
 
 
+def placeholders(
+    model: Model, facts: Facts, segments: Segments, shapes: Mapping[str, tuple[int, ...]]
+) -> tuple[list[Tensor], Tensors, Tensor, "Forward"]:
+    """Return symbolic arguments (parameters of these shapes, columns, masks) and what the model says of them.
+
+    Returns
+    -------
+    list of tensors
+        All arguments: parameters, columns, and the masks scored, learned, responded, as the model declares them.
+    dict of tensors
+        The parameters among them.
+    tensor
+        The mask scored.
+    Forward
+        The graphs.
+    """
+    graph, trial_shape = core(model, facts), segments.place.shape
+    params = {k: pt.tensor(k, shape=shapes[k], dtype="float64") for k in graph.p}
+    inputs = {k: pt.tensor(k, shape=(*trial_shape, *v.type.shape), dtype=v.type.dtype) for k, v in graph.x.items()}
+    masks = [pt.tensor(name, shape=trial_shape, dtype="bool") for name in ("scored", "learned", "responded")]
+    forward = Forward(model, facts, segments, params, inputs, *masks[1:])
+    return [*params.values(), *inputs.values(), *masks], params, masks[0], forward
+
+
 class Forward:
     """Everything that a model says about each trial, as graphs with dims (segment, position, ...).
 
