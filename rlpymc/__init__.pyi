@@ -9,6 +9,7 @@ from .build import RLModel as RLModel
 from .build import build as build
 from .compare import compare as compare
 from .data import example_data as example_data
+from .hmm import hmm as hmm
 from .inference.diagnostics import Diagnostics as Diagnostics
 from .inference.diagnostics import SamplingWarning as SamplingWarning
 from .inference.diagnostics import diagnose as diagnose

@@ -1,8 +1,9 @@
 """The functions that model files are written in.
 
 Each has one meaning on every kind of value that the engine passes through a model: NumPy arrays (replay and
-simulation) and PyTensor variables (the likelihood).  A further kind joins by naming the module that implements
-the primitives below for it, see `KINDS`.  Everything that is not a primitive is built from them, once.
+simulation), PyTensor variables (the likelihood as a scan) and symbols (the likelihood as a compiled loop).  A further
+kind joins by naming the module that implements the primitives below for it, see `KINDS`.  Everything that is not a
+primitive is built from them, once.
 
 Shapes are those of one subject at one trial: scalars, vectors over actions, small tables.  Reductions run over the
 last axis.  Conventions that a likelihood depends on:
@@ -54,7 +55,7 @@ type Value = Any  # a number, a NumPy array, a PyTensor variable, or a value of 
 type Index = Value | tuple[Value, ...]
 
 # The package that a value's type comes from -> the module that implements the primitives for it.
-KINDS = {"pytensor": "rlpymc.likelihood.tensor_math"}
+KINDS = {"pytensor": "rlpymc.likelihood.tensor_math", "rlpymc": "rlpymc.likelihood.symbol_math"}
 _NUMPY = "rlpymc.likelihood.numpy_math"
 
 
@@ -211,6 +212,9 @@ def onehot(i: Value, n: int) -> Value:
 
 def logsumexp(x: Value) -> Value:
     """Return log(sum(exp(x))) over the last axis; entries of -inf count as impossible."""
+    if size(x) == 2:  # one exponential will do
+        a, b = x[..., 0], x[..., 1]
+        return maximum(a, b) + log(1.0 + exp(where(a >= b, b - a, a - b)))
     top = stop_gradient(max(x))  # its gradient cancels
     return top + log(sum(exp(x - top[..., None])))
 
@@ -222,4 +226,5 @@ def log_softmax(x: Value) -> Value:
 
 def softmax(x: Value) -> Value:
     """Return the probabilities of choices with logits x; -inf is a probability of exactly 0."""
-    return exp(log_softmax(x))
+    weights = exp(x - stop_gradient(max(x))[..., None])
+    return weights / sum(weights)[..., None]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from rlpymc.errors import unknown
-from rlpymc.parameters import Input, Parameter, boolean, index, integer, interval, positive, real, softplus, unit
+from rlpymc.parameters import Input, Parameter, at_least, boolean, index, integer, interval, positive, real, softplus, unit
 from rlpymc.policies import RULES, Rule, available, parse_policy, policy_from_rules
 from rlpymc.responses import Response
 
@@ -22,6 +22,7 @@ __all__ = [
     "Model",
     "Parameter",
     "Record",
+    "at_least",
     "boolean",
     "index",
     "integer",
@@ -31,6 +32,9 @@ __all__ = [
     "softplus",
     "unit",
 ]
+
+
+type Shapes = Mapping[str, tuple[int, ...]]  # by state
 
 
 class Record(SimpleNamespace):
@@ -84,6 +88,9 @@ class Model:
         ``values(p, s, x) -> (n_actions,)``, which the choice rules turn into probabilities.
     policy : str or callable
         Choice rules, such as "softmax+stickiness", or ``policy(p, s, x) -> response``.
+    remember : callable, optional
+        ``remember(p, s, x) -> state``: what changes whenever a response was made, learned from or not, such as the
+        previous choice.  It may read the first response of a trial only.
     policies : mapping, optional
         For several responses in a trial, ``policy(p, s, x)`` by response, in the order in which they are made.
     signals : callable, optional
@@ -111,6 +118,7 @@ class Model:
     values: Callable[[Any, Any, Any], Any] | None = None
     policy: str | Callable[[Any, Any, Any], Response] | None = None
     policies: Mapping[str, Callable[[Any, Any, Any], Response]] = field(default_factory=dict)
+    remember: Callable[[Any, Any, Any], dict[str, Any]] | None = None
     signals: Callable[[Any, Any, Any], dict[str, Any]] | None = None
     options: Mapping[str, Mapping[Any, Callable[["Model"], "Model"] | None]] = field(default_factory=dict)
     special_cases: Mapping[str, Mapping[str, str | float]] = field(default_factory=dict)
@@ -181,9 +189,24 @@ class Model:
             return {self.responses[0].name: self.policy(p, s, x)}
         return {self.responses[0].name: policy_from_rules(self.values, self.rules)(p, s, x)}
 
-    def remember(self, p: Any, s: Any, x: Any) -> dict[str, Any]:
-        """Return what the choice rules' own updates change."""
-        return {name: value for rule in self.rules if rule.update for name, value in rule.update(p, s, x).items()}
+    def after_response(self, p: Any, s: Any, x: Any) -> dict[str, Any]:
+        """Return what changes whenever a response was made: the model's own memory and that of the choice rules."""
+        own = dict(self.remember(p, s, x)) if self.remember else {}
+        return own | {name: v for rule in self.rules if rule.update for name, v in rule.update(p, s, x).items()}
+
+    def check_update(self, start: "Shapes", learner: "Shapes", rules: "Shapes") -> None:
+        """Raise a ValueError if updates return other states, or shapes, than `start`, or both change one."""
+        for name, shape in {**learner, **rules}.items():
+            if name not in start:
+                raise ValueError(
+                    f"model {self.name!r}: update returns {name!r}, which start does not; states are {list(start)}"
+                )
+            if shape != start[name]:
+                raise ValueError(
+                    f"model {self.name!r}: update returns {name!r} of shape {shape}, start of shape {start[name]}"
+                )
+        if both := set(learner) & set(rules):
+            raise ValueError(f"model {self.name!r}: the learner and a choice rule both update {both.pop()!r}")
 
     # --------------------------------------------------------------------------------- variants and cards
     def changed(self, **arguments: Any) -> Self:

@@ -87,6 +87,11 @@ def integer(lower: int, upper: int) -> Support:
     return Support(f"integer({lower}, {upper})", lower, upper, "none", discrete=True)
 
 
+def at_least(lower: float) -> Support:
+    """Return the support of the numbers from `lower` on, for inputs."""
+    return Support(f"at_least({lower:g})", lower, link="none")
+
+
 @dataclass(frozen=True)
 class Index:
     """The kind of an input that counts from 0 to one less than a fact, such as ``n_actions``."""

@@ -120,3 +120,19 @@ class Uniform(Prior):
     def scipy(self) -> Any:
         """Return the same distribution as a frozen SciPy one."""
         return stats.uniform(self.lower, self.upper - self.lower)
+
+
+@dataclass(frozen=True)
+class DiscreteUniform(Prior):
+    """The whole numbers from `lower` to `upper`, each as probable."""
+
+    lower: int = 0
+    upper: int = 1
+
+    def scipy(self) -> Any:
+        """Return the same distribution as a frozen SciPy one."""
+        return stats.randint(self.lower, self.upper + 1)
+
+    def log_prob(self, value: Any) -> Any:
+        """Return the log probability of each value."""
+        return self.scipy().logpmf(value)

@@ -87,8 +87,8 @@ def get_model(name: str | Model, policy: str | None = None, **options: Any) -> M
     Parameters
     ----------
     name : str or Model
-        Such as "delta", or with choice rules and options "delta(rates=sign)+stickiness".  A Model is returned as it
-        is (or its variant).
+        Such as "delta", or with choice rules and options "delta(rates=sign)+stickiness", or inside a hidden Markov
+        model "hmm(delta+stickiness)".  A Model is returned as it is (or its variant).
     policy : str, optional
         Choice rules to add, such as "stickiness+lapse"; one that turns values into choices ("epsilon_greedy")
         replaces the model's own.
@@ -108,10 +108,12 @@ def get_model(name: str | Model, policy: str | None = None, **options: Any) -> M
     if isinstance(name, Model):
         model, rules = name, None
     elif isinstance(name, str):
-        written = re.fullmatch(r"([^(+]+)(?:\((.*)\))?(?:\+(.*))?", name.replace(" ", ""))
+        written = re.fullmatch(r"([^(+]+)(?:\((.*)\))?(?:\+([^()]*))?", name.replace(" ", ""))
         if written is None:
             raise ValueError(f"cannot read model name {name!r}; write it like 'delta(rates=sign)+stickiness+lapse'")
         learner, inside, rules = written.groups()
+        if learner == "hmm" and inside:
+            return _hidden(inside, rules, options)
         if learner not in _models():
             raise unknown("model", learner, _models())
         model = _models()[learner]
@@ -128,6 +130,18 @@ def get_model(name: str | Model, policy: str | None = None, **options: Any) -> M
     asked = "+".join(part for part in (rules, policy) if part)
     added = tuple(rule.name for rule in (parse_policy(asked) if asked else ()) if rule not in model.rules)
     return _variant(model, _chosen(model, options), added)
+
+
+def _hidden(inside: str, rules: str | None, options: dict[str, Any]) -> Model:
+    """Return the model of a name such as "hmm(delta+stickiness, n_states=3)"."""
+    from rlpymc.hmm import hmm
+
+    learner, _, n_states = inside.partition(",n_states=")
+    if rules or options:
+        raise ValueError("choice rules and options of an hmm belong to its learner: 'hmm(delta(rates=sign)+stickiness)'")
+    if n_states and not n_states.isdigit():
+        raise ValueError(f"n_states: found {n_states!r}, expected a whole number")
+    return hmm(get_model(learner), int(n_states or 2))
 
 
 def _chosen(model: Model, options: dict[str, Any]) -> tuple[tuple[str, Any], ...]:

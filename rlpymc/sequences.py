@@ -87,7 +87,8 @@ class Sequences:
     inputs : dict of (subject, trial, *shape)
         The model's columns.  Entries that nothing reads (padding, the outcome of a missed trial) hold a stand-in.
     masks : dict of (subject, trial) bool
-        exists, scored, learned, reset, and responded: whether a response was made.
+        exists, scored, learned, reset; responded: whether the first response was made; complete: whether all columns
+        hold what the model needs.  Where there are several responses, scored is (subject, trial, response).
     """
 
     model: Model
@@ -112,9 +113,20 @@ class Sequences:
         return self.trials["subject"].values
 
     @cached_property
-    def observations(self) -> tuple[np.ndarray, np.ndarray]:
-        """Subject and trial of each response that is scored, in the order of the table's flattened rows."""
+    def observations(self) -> tuple[np.ndarray, ...]:
+        """Subject and trial, and response where there are several, of each response that is scored, in this order."""
         return np.nonzero(self.masks["scored"])
+
+    @cached_property
+    def scored_trials(self) -> np.ndarray:
+        """Whether any response of a trial is scored, (subject, trial)."""
+        scored = self.masks["scored"]
+        return scored if scored.ndim == 2 else scored.any(axis=2)
+
+    @property
+    def columns(self) -> list[str]:
+        """The columns that the model reads and the trials have."""
+        return [i.name for i in self.model.inputs if i.name in self.trials]
 
     def parameter_shape(self, name: str) -> tuple[int, ...]:
         """Return the shape of a parameter for one subject."""
@@ -157,14 +169,14 @@ def sequences(model: Model, trials: xr.Dataset) -> Sequences:
     _check_masks(trials, masks)
     known = dict(trials.attrs.get("facts", {}))
     facts = Facts(**known, **_missing_facts(model, trials, masks, known))
-    masks["responded"], masks["complete"] = masks["exists"].copy(), masks["exists"].copy()
-    for entry in model.responses:
-        if entry.name in trials:  # a missed one is -1, or NaN
-            values = np.asarray(trials[entry.name].values)
-            masks["responded"] &= values >= 0 if isinstance(entry.kind, Index) else ~np.isnan(values.astype(float))
+    made = _made(trials, model, masks["exists"])
+    masks["responded"], masks["complete"] = made[..., 0], masks["exists"].copy()
     columns = {}
     for entry in model.inputs:
-        columns[entry.name], whole = _column(entry, model, trials, masks, facts)
+        if entry.name == "scored":  # a mask that the model reads
+            columns["scored"] = masks["scored"]
+            continue
+        columns[entry.name], whole = _column(entry, model, trials, masks, made, facts)
         masks["complete"] &= whole
     _check_on_offer(trials, model, columns, masks)
     for sentence, holds in model.conditions:
@@ -174,16 +186,41 @@ def sequences(model: Model, trials: xr.Dataset) -> Sequences:
 
 
 def _mask(trials: xr.Dataset, name: str, model: Model) -> np.ndarray:
-    """Return a mask, (subject, trial)."""
-    values = np.asarray(trials[name].values, dtype=bool)
-    if values.ndim == 2:
-        return values
-    if name == "scored" and values.ndim == 3 and values.shape[2] == len(model.responses) == 1:
-        return values[:, :, 0]
-    raise ValueError(
-        f"mask {name!r}: found dims {trials[name].dims}, expected (subject, trial) for {model.name}, which has "
-        f"{len(model.responses)} response in a trial"
-    )
+    """Return a mask, (subject, trial); scored (subject, trial, response) where there are several responses."""
+    values, names = trials[name], [r.name for r in model.responses]
+    if name == "scored" and values.ndim == 3:
+        (dim,) = set(values.dims) - {"subject", "trial"}
+        if dim in values.coords:
+            if absent := set(names) - set(values[dim].values.tolist()):
+                raise ValueError(f"mask 'scored' has no entry for {absent.pop()!r}, a response of {model.name}")
+            values = values.sel({dim: names})
+        if values.sizes[dim] == len(names):
+            by_response = np.asarray(values.transpose("subject", "trial", dim).values, dtype=bool)
+            return by_response if len(names) > 1 else by_response[..., 0]
+    if values.ndim != 2:
+        raise ValueError(
+            f"mask {name!r}: found dims {values.dims}, expected (subject, trial) for {model.name}, which has "
+            f"{len(names)} response{'s' if len(names) > 1 else ''} in a trial"
+        )
+    mask = np.asarray(values.values, dtype=bool)
+    return np.repeat(mask[..., None], len(names), axis=2) if name == "scored" and len(names) > 1 else mask
+
+
+def _made(trials: xr.Dataset, model: Model, exists: np.ndarray) -> np.ndarray:
+    """Return whether each response was made, (subject, trial, response): a missed one is -1, or NaN."""
+    made = np.repeat(exists[..., None], len(model.responses), axis=2)
+    for k, entry in enumerate(model.responses):
+        if entry.name not in trials:
+            continue
+        values = np.asarray(trials[entry.name].values)
+        made[..., k] &= values >= 0 if isinstance(entry.kind, Index) else ~np.isnan(values.astype(float))
+        if k and (wrong := made[..., k] & ~made[..., k - 1]).any():
+            before = model.responses[k - 1].name
+            raise ValueError(
+                f"{_where(trials, wrong, entry.name)}: found {values[wrong][0]}, and {before}, which comes before it, is "
+                f"missing; give {before}, or leave both empty"
+            )
+    return made
 
 
 def _check_on_offer(
@@ -202,7 +239,7 @@ def _check_on_offer(
 
 def require_scored(data: Sequences) -> None:
     """Raise a ValueError that names the subjects without a single scored trial."""
-    if (none := ~data.masks["scored"].any(axis=1)).any():
+    if (none := ~data.scored_trials.any(axis=1)).any():
         names = ", ".join(repr(s) for s in data.subjects[none].tolist())
         raise ValueError(f"no scored trial for subject {names}: nothing to learn from; leave them out of the table")
 
@@ -217,7 +254,8 @@ def _check_masks(trials: xr.Dataset, masks: dict[str, np.ndarray]) -> None:
     if not masks["reset"][:, 0].all():
         raise ValueError("reset must be True on trial 0 of every subject: the state starts there")
     for name in ("scored", "learned"):
-        if (wrong := masks[name] & ~exists).any():
+        mask = masks[name] if masks[name].ndim == 2 else masks[name].any(axis=2)
+        if (wrong := mask & ~exists).any():
             raise ValueError(f"{_where(trials, wrong)}: {name} is True where there is no trial")
 
 
@@ -234,7 +272,7 @@ def _missing_facts(
 
 
 def _column(
-    entry: Input, model: Model, trials: xr.Dataset, masks: dict[str, np.ndarray], facts: Facts
+    entry: Input, model: Model, trials: xr.Dataset, masks: dict[str, np.ndarray], made: np.ndarray, facts: Facts
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return one column in the model's type, with a stand-in where nothing reads it, and where its values are good."""
     shape = (*masks["exists"].shape, *resolve_shape(entry.shape, vars(facts)))
@@ -249,9 +287,7 @@ def _column(
         )
     if values.dtype.kind not in "biuf":
         raise ValueError(f"column {entry.name!r}: found {values.dtype}, {model.name} needs numbers ({entry.kind})")
-    used = masks["learned"] | (masks["scored"] if entry.response or entry.after is None else False)
-    if entry.response:
-        used = used | masks["responded"]
+    used = _used(entry, model, masks, made)
     good = _is_valid(entry, values, facts).reshape(*used.shape, -1).all(axis=-1)
     wrong = used & ~good
     if wrong.any():
@@ -260,6 +296,18 @@ def _column(
     stand_in = values[used][0] if used.any() else np.zeros(shape[2:])
     kept = (masks["exists"] & good).reshape(used.shape + (1,) * (values.ndim - 2))
     return np.ascontiguousarray(np.where(kept, values, stand_in), dtype=entry.dtype), good
+
+
+def _used(entry: Input, model: Model, masks: dict[str, np.ndarray], made: np.ndarray) -> np.ndarray:
+    """Return the trials on which a column is read: to learn, by a response that is scored, or in remembering it."""
+    order = [r.name for r in model.responses]
+    scored = masks["scored"].reshape((*masks["exists"].shape, len(order)))
+    if entry.response:
+        own = order.index(entry.name)
+        return masks["learned"] | scored[..., own:].any(axis=2) | made[..., own]
+    first = 0 if entry.after is None else order.index(entry.after) + 1
+    used = masks["learned"] | scored[..., first:].any(axis=2)
+    return used | masks["responded"] if entry.after is None else used
 
 
 def _is_valid(entry: Input, values: np.ndarray, facts: Facts) -> np.ndarray:

@@ -1,28 +1,38 @@
 """Simulated behaviour: a model acts in a task."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
+from rlpymc.likelihood import evaluate
+from rlpymc.likelihood import latents as latents_of
 from rlpymc.likelihood.arguments import parameter_arrays
-from rlpymc.likelihood.step import at_trial, stepper
+from rlpymc.likelihood.step import at_trial, restart, stepper
 from rlpymc.model import Facts, Model
-from rlpymc.parameters import resolve_shape
 from rlpymc.registry import get_model
-from rlpymc.sequences import MASKS, Sequences
-from rlpymc.tasks import Bandit
-from rlpymc.trials import column_dims
+from rlpymc.sequences import MASKS, Sequences, sequences
+from rlpymc.tasks import Task
+from rlpymc.tasks.base import World
+from rlpymc.trials import column_dims, padding
+
+type Columns = dict[str, np.ndarray]
+type Stop = Callable[[int, Mapping[str, np.ndarray]], np.ndarray]
 
 
 def simulate(
     model: Model | str,
-    task: Bandit,
+    task: Task,
     params: Mapping[str, Any] | xr.Dataset,
     n_subjects: int,
     n_trials: int,
     seed: int | np.random.Generator | None = None,
+    *,
+    stop: Stop | None = None,
+    first_rows: xr.Dataset | None = None,
+    latents: bool = False,
+    backend: str = "fused",
 ) -> xr.Dataset:
     """Let a model act in a task.
 
@@ -30,8 +40,8 @@ def simulate(
     ----------
     model : Model or str
         A model or its name.
-    task : Bandit
-        Where it acts.
+    task : Task
+        Where it acts, one of `rlpymc.tasks`.
     params : mapping
         The true parameters: numbers, arrays (subject, *shape), or DataArrays with named dims.  Constants may be left
         out.
@@ -39,12 +49,23 @@ def simulate(
         How many subjects, and trials of each.
     seed : int or numpy.random.Generator, optional
         The same seed gives the same trials.
+    stop : callable, optional
+        ``stop(t, x) -> (n_subjects,) bool``, asked after each trial with its number and its columns: subjects for whom
+        it is true have no further trials.
+    first_rows : xr.Dataset, optional
+        Trials of these subjects that were lived through before, as from `read_trials`: they come first in the result,
+        are learned from as their masks say, and the task goes on from there.
+    latents : bool
+        Whether to add what `latents` returns: states, signals and probabilities.
+    backend : {"fused", "scan"}
+        What computes the model's steps.
 
     Returns
     -------
     xr.Dataset
         Trials as from `read_trials`, with the log probability of each trial's responses as `log_prob` and the true
-        parameters as `true_<name>` (subject, ...).
+        parameters as `true_<name>` (subject, ...).  Responses that the task forced are learned from and not scored;
+        missed ones are -1 (NaN for numbers); outcomes that were not shown are NaN (-1 for states), and not learned.
 
     Raises
     ------
@@ -53,56 +74,161 @@ def simulate(
         column that the model reads.
     """
     model, rng = get_model(model), np.random.default_rng(seed)
-    if not isinstance(task, Bandit):
+    if not isinstance(task, Task):
         raise TypeError(f"task: found {type(task).__name__}, expected a task such as rlpymc.tasks.Bandit")
     if n_subjects < 1 or n_trials < 1:
         raise ValueError(f"found {n_subjects} subjects and {n_trials} trials, expected at least one of each")
-    trials = _bare_trials(task, n_subjects, n_trials)
+    if task.responses != tuple(r.name for r in model.responses):
+        raise ValueError(
+            f"{model.name} responds with {', '.join(r.name for r in model.responses)}; this task asks for "
+            f"{', '.join(task.responses)}"
+        )
+    for entry in model.inputs:
+        if entry.name not in {*task.columns, *task.responses, "scored"} and entry.default is None:
+            given = ", ".join([*task.columns, *task.responses])
+            raise ValueError(f"{model.name} reads {entry.name!r}, which this task does not give; it gives {given}")
+    before = _Rows(model, first_rows, n_subjects)
+    run = _Run(model, task, n_subjects, n_trials, before, rng)
+    trials = run.trials({})  # the masks, for parameters that vary by block
     data = Sequences(model, trials, Facts(**task.facts), {}, {name: trials[name].values for name in MASKS})
     arrays = parameter_arrays(data, params)
-    shapes = {name: data.parameter_shape(name) for name in arrays}
-    step, always = stepper(model, data.facts, n_subjects), np.ones(n_subjects, dtype=bool)
-    assumed = {
-        i.name: np.full((n_subjects, *resolve_shape(i.shape, task.facts)), i.default)
-        for i in model.inputs
-        if i.default is not None
-    }
-    state: dict[str, np.ndarray] = {}
-    columns: dict[str, list[np.ndarray]] = {}
-    for t in range(n_trials):
-        p = at_trial(arrays, shapes, t)
-        if task.resets(t):
-            state = step.start(p)
-        x = task.offer(t, n_subjects, rng)
-        for response in model.responses:
-            x[response.name] = step.respond(response.name, p, state, assumed | x).sample(rng)
-        x |= task.outcome(t, x, rng)
-        if absent := [i.name for i in model.inputs if i.name not in assumed | x]:
-            raise ValueError(
-                f"{model.name} reads {absent[0]!r}, which this task does not give; it gives {', '.join(x)}"
-            )
-        for name, value in {**x, "log_prob": step.log_prob(p, state, assumed | x)}.items():
-            columns.setdefault(name, []).append(value)
-        state = step.update(p, state, assumed | x, always, always)
-    for name, values in columns.items():
-        column = np.stack(values, axis=1)
-        trials[name] = (column_dims(name, column.ndim), column)
+    trials = run.trials(run.act(arrays, {name: data.parameter_shape(name) for name in arrays}, stop, backend))
+    data = sequences(model, trials)
+    terms = evaluate(data, arrays, "terms", backend)["terms"]
+    trials["log_prob"] = (("subject", "trial"), terms if terms.ndim == 2 else terms.sum(axis=2))
     for name, value in arrays.items():
-        own = tuple(f"{name}_dim_{k}" for k in range(len(shapes[name])))
+        own = tuple(f"{name}_dim_{k}" for k in range(len(data.parameter_shape(name))))
         trials[f"true_{name}"] = ((*("subject", "trial")[: value.ndim - len(own)], *own), value)
-    return trials
+    return trials.merge(latents_of(model, trials, params, backend)) if latents else trials
 
 
-def _bare_trials(task: Bandit, n_subjects: int, n_trials: int) -> xr.Dataset:
-    """Return trials without columns: all exist, are scored and learned from."""
-    resets = np.array([task.resets(t) for t in range(n_trials)])
-    yes = np.ones((n_subjects, n_trials), dtype=bool)
-    masks = {"exists": yes, "scored": yes.copy(), "learned": yes.copy(), "reset": yes & resets}
-    columns: dict[str, np.ndarray] = dict(masks)
-    if task.block_length:
-        columns["block"] = np.tile(np.arange(n_trials) // task.block_length, (n_subjects, 1))
-    return xr.Dataset(
-        {name: (("subject", "trial"), values) for name, values in columns.items()},
-        coords={"subject": np.arange(n_subjects), "trial": np.arange(n_trials)},
-        attrs={"facts": dict(task.facts)},
-    )
+class _Rows:
+    """Given first rows, checked."""
+
+    def __init__(self, model: Model, rows: xr.Dataset | None, n_subjects: int) -> None:
+        self.data = None if rows is None else sequences(model, rows)
+        if self.data is not None and self.data.shape[0] != n_subjects:
+            raise ValueError(f"first_rows: found {self.data.shape[0]} subjects, expected {n_subjects}")
+        if self.data is not None and not self.data.masks["exists"].all():
+            raise ValueError("first_rows: found padding, expected as many rows for each subject")
+
+    def __len__(self) -> int:
+        return 0 if self.data is None else self.data.shape[1]
+
+
+class _Run:
+    """One simulation under way."""
+
+    def __init__(
+        self, model: Model, task: Task, n: int, n_trials: int, before: _Rows, rng: np.random.Generator
+    ) -> None:
+        self.model, self.task, self.before, self.rng, self.n = model, task, before, rng, n
+        self.first, self.length = len(before), len(before) + n_trials
+        self.world: World = task.begin(n, n_trials, rng)
+        k = len(model.responses)
+        shape = (n, self.length)
+        self.exists, self.learned = np.ones(shape, dtype=bool), np.ones(shape, dtype=bool)
+        self.scored, self.reset = np.ones((*shape, k), dtype=bool), np.zeros(shape, dtype=bool)
+        for t in range(n_trials):
+            self.reset[:, self.first + t] = task.resets(t) and (t > 0 or not self.first)
+        if before.data is not None:
+            masks, first = before.data.masks, slice(0, self.first)
+            self.learned[:, first], self.reset[:, first] = masks["learned"], masks["reset"]
+            self.scored[:, first] = masks["scored"].reshape((n, self.first, k))
+        forced, missed = self.world.forced, self.world.missed
+        now = slice(self.first, None)
+        self.scored[:, now] &= ~forced[..., None] & ~missed
+        self.learned[:, now] &= ~missed.any(axis=2) & ~self.world.no_feedback
+
+    def act(
+        self,
+        arrays: Mapping[str, np.ndarray],
+        shapes: Mapping[str, tuple[int, ...]],
+        stop: Stop | None,
+        backend: str,
+    ) -> Columns:
+        """Go through the trials; return the columns."""
+        given = [i.name for i in self.model.inputs if i.name in {*self.task.columns, *self.task.responses, "scored"}]
+        step = stepper(self.model, Facts(**self.task.facts), self.n, given, backend)
+        columns: dict[str, list[np.ndarray]] = {}
+        state = step.start(at_trial(arrays, shapes, 0))
+        going = np.ones(self.n, dtype=bool)
+        for t in range(self.length):
+            p = at_trial(arrays, shapes, t)
+            if t and self.reset[:, t].any():
+                state = restart(state, step.start(p), self.reset[:, t])
+            self.exists[:, t] = going
+            if t < self.first:
+                shown, kept, made = self._given(t)
+            else:
+                shown, kept, made = self._lived(t, step, p, state)
+            for name, value in kept.items():
+                columns.setdefault(name, []).append(value)
+            state = step.update(p, state, shown, self.learned[:, t], made)
+            if stop is not None and t >= self.first:
+                going = going & ~self._stops(stop, t - self.first, kept)
+                if not going.any():
+                    break
+        self.length = t + 1
+        return {name: np.stack(values, axis=1) for name, values in columns.items()}
+
+    def _given(self, t: int) -> tuple[Columns, Columns, np.ndarray]:
+        data = self.before.data
+        assert data is not None
+        shown = {name: values[:, t] for name, values in data.inputs.items()}
+        kept = {name: data.trials[name].values[:, t] for name in data.columns if name != "scored"}
+        self.task.follow(self.world, kept)
+        return shown, kept, data.masks["responded"][:, t]
+
+    def _lived(self, t: int, step: Any, p: Columns, state: Columns) -> tuple[Columns, Columns, np.ndarray]:
+        """Return what the model is shown, what is recorded, and whether the first response was made."""
+        now = t - self.first
+        shown = self.task.offer(self.world, now, self.rng)
+        if len(self.model.responses) == 1:
+            shown = {**shown, "scored": self.scored[:, t, 0]}
+        kept = {k: v for k, v in shown.items() if k != "scored"}
+        for k, response in enumerate(self.model.responses):
+            missed, forced = self.world.missed[:, now, k], self.world.forced[:, now]
+            value = step.respond(response.name, p, state, shown).sample(self.rng)
+            if forced.any():
+                picked = self.task.force(self.world, now, response.name, shown, self.rng)
+                value = np.where(forced, picked, value)
+            kept[response.name] = np.where(missed, -1 if value.dtype.kind == "i" else np.nan, value)
+            brought = self.task.outcome(self.world, now, response.name, kept, self.rng)
+            shown |= {response.name: value, **brought}
+            last = k == len(self.model.responses) - 1
+            hidden = missed | self.world.no_feedback[:, now] if last else missed
+            kept |= {name: _hide(v, hidden) for name, v in brought.items()} if hidden.any() else brought
+        return shown, kept, ~self.world.missed[:, now, 0]
+
+    def _stops(self, stop: Stop, t: int, x: Columns) -> np.ndarray:
+        found = np.asarray(stop(t, x))
+        if found.shape != (self.n,) or found.dtype != bool:
+            raise ValueError(f"stop: found {found.dtype} {found.shape}, expected a boolean for each of {self.n} subjects")
+        return found
+
+    def trials(self, columns: Columns) -> xr.Dataset:
+        """Return the trials, with padding where a subject stopped."""
+        exists = self.exists[:, : self.length]
+        masks = {"exists": exists, "scored": self.scored, "learned": self.learned, "reset": self.reset}
+        if (self.scored == self.scored[..., :1]).all():
+            masks["scored"] = self.scored[..., 0]
+        masks = {k: v[:, : self.length] & (exists if v.ndim == 2 else exists[..., None]) for k, v in masks.items()}
+        if self.task.block_length and "block" not in columns:
+            block = np.maximum(np.arange(self.length) - self.first, 0) // self.task.block_length
+            columns = {"block": np.tile(block, (self.n, 1)), **columns}
+        out = {}
+        for name, value in {**masks, **columns}.items():
+            inside = exists.reshape(exists.shape + (1,) * (value.ndim - 2))
+            value = value if exists.all() or name in masks else np.where(inside, value, padding(name, value.dtype))
+            out[name] = (column_dims(name, value.ndim), value)
+        coords: dict[str, Any] = {"subject": np.arange(self.n), "trial": np.arange(self.length)}
+        if masks["scored"].ndim == 3:
+            coords["response"] = [r.name for r in self.model.responses]
+        return xr.Dataset(out, coords=coords, attrs={"facts": dict(self.task.facts)})
+
+
+def _hide(value: np.ndarray, where: np.ndarray) -> np.ndarray:
+    """Return a column with what was not shown left open: NaN, -1 for an index, False."""
+    nothing = {"f": np.nan, "b": False}.get(value.dtype.kind, -1)
+    return np.where(where.reshape((-1,) + (1,) * (value.ndim - 1)), nothing, value).astype(value.dtype)

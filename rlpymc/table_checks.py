@@ -3,6 +3,7 @@
 All functions work row by row, before the rows find their place on the grid of subjects and trials.
 """
 
+import itertools
 import logging
 import re
 from typing import Any
@@ -140,7 +141,10 @@ def make_masks(table: Table, numbered: dict[str, np.ndarray], reset: str | None)
     everywhere = np.full(len(table.frame), True)
     made = {name: numbers >= 0 for name, numbers in numbered.items() if is_action(name)}
     responded = np.logical_and.reduce([everywhere, *made.values()])
+    _check_order(table, made)
     scored = learned = responded
+    if any((m != responded).any() for m in made.values()):  # a trial broke off after its first response
+        scored = np.stack(list(made.values()), axis=1)
     if "learned" in table.columns:
         learned = table.flags("learned")
     if "scored" in table.columns:
@@ -153,6 +157,15 @@ def make_masks(table: Table, numbered: dict[str, np.ndarray], reset: str | None)
         for part, marked, response in zip(parts, scored.T, made.values(), strict=True):
             _check_scored(table, part, marked & ~response)
     return {"exists": everywhere, "scored": scored, "learned": learned, "reset": _resets(table, reset)}
+
+
+def _check_order(table: Table, made: dict[str, np.ndarray]) -> None:
+    """Check that no response is there without the one that comes before it (action2 without action1)."""
+    numbered = sorted(name for name in made if name != "action")
+    for before, name in itertools.pairwise(numbered):
+        if (wrong := made[name] & ~made[before]).any():
+            cure = f"{before} comes before it: give both, or leave both empty."
+            raise table.error(name, wrong, f"nothing, as {before} is missing", cure)
 
 
 def _check_scored(table: Table, column: str, wrong: np.ndarray) -> None:
@@ -179,9 +192,11 @@ def _resets(table: Table, reset: str | None) -> np.ndarray:
 def check_used(table: Table, numbered: dict[str, np.ndarray], masks: dict[str, np.ndarray]) -> None:
     """Check that rewards are numbers, and that no scored or learned trial lacks what it needs."""
     learned = masks["learned"]
-    used = learned | masks["scored"].reshape(len(learned), -1).any(axis=1)
+    scored = masks["scored"].reshape(len(learned), -1)
+    used = {name: learned | scored.any(axis=1) for name in INDEX_FACTS}
+    used |= {"state2": learned | scored[:, -1], "next_state": learned}  # seen after a response
     for name in filter(INDEX_FACTS.__contains__, numbered):
-        if (wrong := used & (numbered[name] < 0)).any():
+        if (wrong := used[name] & (numbered[name] < 0)).any():
             cure = "Give it, or mark the trial False in columns named scored and learned."
             raise table.error(name, wrong, "a number, as the trial is scored or learned", cure)
     rewards = [[name] for name in plain_columns(table) if name.startswith("reward")]

@@ -120,7 +120,11 @@ def read_trials(
     values |= masks | {"row": np.arange(len(rows.frame))}
     trials = xr.Dataset(
         {name: _on_grid(rows, name, cells) for name, cells in values.items()},
-        coords={"subject": np.asarray(rows.labels), "trial": np.arange(rows.position.max() + 1)},
+        coords={
+            "subject": np.asarray(rows.labels),
+            "trial": np.arange(rows.position.max() + 1),
+            **({"response": [name for name in rows.columns if is_action(name)]} if masks["scored"].ndim == 2 else {}),
+        },
         attrs={"facts": known, "table": _record(rows, numbered, masks, action_base, missing)},
     )
     listed = [f"{fact}={value} ({'given' if fact in (facts or {}) else 'found'})" for fact, value in known.items()]
@@ -171,11 +175,16 @@ def _checked(trials: xr.Dataset) -> xr.Dataset:
 
 def _on_grid(rows: Table, name: str, cells: np.ndarray) -> tuple[tuple[str, ...], np.ndarray]:
     """Put each row's cell at its subject and trial, and padding elsewhere."""
-    fill = -1 if is_action(name) or name == "row" else PADDING.get(cells.dtype.kind, "")
+    fill = padding(name, cells.dtype)
     shape = (len(rows.labels), int(rows.position.max()) + 1, *cells.shape[1:])
     grid = np.full(shape, fill, dtype=cells.dtype)
     grid[rows.subject, rows.position] = cells
     return column_dims(name, grid.ndim), grid
+
+
+def padding(name: str, dtype: np.dtype) -> Any:
+    """Return what a column holds where there is no trial."""
+    return -1 if is_action(name) or name == "row" else PADDING.get(dtype.kind, "")
 
 
 def column_dims(name: str, ndim: int) -> tuple[str, ...]:

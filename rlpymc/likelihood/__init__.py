@@ -10,6 +10,7 @@ import pytensor.tensor as pt
 import xarray as xr
 
 from rlpymc.errors import unknown
+from rlpymc.likelihood import fused
 from rlpymc.likelihood.arguments import parameter_arrays
 from rlpymc.likelihood.modes import pytensor_mode
 from rlpymc.likelihood.scan import core, placeholders
@@ -20,7 +21,7 @@ from rlpymc.sequences import Segments, Sequences, sequences
 
 __all__ = ["check_backend", "evaluate", "latents", "log_prob"]
 
-BACKENDS = ("scan",)
+BACKENDS = ("fused", "scan")
 
 
 def check_backend(backend: str) -> None:
@@ -33,7 +34,7 @@ def log_prob(
     model: Model | str,
     trials: xr.Dataset,
     params: Mapping[str, Any] | xr.Dataset,
-    backend: str = "scan",
+    backend: str = "fused",
     gradient: bool = False,
     mode: str = "quick",
 ) -> Any:
@@ -48,18 +49,19 @@ def log_prob(
     params : mapping
         By name: a number, an array (subject, *shape), or a DataArray with dims out of subject, session, block, trial
         and the parameter's own.  Constants may be left out.
-    backend : {"scan"}
-        What computes it.
+    backend : {"fused", "scan"}
+        What computes it: a loop compiled for the model, or PyTensor's scan, which is the reference.  A model that
+        cannot be compiled into a loop runs as a scan, and a warning says why.
     gradient : bool
         Whether to return the gradient, too.
     mode : {"quick", "NUMBA", "JAX", ...}
-        How to compile: "quick" is ready at once, and right for a few calls; the others, PyTensor's, pay off over
-        hundreds.
+        How a scan is compiled: "quick" is ready at once, and right for a few calls; the others, PyTensor's, pay off
+        over hundreds.
 
     Returns
     -------
     xr.DataArray (subject, trial)
-        0 where a trial is not scored.
+        0 where a trial is not scored; the sum over its responses where there are several.
     xr.Dataset
         With ``gradient=True``, a second value: the derivative of each subject's sum with respect to every parameter,
         (subject, *shape), or (subject, trial, *shape) for a parameter that varies by trial.
@@ -72,33 +74,32 @@ def log_prob(
     check_backend(backend)
     data = sequences(get_model(model), trials)
     arrays = parameter_arrays(data, params)
-    value, *slopes = evaluate(data, arrays, "gradient" if gradient else "log_prob", mode)
+    values = evaluate(data, arrays, "gradient" if gradient else "terms", backend, mode)
     dims = {"subject": data.subjects, "trial": trials["trial"].values}
-    out = xr.DataArray(value, coords=dims, dims=list(dims), name="log_prob")
+    terms = values["terms"] if values["terms"].ndim == 2 else values["terms"].sum(axis=2)
+    out = xr.DataArray(terms, coords=dims, dims=list(dims), name="log_prob")
     if not gradient:
         return out
-    outer = ("subject", "trial")
-    found = {
-        name: ((*outer[: slope.ndim - len(own)], *(f"{name}_dim_{k}" for k in range(len(own)))), slope)
-        for name, slope in zip(arrays, slopes, strict=True)
-        for own in [data.parameter_shape(name)]
-    }
-    coords = (
-        dims
-        if any(v.ndim > 1 + len(data.parameter_shape(k)) for k, v in arrays.items())
-        else {"subject": data.subjects}
-    )
-    return out, xr.Dataset(found, coords=coords)
+    found, outer = {}, ("subject", "trial")
+    for name in arrays:
+        slope, own = values[f"g_{name}"], [f"{name}_dim_{k}" for k in range(len(data.parameter_shape(name)))]
+        found[name] = ((*outer[: slope.ndim - len(own)], *own), slope)
+    by_trial = any("trial" in d for d, _ in found.values())
+    return out, xr.Dataset(found, coords=dims if by_trial else {"subject": data.subjects})
 
 
 def latents(
-    model: Model | str, trials: xr.Dataset, params: Mapping[str, Any] | xr.Dataset, mode: str = "quick"
+    model: Model | str,
+    trials: xr.Dataset,
+    params: Mapping[str, Any] | xr.Dataset,
+    backend: str = "fused",
+    mode: str = "quick",
 ) -> xr.Dataset:
     """Return what the learner knew and computed on each trial.
 
     Parameters
     ----------
-    model, trials, params, mode
+    model, trials, params, backend, mode
         As for `log_prob`.
 
     Returns
@@ -108,36 +109,65 @@ def latents(
         trial; the model's signals, (subject, trial, ...); and the probability of each response, ``<response>_probs``,
         where it is discrete.  NaN in padding; a signal is NaN where a column that it may need is missing.
     """
+    check_backend(backend)
     data = sequences(get_model(model), trials)
-    arrays = parameter_arrays(data, params)
-    graph = core(data.model, data.facts)
-    probs = [k for k, r in graph.responses.items() if not isinstance(r, Normal)]
-    names = [*graph.s, *graph.signals, *(f"{k}_probs" for k in probs), *(f"{k}_final" for k in graph.s)]
-    values = dict(zip(names, evaluate(data, arrays, "latents", mode), strict=True))
-    exists = data.masks["exists"]
+    values = evaluate(data, parameter_arrays(data, params), "latents", backend, mode)
+    labels = {"before": "{}", "signal": "{}", "probs": "{}_probs", "final": "{}_final"}
     out = {}
-    for name, value in values.items():
+    for key, value in values.items():
+        what, _, name = key.partition("_")
         outer: tuple[str, ...] = ("subject",)
-        if not name.endswith("_final"):
+        if what != "final":
             outer = ("subject", "trial")
-            shown = data.masks["complete"] if name in graph.signals else exists
+            shown = data.masks["complete" if what == "signal" else "exists"]
             value = np.where(shown.reshape(shown.shape + (1,) * (value.ndim - 2)), value, np.nan)
-        else:
-            last = {s: k for k, s in enumerate(data.segments.subject)}  # each subject's last segment
-            value = value[[last[s] for s in range(data.shape[0])]]
-        own = tuple(f"{name.removesuffix('_final')}_dim_{k}" for k in range(value.ndim - len(outer)))
-        out[name] = ((*outer, *own), value)
+        own = tuple(f"{labels[what].format(name)}_dim_{k}" for k in range(value.ndim - len(outer)))
+        own = tuple(f"{name}_dim_{k}" for k in range(value.ndim - len(outer))) if what == "final" else own
+        out[labels[what].format(name)] = ((*outer, *own), value)
     return xr.Dataset(out, coords={"subject": data.subjects, "trial": trials["trial"].values})
 
 
-def evaluate(data: Sequences, arrays: Mapping[str, np.ndarray], what: str, mode: str) -> list[np.ndarray]:
-    """Return "log_prob", "gradient" or "latents" of data and parameters; compiled once for all of one shape."""
+def evaluate(
+    data: Sequences, arrays: Mapping[str, np.ndarray], what: str, backend: str = "fused", mode: str = "quick"
+) -> dict[str, np.ndarray]:
+    """Return what a model says of data and parameters.
+
+    Parameters
+    ----------
+    data : Sequences
+        The data of a model.
+    arrays : dict
+        Every parameter, (subject, *shape) or (subject, trial, *shape).
+    what : {"terms", "gradient", "latents"}
+        "terms": the log probability of each response, ``terms`` (subject, trial[, response]).  "gradient": the same,
+        and ``g_<parameter>``.  "latents": ``before_<state>``, ``signal_<name>``, ``probs_<response>`` (subject, trial,
+        ...), and ``final_<state>`` (subject, ...).
+    backend, mode : str
+        As for `log_prob`.
+    """
     model = data.model
+    by_trial = [k for k, v in arrays.items() if v.ndim == 2 + len(data.parameter_shape(k))]
+    step = fused.find_trace(model, data.facts, data.columns, by_trial, backend)
+    if step is None:
+        return _scan(data, arrays, what, mode)
+    found = fused.run(step, "terms" if what == "gradient" else what, arrays, data)
+    if what == "gradient":
+        found |= fused.run(step, "gradient", arrays, data, tuple(arrays))
+    return found
+
+
+def _scan(data: Sequences, arrays: Mapping[str, np.ndarray], what: str, mode: str) -> dict[str, np.ndarray]:
+    """Return the same by the scan, which is compiled once for all arrays of one shape."""
+    model, segments = data.model, data.segments
     shapes = tuple(arrays[p.name].shape for p in model.parameters)
-    function = _compiled(model, data.facts, data.segments, shapes, what, mode)
+    names, function = _compiled(model, data.facts, segments, shapes, what, mode)
     inputs = [data.inputs[i.name] for i in model.inputs]
     masks = [data.masks[name] for name in ("scored", "learned", "responded")]
-    return [np.asarray(v) for v in function(*(arrays[p.name] for p in model.parameters), *inputs, *masks)]
+    values = function(*(arrays[p.name] for p in model.parameters), *inputs, *masks)
+    found = {name: np.asarray(v) for name, v in zip(names, values, strict=True)}
+    last = {s: k for k, s in enumerate(segments.subject)}  # each subject's last segment
+    order = [last[s] for s in range(data.shape[0])]
+    return {k: v[order] if k.startswith("final_") else v for k, v in found.items()}
 
 
 @lru_cache(maxsize=16)
@@ -148,25 +178,27 @@ def _compiled(
     shapes: tuple[tuple[int, ...], ...],
     what: str,
     mode: str,
-) -> Callable[..., list[np.ndarray]]:
+) -> tuple[list[str], Callable[..., list[np.ndarray]]]:
     by_name = dict(zip((p.name for p in model.parameters), shapes, strict=True))
     arguments, params, scored, forward = placeholders(model, facts, segments, by_name)
     graph = forward.graph
-    outputs: list[Any]
+    outputs: dict[str, Any]
     if what == "latents":
-        probs = {f"{k}_probs": pt.as_tensor(r.probs) for k, r in graph.responses.items() if not isinstance(r, Normal)}
-        by_trial = forward.trial_by_trial({**graph.signals, **probs})
-        states = {k: v.swapaxes(0, 1) for k, v in forward.states.items()}
-        outputs = [forward.put_back(v) for v in {**states, **by_trial}.values()] + list(forward.final.values())
+        probs = {k: pt.as_tensor(r.probs) for k, r in graph.responses.items() if not isinstance(r, Normal)}
+        wanted = {f"signal_{k}": v for k, v in graph.signals.items()} | {f"probs_{k}": v for k, v in probs.items()}
+        states = {f"before_{k}": v.swapaxes(0, 1) for k, v in forward.states.items()}
+        outputs = {k: forward.put_back(v) for k, v in {**states, **forward.trial_by_trial(wanted)}.items()}
+        outputs |= {f"final_{k}": v for k, v in forward.final.items()}
     else:
-        value = forward.log_prob(scored)
-        outputs = [value]
+        outputs = {"terms": forward.terms(scored)}
         if what == "gradient" and params:
-            outputs += pt.grad(value.sum(), list(params.values()), disconnected_inputs="ignore")
-    return pytensor.function(
+            slopes = pt.grad(outputs["terms"].sum(), list(params.values()), disconnected_inputs="ignore")
+            outputs |= {f"g_{k}": v for k, v in zip(params, slopes, strict=True)}
+    function = pytensor.function(
         arguments,
-        outputs,
+        list(outputs.values()),
         mode=pytensor_mode(mode),
         on_unused_input="ignore",
         trust_input=True,
     )
+    return list(outputs), function

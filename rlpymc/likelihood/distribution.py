@@ -4,17 +4,19 @@
 probabilities of each trial; `potential` adds the log likelihood alone.  All give the same posterior.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from string import ascii_lowercase
 from typing import Any
 
 import numpy as np
 import pymc as pm
 import pytensor.tensor as pt
-from pytensor.graph.basic import Variable
+from pytensor.graph.basic import Constant, Variable
 
-from rlpymc.likelihood import check_backend
+from rlpymc.likelihood import check_backend, kernel
 from rlpymc.likelihood.arguments import check_names, parameter_array
+from rlpymc.likelihood.fused import find_trace, layout
+from rlpymc.likelihood.op import Kernel
 from rlpymc.likelihood.scan import Forward, Tensor, Tensors, core
 from rlpymc.likelihood.step import yoked
 from rlpymc.model import Model
@@ -28,7 +30,7 @@ MASKS = ("scored", "learned", "responded", "reset")
 
 def data_columns(data: Sequences) -> dict[str, np.ndarray]:
     """Return what enters a PyMC model as data: the model's columns that the trials have, and the masks."""
-    return {k: v for k, v in data.inputs.items() if k in data.trials} | {k: data.masks[k] for k in MASKS}
+    return {k: data.inputs[k] for k in data.columns} | {k: data.masks[k] for k in MASKS}
 
 
 def data_variables(data: Sequences, name: str) -> Tensors:
@@ -43,7 +45,9 @@ def data_variables(data: Sequences, name: str) -> Tensors:
         while label in model.named_vars:
             label += "_"
         own = column_dims(column, values.ndim)[2:]
-        model.add_coords({d: np.arange(n) for d, n in zip(own, values.shape[2:], strict=True)} if dims else {})
+        labels = {d: np.arange(n) for d, n in zip(own, values.shape[2:], strict=True)}
+        labels |= {"response": [r.name for r in data.model.responses]} if column == "scored" and own else {}
+        model.add_coords(labels if dims else {})
         found[column] = pm.Data(label, values, dims=(*dims, *own) if dims else None)
     return found
 
@@ -57,9 +61,64 @@ def _trial_dims(data: Sequences, model: pm.Model) -> tuple[str, str] | None:
     return None
 
 
-def _forward(data: Sequences, params: Tensors, columns: Tensors) -> Forward:
-    inputs = {k: columns[k] if k in columns else pt.constant(v) for k, v in data.inputs.items()}
-    return Forward(data.model, data.facts, data.segments, params, inputs, columns["learned"], columns["responded"])
+class _Likelihood:
+    """A model's likelihood as graphs, given parameters and columns: a compiled loop, or a scan.
+
+    Parameters
+    ----------
+    data : Sequences
+        The data that gave the layout.
+    params : dict of tensors
+        Every parameter, (subject, *shape) or (subject, trial, *shape).
+    columns : dict of tensors
+        Columns and masks, as from `data_variables`.
+    backend : {"fused", "scan"}
+        What computes it.
+    active : iterable of str
+        Parameters that are not constants.
+    """
+
+    def __init__(
+        self, data: Sequences, params: Tensors, columns: Tensors, backend: str, active: Iterable[str]
+    ) -> None:
+        by_trial = [k for k, v in params.items() if v.ndim == 2 + len(data.parameter_shape(k))]
+        self._data, self._params, self._columns = data, params, columns
+        self._step = find_trace(data.model, data.facts, data.columns, by_trial, backend)
+        self._active = tuple(k for k in params if k in set(active))
+
+    def by_subject(self) -> Tensor:
+        """Return the log likelihood of each subject, (subject,)."""
+        if self._step is None:
+            terms = self._forward().terms(self._columns["scored"])
+            return terms.sum(axis=tuple(range(1, terms.ndim)))
+        mode = "gradient" if self._active else "value"
+        found = self._kernel(mode)
+        return found[0] if isinstance(found, list) else found
+
+    def argument(self, response: str) -> Tensor:
+        """Return the argument of a response's distribution, if it has one alone, (subject, trial, ...)."""
+        if self._step is None:
+            forward = self._forward()
+            (argument,) = (pt.as_tensor(v) for v in forward.graph.responses[response].arguments.values())
+            return forward.put_back(forward.trial_by_trial({"argument": argument})["argument"])
+        found = self._kernel("arguments")
+        return found[0] if isinstance(found, list) else found
+
+    def _forward(self) -> Forward:
+        data, columns = self._data, self._columns
+        inputs = {k: columns[k] if k in columns else pt.constant(v) for k, v in data.inputs.items()}
+        masks = columns["learned"], columns["responded"]
+        return Forward(data.model, data.facts, data.segments, self._params, inputs, *masks)
+
+    def _kernel(self, mode: str) -> Any:
+        assert self._step is not None
+        columns = [self._columns[name] for name in (*self._data.columns, *kernel.MASKS)]
+        where = [pt.constant(v) for v in layout(self._data.segments)]
+        return Kernel(self._step, mode, self._active)(*self._params.values(), *columns, *where)
+
+
+def _active(params: Tensors) -> list[str]:
+    return [name for name, value in params.items() if not isinstance(value, Constant)]
 
 
 def complete(data: Sequences, params: Mapping[str, Any]) -> Tensors:
@@ -91,13 +150,15 @@ def complete(data: Sequences, params: Mapping[str, Any]) -> Tensors:
     return found
 
 
-def distribution(name: str, data: Sequences, params: Mapping[str, Any], backend: str = "scan") -> Any:
-    """Add the responses as one distribution over whole sequences, (subject, trial)."""
+def distribution(name: str, data: Sequences, params: Mapping[str, Any], backend: str = "fused") -> Any:
+    """Add the responses as one distribution over whole sequences, (subject, trial[, response])."""
     check_backend(backend)
     require_scored(data)
-    response = _single_response(data.model)
     values, columns, graph = complete(data, params), data_variables(data, name), core(data.model, data.facts)
-    names, order = list(values), [*values, *columns]
+    names, order, active = list(values), [*values, *columns], _active(values)
+    responses = data.model.responses
+    several = len(responses) > 1
+    dtype = "float64" if any(r.dtype == "float64" for r in responses) else responses[0].dtype
 
     def split(arguments: tuple[Any, ...]) -> tuple[dict[str, Any], dict[str, Any]]:
         given = dict(zip(order, arguments, strict=True))
@@ -105,15 +166,21 @@ def distribution(name: str, data: Sequences, params: Mapping[str, Any], backend:
 
     def logp(value: Tensor, *arguments: Tensor) -> Tensor:
         params, columns = split(arguments)
-        made = pt.switch(columns["scored"], value, columns[response.name])  # forced and missed ones stay as recorded
-        forward = _forward(data, params, {**columns, response.name: made})
-        return forward.log_prob(columns["scored"]).sum(axis=1)
+        scored = columns["scored"]
+        for k, r in enumerate(responses):  # forced and missed ones stay as recorded
+            here, made = (scored[..., k], value[..., k]) if several else (scored, value)
+            columns[r.name] = pt.switch(here, made, columns[r.name]).astype(r.dtype)
+        return _Likelihood(data, params, columns, backend, active).by_subject()
 
     def random(*arguments: np.ndarray, rng: np.random.Generator, size: Any = None) -> np.ndarray:
         params, columns = split(arguments)
         inputs = {k: columns.get(k, v) for k, v in data.inputs.items()}
-        return yoked(data.model, data.facts, params, inputs, {k: columns[k] for k in MASKS}, rng)[response.name]
+        masks = {k: columns[k] for k in MASKS}
+        drawn = yoked(data.model, data.facts, params, inputs, masks, rng, data.columns, backend)
+        return np.stack(list(drawn.values()), axis=-1).astype(dtype) if several else drawn[responses[0].name]
 
+    made = [columns[r.name] for r in responses]
+    dims = _trial_dims(data, pm.modelcontext(None))
     return pm.CustomDist(
         name,
         *values.values(),
@@ -121,15 +188,15 @@ def distribution(name: str, data: Sequences, params: Mapping[str, Any], backend:
         logp=logp,
         random=random,
         signature=_signature([values[k].ndim - graph.p[k].ndim for k in names], data, list(columns)),
-        dtype=response.dtype,
-        observed=columns[response.name],
-        dims=_trial_dims(data, pm.modelcontext(None)),
+        dtype=dtype,
+        observed=pt.stack([v.astype(dtype) for v in made], axis=-1) if several else made[0],
+        dims=(*dims, "response") if dims and several else dims,
     )
 
 
 def _signature(outer: list[int], data: Sequences, columns: list[str]) -> str:
     """Return the core shapes of the arguments; one sequence of trials is one event."""
-    letters = iter(ascii_lowercase.replace("t", ""))
+    letters = iter(ascii_lowercase.translate({ord("r"): None, ord("t"): None}))
 
     def shape(n_own: int, over_trials: bool) -> str:
         return f"({','.join([*('t' if over_trials else ''), *(next(letters) for _ in range(n_own))])})"
@@ -137,19 +204,20 @@ def _signature(outer: list[int], data: Sequences, columns: list[str]) -> str:
     parameters = [
         shape(len(data.parameter_shape(p.name)), n == 2) for p, n in zip(data.model.parameters, outer, strict=True)
     ]
-    rest = [shape(data.inputs[k].ndim - 2 if k in data.inputs else 0, True) for k in columns]
-    return f"{','.join([*parameters, *rest])}->(t)"
+    axes = {k: v.ndim - 2 for k, v in {**data.inputs, **data.masks}.items()}
+    rest = [shape(axes[k], True) if k != "scored" or not axes[k] else "(t,r)" for k in columns]
+    return f"{','.join([*parameters, *rest])}->({'t,r' if axes['scored'] else 't'})"
 
 
-def potential(name: str, data: Sequences, params: Mapping[str, Any], backend: str = "scan") -> Any:
+def potential(name: str, data: Sequences, params: Mapping[str, Any], backend: str = "fused") -> Any:
     """Add the log likelihood as a potential."""
     check_backend(backend)
     require_scored(data)
     values, columns = complete(data, params), data_variables(data, name)
-    return pm.Potential(name, _forward(data, values, columns).log_prob(columns["scored"]).sum())
+    return pm.Potential(name, _Likelihood(data, values, columns, backend, _active(values)).by_subject().sum())
 
 
-def categorical(name: str, data: Sequences, params: Mapping[str, Any], backend: str = "scan") -> Any:
+def categorical(name: str, data: Sequences, params: Mapping[str, Any], backend: str = "fused") -> Any:
     """Add each scored choice as a `pymc.Categorical`, in the order of the trials, dims ("obs",)."""
     response, argument, observed = _observed(name, data, params, backend)
     if not isinstance(response, Categorical):
@@ -158,7 +226,7 @@ def categorical(name: str, data: Sequences, params: Mapping[str, Any], backend: 
     return pm.Categorical(name, **{key: argument}, observed=observed, dims="obs")
 
 
-def bernoulli(name: str, data: Sequences, params: Mapping[str, Any], backend: str = "scan") -> Any:
+def bernoulli(name: str, data: Sequences, params: Mapping[str, Any], backend: str = "fused") -> Any:
     """Add each scored choice between two actions as a `pymc.Bernoulli`, dims ("obs",)."""
     response, argument, observed = _observed(name, data, params, backend)
     if isinstance(response, Bernoulli):
@@ -177,9 +245,7 @@ def _observed(name: str, data: Sequences, params: Mapping[str, Any], backend: st
     entry = _single_response(data.model)
     response = core(data.model, data.facts).responses[entry.name]
     values, columns = complete(data, params), data_variables(data, name)
-    forward = _forward(data, values, columns)
-    (argument,) = (pt.as_tensor(v) for v in response.arguments.values())
-    by_trial = forward.put_back(forward.trial_by_trial({"argument": argument})["argument"])
+    by_trial = _Likelihood(data, values, columns, backend, _active(values)).argument(entry.name)
     model, (subject, trial) = pm.modelcontext(None), data.observations
     if "obs" not in model.coords:
         model.add_coord("obs", np.arange(len(subject)))
@@ -188,5 +254,5 @@ def _observed(name: str, data: Sequences, params: Mapping[str, Any], backend: st
 
 def _single_response(model: Model) -> Input:
     if len(model.responses) != 1:
-        raise ValueError(f"{model.name} has {len(model.responses)} responses in a trial; use potential")
+        raise ValueError(f"{model.name} has {len(model.responses)} responses in a trial; use distribution or potential")
     return model.responses[0]

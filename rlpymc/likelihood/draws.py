@@ -6,26 +6,27 @@ from typing import Any
 import numpy as np
 
 from rlpymc.likelihood import evaluate
-from rlpymc.likelihood.scan import core
 from rlpymc.sequences import Sequences
 
 CHUNK_BYTES = 2**20  # of one array over actions: what a cache holds
-FEW = 5_000_000  # draws x trials below which compiling well takes longer than it saves
+FEW = 5_000_000  # draws x trials below which compiling a scan well takes longer than it saves
 
 
-def log_prob_draws(data: Sequences, params: Mapping[str, np.ndarray]) -> np.ndarray:
-    """Return log probabilities (draw, subject, trial) for parameters (draw, subject, *shape); 0 where not scored."""
-    return np.concatenate([found[0] for found in _in_chunks(data, params, "log_prob")])
+def log_prob_draws(data: Sequences, params: Mapping[str, np.ndarray], backend: str) -> np.ndarray:
+    """Return log probabilities (draw, subject, trial[, response]) for parameters (draw, subject, *shape)."""
+    return np.concatenate([found["terms"] for found in _in_chunks(data, params, "terms", backend)])
 
 
-def probs_draws(data: Sequences, params: Mapping[str, np.ndarray]) -> np.ndarray:
-    """Return response probabilities (draw, subject, trial, action) for parameters (draw, subject, *shape)."""
-    graph = core(data.model, data.facts)
-    place = len(graph.s) + len(graph.signals)  # the order of outputs is that of `latents`
-    return np.concatenate([found[place] for found in _in_chunks(data, params, "latents")])
+def probs_draws(data: Sequences, params: Mapping[str, np.ndarray], backend: str) -> dict[str, np.ndarray]:
+    """Return each response's probabilities (draw, subject, trial, action) for parameters (draw, subject, *shape)."""
+    parts = list(_in_chunks(data, params, "latents", backend))
+    names = {r.name: f"probs_{r.name}" for r in data.model.responses}
+    return {name: np.concatenate([found[key] for found in parts]) for name, key in names.items()}
 
 
-def _in_chunks(data: Sequences, params: Mapping[str, np.ndarray], what: str) -> Iterator[list[np.ndarray]]:
+def _in_chunks(
+    data: Sequences, params: Mapping[str, np.ndarray], what: str, backend: str
+) -> Iterator[dict[str, np.ndarray]]:
     """Treat draws as further subjects with the same data, some at a time."""
     n_draws = len(next(iter(params.values())))
     n_actions = int(getattr(data.facts, "n_actions", 1))
@@ -34,9 +35,9 @@ def _in_chunks(data: Sequences, params: Mapping[str, np.ndarray], what: str) -> 
     for first in range(0, n_draws, chunk):
         draws = np.minimum(np.arange(first, first + chunk), n_draws - 1)  # the last chunk repeats its last draw
         arrays = {k: np.ascontiguousarray(v[draws]).reshape((-1, *v.shape[2:])) for k, v in params.items()}
-        found = evaluate(tiled, arrays, what, mode)
+        found = evaluate(tiled, arrays, what, backend, mode)
         kept = min(chunk, n_draws - first)
-        yield [v.reshape((chunk, -1, *v.shape[1:]))[:kept] for v in found]
+        yield {k: v.reshape((chunk, -1, *v.shape[1:]))[:kept] for k, v in found.items()}
 
 
 def repeat_subjects(data: Sequences, times: int) -> Sequences:

@@ -40,6 +40,6 @@ def _replay_subject(data: Sequences, i: int, p: Record) -> np.ndarray:
         if data.masks["scored"][i, t]:
             out[t] = sum(r.log_prob(getattr(x, name)) for name, r in model.respond(p, s, x).items())
         learner = model.update(p, s, x) if data.masks["learned"][i, t] else {}
-        rules = model.remember(p, s, x) if data.masks["responded"][i, t] else {}
+        rules = model.after_response(p, s, x) if data.masks["responded"][i, t] else {}
         s = s.replace(**learner, **rules)
     return out

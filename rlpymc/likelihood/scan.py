@@ -48,19 +48,9 @@ def core(model: Model, facts: Facts) -> Core:
     start = {k: pt.as_tensor(v).astype("float64") for k, v in model.initial_state(Record(**p), facts).items()}
     s = {k: pt.tensor(k, shape=v.type.shape, dtype="float64") for k, v in start.items()}
     records = Record(**p), Record(**s), Record(**x)
-    learner, rules = model.update(*records), model.remember(*records)
-    for name, value in {**learner, **rules}.items():
-        if name not in s:
-            raise ValueError(
-                f"model {model.name!r}: update returns {name!r}, which start does not; states are {list(s)}"
-            )
-        if pt.as_tensor(value).type.shape != s[name].type.shape:
-            raise ValueError(
-                f"model {model.name!r}: update returns {name!r} of shape {pt.as_tensor(value).type.shape}, "
-                f"start of shape {s[name].type.shape}"
-            )
-    if both := set(learner) & set(rules):
-        raise ValueError(f"model {model.name!r}: the learner and a choice rule both update {both.pop()!r}")
+    learner, rules = model.update(*records), model.after_response(*records)
+    shapes = ({k: pt.as_tensor(v).type.shape for k, v in states.items()} for states in (start, learner, rules))
+    model.check_update(*shapes)
     responses = model.respond(*records)
     return Core(
         p=p,
@@ -101,7 +91,9 @@ def placeholders(
     graph, trial_shape = core(model, facts), segments.place.shape
     params = {k: pt.tensor(k, shape=shapes[k], dtype="float64") for k in graph.p}
     inputs = {k: pt.tensor(k, shape=(*trial_shape, *v.type.shape), dtype=v.type.dtype) for k, v in graph.x.items()}
-    masks = [pt.tensor(name, shape=trial_shape, dtype="bool") for name in ("scored", "learned", "responded")]
+    by_response = trial_shape if len(graph.responses) == 1 else (*trial_shape, len(graph.responses))
+    scored = pt.tensor("scored", shape=by_response, dtype="bool")
+    masks = [scored, *(pt.tensor(name, shape=trial_shape, dtype="bool") for name in ("learned", "responded"))]
     forward = Forward(model, facts, segments, params, inputs, *masks[1:])
     return [*params.values(), *inputs.values(), *masks], params, masks[0], forward
 
@@ -218,8 +210,7 @@ class Forward:
             return value
         return value.reshape((-1, *(value.shape[k] for k in range(2, value.ndim))))[self.segments.place]
 
-    def log_prob(self, scored: Tensor) -> Tensor:
-        """Return the log probability of each trial's responses, (subject, trial), 0 where not scored."""
-        terms = list(self.trial_by_trial(self.graph.log_prob).values())
-        total = terms[0] if len(terms) == 1 else sum(terms[1:], start=terms[0])
-        return pt.switch(scored, self.put_back(total), 0.0)
+    def terms(self, scored: Tensor) -> Tensor:
+        """Return the log probability of each response, (subject, trial[, response]), 0 where not scored."""
+        found = [self.put_back(v) for v in self.trial_by_trial(self.graph.log_prob).values()]
+        return pt.switch(scored, found[0] if len(found) == 1 else pt.stack(found, axis=-1), 0.0)

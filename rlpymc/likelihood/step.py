@@ -1,46 +1,102 @@
 """One trial of many subjects at once, on NumPy arrays: simulations take a Python turn per trial."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import pytensor
 import pytensor.tensor as pt
 from pytensor.graph.replace import vectorize_graph
 
+from rlpymc.likelihood import kernel
+from rlpymc.likelihood.fused import find_trace, jit, named
 from rlpymc.likelihood.modes import QUICK
 from rlpymc.likelihood.scan import core, next_state
+from rlpymc.likelihood.trace import Trace
 from rlpymc.model import Facts, Model
+from rlpymc.parameters import resolve_shape
 from rlpymc.responses import Response
 
 type Arrays = Mapping[str, np.ndarray]
 
 
-class Stepper:
-    """A model's functions, vectorised over a number of subjects and compiled quickly rather than well.
+class Stepper(Protocol):
+    """A model's functions, compiled for one trial of n subjects."""
 
-    Parameters
-    ----------
-    model : Model
-        The model.
-    facts : Facts
-        What is known before the data.
-    n : int
-        Number of subjects.
-    """
+    def start(self, p: Arrays) -> dict[str, np.ndarray]:
+        """Return the state before the first trial."""
+
+    def respond(self, name: str, p: Arrays, s: Arrays, x: Arrays) -> Response:
+        """Return the distribution of one response, its arguments with a leading axis over subjects."""
+
+    def update(
+        self, p: Arrays, s: Arrays, x: Arrays, learned: np.ndarray, responded: np.ndarray
+    ) -> dict[str, np.ndarray]:
+        """Return the state after a trial; the one before it is used up."""
+
+
+class _Loop:
+    """Kernels of one trial; what a trial has not shown yet is zero, and no policy reads it."""
+
+    def __init__(self, step: Trace, n: int) -> None:
+        self._step, self._n = step, n
+        model, facts = step.variant.model, vars(step.variant.facts)
+        self._params = [p.name for p in model.parameters]
+        self._columns = {
+            i.name: np.zeros((n, 1, *resolve_shape(i.shape, facts)), i.dtype)
+            for i in model.inputs
+            if i.name not in step.variant.assumed
+        }
+        scored = np.ones((n, 1, *([len(model.responses)] if len(model.responses) > 1 else [])), dtype=bool)
+        self._off, self._scored = np.zeros((n, 1), dtype=bool), scored
+        self._functions = {mode: jit(kernel.source(step, mode)) for mode in kernel.STEPS}
+        self._outputs = {mode: [o.name for o in kernel.outputs(step, mode, ())] for mode in kernel.STEPS}
+
+    def _call(self, mode: str, p: Arrays, *rest: Any) -> dict[str, np.ndarray]:
+        values = [np.ascontiguousarray(p[name], dtype=float) for name in self._params]
+        return named(self._functions[mode](*values, *rest), self._outputs[mode])
+
+    def _seen(self, x: Arrays) -> list[np.ndarray]:
+        return [
+            np.ascontiguousarray(x[k], dtype=zero.dtype).reshape(zero.shape) if k in x else zero
+            for k, zero in self._columns.items()
+        ]
+
+    def start(self, p: Arrays) -> dict[str, np.ndarray]:
+        """Return the state before the first trial, (subject, entries)."""
+        return {k.removeprefix("state_"): v for k, v in self._call("start", p, self._scored).items()}
+
+    def respond(self, name: str, p: Arrays, s: Arrays, x: Arrays) -> Response:
+        """Return the distribution of one response."""
+        masks = self._scored, self._off, self._off
+        found = self._call("respond", p, *self._seen(x), *masks, *s.values())
+        response = self._step.responses[name]
+        return type(response)(**{k: found[f"y_{name}_{k}"] for k in response.arguments})
+
+    def update(
+        self, p: Arrays, s: Arrays, x: Arrays, learned: np.ndarray, responded: np.ndarray
+    ) -> dict[str, np.ndarray]:
+        """Return the state after a trial."""
+        state = dict(s)
+        self._call("update", p, *self._seen(x), self._scored, learned[:, None], responded[:, None], *state.values())
+        return state
+
+
+class _Scan:
+    """The functions vectorised by PyTensor, compiled quickly rather than well."""
 
     def __init__(self, model: Model, facts: Facts, n: int) -> None:
         self._graph, self._n = core(model, facts), n
         graph = self._graph
         self._core = [*graph.p.items(), *graph.s.items(), *graph.x.items()]
+        self._defaults = {i.name: i.default for i in model.inputs if i.default is not None}
         one = [pt.tensor(name, shape=(), dtype="bool") for name in ("learned", "responded")]
         self._batch = {v: pt.tensor(v.name, shape=(n, *v.type.shape), dtype=v.type.dtype) for _, v in self._core}
         self._flags = {v: pt.tensor(v.name, shape=(n,), dtype="bool") for v in one}
         arguments = {k: [pt.as_tensor(v) for v in r.arguments.values()] for k, r in graph.responses.items()}
         self._start = self._compile(list(graph.start.values()))
         self._respond = {k: self._compile(v) for k, v in arguments.items()}
-        self._log_prob = self._compile(list(graph.log_prob.values()))
         self._update = self._compile(list(next_state(graph, *one).values()))
 
     def _compile(self, outputs: list[Any]) -> Any:
@@ -57,7 +113,8 @@ class Stepper:
         def value(name: str, variable: Any) -> np.ndarray:
             batch = self._batch[variable].type
             given = next((v[name] for v in (p, s, x) if name in v), None)
-            return np.zeros(batch.shape, batch.dtype) if given is None else np.asarray(given, batch.dtype)
+            assumed = self._defaults.get(name, 0)
+            return np.full(batch.shape, assumed, batch.dtype) if given is None else np.asarray(given, batch.dtype)
 
         off = np.zeros(self._n, dtype=bool)
         values = [value(name, variable) for name, variable in self._core]
@@ -68,14 +125,10 @@ class Stepper:
         return dict(zip(self._graph.start, self._call(self._start, p, {}, {}), strict=True))
 
     def respond(self, name: str, p: Arrays, s: Arrays, x: Arrays) -> Response:
-        """Return the distribution of one response, its arguments with a leading axis over subjects."""
+        """Return the distribution of one response."""
         response = self._graph.responses[name]
         values = self._call(self._respond[name], p, s, x)
         return type(response)(**dict(zip(response.arguments, values, strict=True)))
-
-    def log_prob(self, p: Arrays, s: Arrays, x: Arrays) -> np.ndarray:
-        """Return the log probability of a trial's responses."""
-        return np.sum(self._call(self._log_prob, p, s, x), axis=0)
 
     def update(
         self, p: Arrays, s: Arrays, x: Arrays, learned: np.ndarray, responded: np.ndarray
@@ -86,10 +139,15 @@ class Stepper:
         )
 
 
+def stepper(model: Model, facts: Facts, n: int, columns: Iterable[str], backend: str = "fused") -> Stepper:
+    """Return the compiled functions of a model for n subjects whose trials have these columns."""
+    step = find_trace(model, facts, columns, (), backend)
+    return _scan_stepper(model, facts, n) if step is None else _Loop(step, n)
+
+
 @lru_cache(maxsize=16)
-def stepper(model: Model, facts: Facts, n: int) -> Stepper:
-    """Return the compiled functions of a model for n subjects."""
-    return Stepper(model, facts, n)
+def _scan_stepper(model: Model, facts: Facts, n: int) -> _Scan:
+    return _Scan(model, facts, n)
 
 
 def at_trial(params: Arrays, shapes: Mapping[str, tuple[int, ...]], t: int) -> dict[str, np.ndarray]:
@@ -109,6 +167,8 @@ def yoked(
     inputs: Arrays,
     masks: Arrays,
     rng: np.random.Generator,
+    columns: Iterable[str],
+    backend: str = "fused",
 ) -> dict[str, np.ndarray]:
     """Draw responses in order, given outcomes and later inputs as recorded.
 
@@ -123,26 +183,32 @@ def yoked(
     inputs : dict of (subject, trial, *shape)
         The recorded columns, responses included.
     masks : dict of (subject, trial) bool
-        scored, learned, responded, reset.
+        scored ((subject, trial, response) where there are several), learned, responded, reset.
     rng : numpy.random.Generator
         Source of randomness.
+    columns : iterable of str
+        The columns that the trials have.
+    backend : {"fused", "scan"}
+        What computes a step.
 
     Returns
     -------
     dict of (subject, trial)
         Each response.
     """
-    n, n_trials = masks["scored"].shape
-    step, shapes = stepper(model, facts, n), {k: v.type.shape for k, v in core(model, facts).p.items()}
+    n, n_trials = masks["learned"].shape
+    shapes = {p.name: resolve_shape(p.shape, vars(facts)) for p in model.parameters}
+    step = stepper(model, facts, n, columns, backend)
     drawn = {r.name: np.array(inputs[r.name]) for r in model.responses}
+    scored = masks["scored"].reshape((n, n_trials, len(drawn)))
     state = step.start(at_trial(params, shapes, 0))
     for t in range(n_trials):
         p = at_trial(params, shapes, t)
         if t and masks["reset"][:, t].any():
             state = restart(state, step.start(p), masks["reset"][:, t])
         x = {k: v[:, t] for k, v in inputs.items()}
-        for name, column in drawn.items():
+        for k, (name, column) in enumerate(drawn.items()):
             fresh = step.respond(name, p, state, x).sample(rng)
-            column[:, t] = x[name] = np.where(masks["scored"][:, t], fresh, column[:, t])
+            column[:, t] = x[name] = np.where(scored[:, t, k], fresh, column[:, t])
         state = step.update(p, state, x, masks["learned"][:, t], masks["responded"][:, t])
     return drawn

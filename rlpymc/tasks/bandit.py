@@ -1,12 +1,17 @@
 """Bandits: each action has a distribution of rewards."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
+from gymnasium import spaces
+
+from rlpymc.tasks.base import Task, World
+from rlpymc.tasks.settings import at_least, long_enough, real, whole, within
 
 
-class Bandit:
-    """A bandit with binary or Gaussian rewards, for many subjects at once.
+class Bandit(Task):
+    """A bandit with binary or Gaussian rewards.
 
     Parameters
     ----------
@@ -22,6 +27,10 @@ class Bandit:
         How many actions, drawn at random, are on offer in each trial (`available`); all of them unless told.
     block_length : int, optional
         After how many trials a new block starts (`block`), at which learners restart.
+    n_trials : int, optional
+        Trials of the environment; 100 unless told here or by the trials of `probs` or `means`.
+    **options
+        forced, missed, no_feedback: see `Task`.
 
     Raises
     ------
@@ -38,20 +47,18 @@ class Bandit:
         feedback: str = "partial",
         on_offer: int | None = None,
         block_length: int | None = None,
+        n_trials: int | None = None,
+        **options: Any,
     ) -> None:
         if (probs is None) == (means is None):
             raise ValueError("Bandit takes probs or means, one of them")
-        self.binary, self.sd = probs is not None, sd
+        self.binary, self.sd = probs is not None, at_least("sd", sd)
         self.levels = np.atleast_2d(np.asarray(probs if means is None else means, dtype=float))
-        if self.binary and not ((self.levels >= 0) & (self.levels <= 1)).all():
-            raise ValueError(f"probs: found {self.levels.min():g} to {self.levels.max():g}, expected numbers in [0, 1]")
+        if self.binary:
+            within("probs", self.levels)
         if self.levels.ndim != 2 or not np.isfinite(self.levels).all():
             raise ValueError("probs or means: expected finite numbers, (n_actions,) or (n_trials, n_actions)")
-        if not (np.isfinite(sd) and sd >= 0):
-            raise ValueError(f"sd: found {sd}, expected a number of at least 0")
-        if block_length is not None and (block_length != int(block_length) or block_length < 1):
-            raise ValueError(f"block_length: found {block_length}, expected a whole number of at least 1")
-        n = self.levels.shape[1]
+        n, on_offer = self.levels.shape[1], None if on_offer is None else whole("on_offer", on_offer, 2)
         if n < 2 or not 2 <= (n if on_offer is None else on_offer) <= n:
             raise ValueError(
                 f"found {n} actions with on_offer={on_offer}, expected at least 2, and no more than there are"
@@ -60,25 +67,31 @@ class Bandit:
             raise ValueError(f"feedback: found {feedback!r}, expected 'partial' or 'full'")
         if feedback == "full" and (on_offer or n) != 2:
             raise ValueError("full feedback shows the outcome of the other action, so two must be on offer: on_offer=2")
-        self.feedback, self.on_offer, self.block_length = feedback, on_offer, block_length
-        self.facts = {"n_actions": n}
+        self.feedback, self.on_offer = feedback, on_offer
+        reward = real(0, 1) if self.binary else real()
+        columns: dict[str, spaces.Space[Any]] = {"available": spaces.MultiBinary(n)} if on_offer else {}
+        columns |= {"reward": reward} if feedback == "partial" else {"reward": reward, "reward_other": reward}
+        if n_trials is None:
+            n_trials = len(self.levels) if len(self.levels) > 1 else 100
+        super().__init__({"n_actions": n}, columns, n_trials=n_trials, block_length=block_length, **options)
 
-    def offer(self, t: int, n: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
-        """Return what n subjects see before trial t."""
-        seen: dict[str, np.ndarray] = {}
-        if self.on_offer:
-            order = rng.permuted(np.tile(np.arange(self.facts["n_actions"]), (n, 1)), axis=1)
-            seen["available"] = order < self.on_offer
-        return seen
+    def begin(self, n_subjects: int, n_trials: int, rng: np.random.Generator) -> World:
+        """Return the world of n subjects; the levels are the same for all."""
+        if len(self.levels) > 1:
+            long_enough("the bandit", len(self.levels), n_trials)
+        return super().begin(n_subjects, n_trials, rng)
 
-    def resets(self, t: int) -> bool:
-        """Return whether a new block starts with trial t."""
-        return t == 0 or (self.block_length is not None and t % self.block_length == 0)
+    def offer(self, world: World, t: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
+        """Return which actions are on offer, if not all are."""
+        if not self.on_offer:
+            return {}
+        order = rng.permuted(np.tile(np.arange(self.facts["n_actions"]), (world.n_subjects, 1)), axis=1)
+        return {"available": order < self.on_offer}
 
-    def outcome(self, t: int, x: dict[str, np.ndarray], rng: np.random.Generator) -> dict[str, np.ndarray]:
-        """Return what subjects see after their actions on trial t."""
-        if len(self.levels) > 1 and t >= len(self.levels):
-            raise ValueError(f"the bandit is described for {len(self.levels)} trials, and trial {t} was asked for")
+    def outcome(
+        self, world: World, t: int, response: str, x: Mapping[str, np.ndarray], rng: np.random.Generator
+    ) -> dict[str, np.ndarray]:
+        """Return the reward, with full feedback that of the other action too."""
         level = self.levels[t if len(self.levels) > 1 else 0]
         seen = {"reward": self._reward(level[x["action"]], rng)}
         if self.feedback == "full":

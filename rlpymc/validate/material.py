@@ -84,7 +84,11 @@ def _random_column(
         return rng.integers(0, facts[entry.kind.fact], full)
     if isinstance(entry.kind, Boolean):
         return rng.random(full) < 0.5
+    if entry.kind.discrete:
+        return rng.integers(int(entry.kind.lower), int(entry.kind.upper) + 1, full).astype(float)
     values = rng.normal(size=full).round(2)
+    if entry.kind.link == "none":
+        return entry.kind.lower + np.abs(values)
     return (
         np.clip(entry.kind.constrain(values), entry.kind.lower, entry.kind.upper)
         if entry.kind.lower > -np.inf

@@ -1,0 +1,1 @@
+"""Learning and planning in Markov decision processes."""

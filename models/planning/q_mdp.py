@@ -1,0 +1,96 @@
+"""Q-learning in a Markov decision process.
+
+    d = r + gamma max_b Q[s', b] - Q[s, a]          Watkins & Dayan (1992); 0 for the max where the episode ends
+    Q[s, a] <- Q[s, a] + alpha d
+    P(a) = softmax(beta Q[s])[a]
+
+For tasks with states that actions lead to. Q starts at q0, a constant 0 that can be freed (n_states x n_actions).
+Option `terminal`: "stops" (no value after an end), or "bootstraps" (the end is a state like the others).
+Departs from its source: nothing; the maximum of tied values is the first of them.
+"""
+
+from rlpymc.math import add_at, max, take, where
+from rlpymc.model import Input, Model, Parameter, boolean, index, real, unit
+from rlpymc.priors import Beta, Normal
+
+
+def start(p, facts):
+    return {"q": p.q0}  # (n_states, n_actions) value of each action in each state
+
+
+def values(p, s, x):
+    return take(s.q, x.state)
+
+
+def future(p, s, x):
+    return where(x.done, 0.0, max(take(s.q, x.next_state)))
+
+
+def future_without_end(p, s, x):
+    return max(take(s.q, x.next_state))
+
+
+def learner(after):
+    """Return signals and update of a learner for which this is the value of what comes after."""
+
+    def signals(p, s, x):
+        return {"prediction_error": x.reward + p.gamma * after(p, s, x) - take(s.q, (x.state, x.action))}
+
+    def update(p, s, x):
+        return {"q": add_at(s.q, (x.state, x.action), p.alpha * signals(p, s, x)["prediction_error"])}
+
+    return {"signals": signals, "update": update}
+
+
+def bootstraps(model):
+    """The value of a state in which the episode ends counts like that of any other."""
+    return model.changed(**learner(future_without_end), departures=("the end of an episode has a value",))
+
+
+q_mdp = Model(
+    name="q_mdp",
+    family="planning",
+    summary="Q-learning with a bootstrapped maximum over states and actions",
+    reference="Watkins & Dayan 1992",
+    equation=r"Q_{sa} \leftarrow Q_{sa} + \alpha (r + \gamma \max_b Q_{s'b} - Q_{sa})",
+    inputs=(
+        Input("state", index("n_states")),
+        Input("action", index("n_actions"), response=True),
+        Input("next_state", index("n_states"), after="action"),
+        Input("reward", real, after="action"),
+        Input("done", boolean, after="action", default=False),
+    ),
+    parameters=(
+        Parameter(
+            "alpha",
+            unit,
+            prior=Beta(1.1, 1.1),
+            plausible=0.2,
+            meaning="learning rate",
+            citation="prior: rlpymc, weak",
+        ),
+        Parameter(
+            "gamma",
+            unit,
+            prior=Beta(1.1, 1.1),
+            plausible=0.8,
+            meaning="discount of what comes a step later",
+            citation="prior: rlpymc, weak",
+        ),
+        Parameter(
+            "q0",
+            real,
+            shape=("n_states", "n_actions"),
+            prior=Normal(0.0, 1.0),
+            value=0.0,
+            meaning="value before the first trial",
+            citation="prior: rlpymc, weak for rewards about 1 apart",
+            units="reward",
+        ),
+    ),
+    start=start,
+    values=values,
+    **learner(future),
+    policy="softmax",
+    options={"terminal": {"stops": None, "bootstraps": bootstraps}},
+)

@@ -1,0 +1,1 @@
+"""The two-step task: model-free and model-based learning in one experiment."""

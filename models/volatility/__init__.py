@@ -1,0 +1,1 @@
+"""Learning in a world that changes."""

@@ -1,0 +1,1 @@
+"""Learning with a working memory beside it."""

@@ -1,0 +1,102 @@
+"""The fast likelihood: a model's step, compiled into one loop over trials."""
+
+import warnings
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import lru_cache
+from typing import Any
+
+import numba
+import numpy as np
+
+from rlpymc.likelihood import kernel
+from rlpymc.likelihood.expressions import Unsupported
+from rlpymc.likelihood.trace import Trace, Variant, trace
+from rlpymc.model import Facts, Model
+from rlpymc.sequences import Segments, Sequences
+
+# What the compiler may do to arithmetic: no infinity or NaN is assumed away, since an impossible choice has one.
+OPTIONS = {"fastmath": {"contract", "nsz", "arcp"}, "error_model": "numpy", "nogil": True}
+
+
+class ScanWarning(UserWarning):
+    """A model runs as a scan because it cannot be compiled into a loop."""
+
+
+@lru_cache(maxsize=512)
+def jit(source: str) -> Callable[..., Any]:
+    """Return a printed kernel as a function, which numba compiles when it is first called."""
+    names = "exp, log, log1p, expm1, sqrt, tanh, erf"
+    space: dict[str, Any] = {}
+    exec(compile(f"import numpy as np\nfrom math import {names}\n\n{source}", "<rlpymc kernel>", "exec"), space)
+    return numba.njit(space["kernel"], **OPTIONS)  # type: ignore[no-any-return]
+
+
+def find_trace(
+    model: Model, facts: Facts, columns: Iterable[str], by_trial: Iterable[str] = (), backend: str = "fused"
+) -> Trace | None:
+    """Return a model's step for kernels, or None where the scan is to run.
+
+    Parameters
+    ----------
+    model, facts
+        The model and what is known before the data.
+    columns : iterable of str
+        Those of the model's columns that the trials have.
+    by_trial : iterable of str
+        Parameters that vary by trial.
+    backend : {"fused", "scan"}
+        What was asked for.
+
+    Warns
+    -----
+    ScanWarning
+        If the model cannot be compiled into a loop; the message says why.
+    """
+    if backend == "scan":
+        return None
+    assumed = frozenset(i.name for i in model.inputs) - frozenset(columns)
+    try:
+        return trace(Variant(model, facts, assumed, frozenset(by_trial)))
+    except Unsupported as why:
+        warnings.warn(
+            f"{model.name} runs as a scan, many times slower: {why}. backend='scan' says that this is meant",
+            ScanWarning,
+            stacklevel=2,
+        )
+        return None
+
+
+def layout(segments: Segments) -> list[np.ndarray]:
+    """Return each segment's subject, first trial and end, as kernels take them."""
+    first = segments.row[:, 0] % segments.place.shape[1]
+    return [segments.subject.astype(np.int64), first.astype(np.int64), first + segments.exists.sum(axis=1)]
+
+
+def run(
+    step: Trace, mode: str, params: Mapping[str, np.ndarray], data: Sequences, active: tuple[str, ...] = ()
+) -> dict[str, np.ndarray]:
+    """Return what a kernel computes, by name.
+
+    Parameters
+    ----------
+    step : Trace
+        The model's step.
+    mode : str
+        See `rlpymc.likelihood.kernel.source`.
+    params : dict of (subject, *shape) or (subject, trial, *shape)
+        Every parameter.
+    data : Sequences
+        Columns and masks.
+    active : tuple of str
+        Parameters with respect to which the gradient is wanted.
+    """
+    values = [np.ascontiguousarray(params[p.name], dtype=float) for p in step.variant.model.parameters]
+    columns = [data.inputs[i.name] for i in step.variant.model.inputs if i.name not in step.variant.assumed]
+    masks = [data.masks[name] for name in kernel.MASKS]
+    found = jit(kernel.source(step, mode, active))(*values, *columns, *masks, *layout(data.segments))
+    return named(found, [o.name for o in kernel.outputs(step, mode, active)])
+
+
+def named(found: Any, names: Sequence[str]) -> dict[str, np.ndarray]:
+    """Return what a kernel returned by name: one array, a tuple of several, or nothing."""
+    return dict(zip(names, (found,) if len(names) == 1 else found or (), strict=True))
