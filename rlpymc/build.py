@@ -13,6 +13,7 @@ import xarray as xr
 from rlpymc.errors import unknown
 from rlpymc.likelihood import check_backend
 from rlpymc.likelihood import distribution as forms
+from rlpymc.likelihood.fused import find_trace
 from rlpymc.model import Model
 from rlpymc.population import Population
 from rlpymc.priors import Prior
@@ -38,7 +39,7 @@ class Spec:
     population : Population
         Which parameters are estimated, and how they are pooled.
     likelihood, backend : str
-        The form of the likelihood, and what computes it.
+        The form of the likelihood, and what computes it ("scan" also where a model cannot be compiled into a loop).
     """
 
     model: Model
@@ -123,7 +124,7 @@ def build(
     trials: xr.Dataset,
     *,
     likelihood: str = "distribution",
-    backend: str = "scan",
+    backend: str = "fused",
     pooling: str = "partial",
     priors: Mapping[str, Prior] | None = None,
     fixed: Mapping[str, Any] | None = None,
@@ -140,8 +141,9 @@ def build(
         From `read_trials` or `simulate`.
     likelihood : {"distribution", "categorical", "bernoulli", "potential"}
         The form in which the responses enter; all give the same posterior.
-    backend : {"scan"}
-        What computes the likelihood.
+    backend : {"fused", "scan"}
+        What computes the likelihood: a loop compiled for the model, or PyTensor's scan, which is the reference, many
+        times slower, and what second derivatives and sampling in JAX need.
     pooling : {"partial", "none", "complete"}
         Whether each subject's parameters are normal around the group's on the unbounded scale, have independent
         priors, or are one for all.
@@ -172,8 +174,9 @@ def build(
     population = Population(pooling, priors or {}, fixed or {}, free, shared)
     population.check(data)
     with RLModel(coords={"subject": data.subjects, "trial": np.arange(data.shape[1])}) as built:
-        built.spec, built.trials = Spec(data.model, population, likelihood, backend), trials
-        LIKELIHOODS[likelihood]("choice", data, population.variables(data), backend)
+        used = "scan" if find_trace(data.model, data.facts, data.columns, (), backend) is None else "fused"
+        built.spec, built.trials = Spec(data.model, population, likelihood, used), trials
+        LIKELIHOODS[likelihood]("choice", data, population.variables(data), used)
     return built
 
 
@@ -184,10 +187,9 @@ def data_hash(data: Sequences) -> str:
 
 def response_hash(data: Sequences) -> str:
     """Return a short fingerprint of the scored responses alone, the same for every model of the same rows."""
-    scored = data.masks["scored"]
-    return _hash(
-        {r.name: np.where(scored, data.inputs[r.name], 0) for r in data.model.responses} | {"scored": scored}, data
-    )
+    scored = data.masks["scored"].reshape((*data.shape, -1))
+    made = {r.name: np.where(scored[..., k], data.inputs[r.name], 0) for k, r in enumerate(data.model.responses)}
+    return _hash(made | {"scored": data.masks["scored"]}, data)
 
 
 def _hash(arrays: Mapping[str, np.ndarray], data: Sequences) -> str:

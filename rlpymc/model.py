@@ -237,7 +237,7 @@ class Model:
         )
 
     # ------------------------------------------------------------------------- inside a PyMC model
-    def distribution(self, name: str, trials: "xr.Dataset", *, backend: str = "scan", **params: Any) -> Any:
+    def distribution(self, name: str, trials: "xr.Dataset", *, backend: str = "fused", **params: Any) -> Any:
         """Add the responses to the PyMC model in context as one distribution over whole sequences.
 
         Parameters
@@ -247,7 +247,7 @@ class Model:
             later inputs as recorded.
         trials : xr.Dataset
             From `read_trials` or `simulate`.
-        backend : {"scan"}
+        backend : {"fused", "scan"}
             What computes the likelihood.
         **params
             Parameters by name: random variables or numbers, one for all (*shape), by subject (subject, *shape), or
@@ -255,15 +255,15 @@ class Model:
         """
         return self._add("distribution", name, trials, backend, params)
 
-    def categorical(self, name: str, trials: "xr.Dataset", *, backend: str = "scan", **params: Any) -> Any:
+    def categorical(self, name: str, trials: "xr.Dataset", *, backend: str = "fused", **params: Any) -> Any:
         """Add each scored choice to the PyMC model in context as a `pymc.Categorical`; else as `distribution`."""
         return self._add("categorical", name, trials, backend, params)
 
-    def bernoulli(self, name: str, trials: "xr.Dataset", *, backend: str = "scan", **params: Any) -> Any:
+    def bernoulli(self, name: str, trials: "xr.Dataset", *, backend: str = "fused", **params: Any) -> Any:
         """Add each scored choice of two to the PyMC model in context as a `pymc.Bernoulli`; else as `distribution`."""
         return self._add("bernoulli", name, trials, backend, params)
 
-    def potential(self, name: str, trials: "xr.Dataset", *, backend: str = "scan", **params: Any) -> Any:
+    def potential(self, name: str, trials: "xr.Dataset", *, backend: str = "fused", **params: Any) -> Any:
         """Add the log likelihood to the PyMC model in context as a `pymc.Potential`; else as `distribution`."""
         return self._add("potential", name, trials, backend, params)
 

@@ -6,9 +6,11 @@ from typing import Any
 
 import numpy as np
 import pymc as pm
+import pytensor.tensor as pt
 
 from rlpymc.errors import unknown
 from rlpymc.likelihood.arguments import parameter_array
+from rlpymc.likelihood.distribution import Marginal
 from rlpymc.parameters import Parameter
 from rlpymc.priors import HalfNormal, Normal, Prior
 from rlpymc.sequences import Sequences
@@ -72,6 +74,9 @@ class Population:
             if p.name not in self.fixed and self.is_free(p) and self.prior(p) is None:
                 raise ValueError(f"parameter {p.name!r} has no prior of its own; pass priors={{'{p.name}': ...}}")
         for p in data.model.parameters:
+            if p.support.discrete and self.is_free(p) and (p.name in self.shared or self.pooling == "complete" or p.shape):
+                raise ValueError(f"parameter {p.name!r} is a whole number: let it differ between subjects, or fix it")
+        for p in data.model.parameters:
             pooled = self.is_free(p) and p.name not in self.shared
             for part in ("mu", "sigma"):
                 if f"{p.name}_{part}" in self.priors and not pooled:
@@ -127,7 +132,9 @@ class Population:
 
         Under partial pooling a parameter ``alpha`` gives ``alpha_mu`` and ``alpha_sigma`` on the unbounded scale,
         the subjects' standard normal deviations ``alpha_z`` (non-centred), ``alpha`` (dims subject), and
-        ``alpha_group``, the value on the natural scale of a subject at ``alpha_mu``.
+        ``alpha_group``, the value on the natural scale of a subject at ``alpha_mu``.  A parameter that is a whole number
+        is no variable: the likelihood is summed over its values, with the prior's probabilities, or, under partial
+        pooling, the group's, ``capacity_probs``.
         """
         self.check(data)
         found = {}
@@ -141,7 +148,9 @@ class Population:
                 pm.modelcontext(None).add_coord(dim, np.arange(length))
             prior = self.prior(parameter)
             assert prior is not None
-            if name in self.shared or self.pooling == "complete":
+            if parameter.support.discrete:
+                found[name] = self._marginal(parameter, prior)
+            elif name in self.shared or self.pooling == "complete":
                 found[name] = prior.pymc(name, dims=own or None)
             elif self.pooling == "none":
                 found[name] = prior.pymc(name, dims=("subject", *own))
@@ -156,3 +165,17 @@ class Population:
                 pm.Deterministic(f"{name}_group", constrain(mu), dims=own or None)
                 found[name] = pm.Deterministic(name, constrain(mu + sigma * z), dims=("subject", *own))
         return found
+
+    def _marginal(self, parameter: Parameter, prior: Prior) -> Marginal:
+        name, values = parameter.name, whole_numbers(parameter)
+        weights = np.exp(prior.log_prob(values))
+        if self.pooling != "partial":
+            return Marginal(values, np.log(weights / weights.sum()))
+        pm.modelcontext(None).add_coord(f"{name}_value", values)
+        probs = pm.Dirichlet(f"{name}_probs", len(values) * weights / weights.sum(), dims=f"{name}_value")
+        return Marginal(values, pt.log(probs))
+
+
+def whole_numbers(parameter: Parameter) -> np.ndarray:
+    """Return the values that a parameter which is a whole number can take."""
+    return np.arange(int(parameter.support.lower), int(parameter.support.upper) + 1)

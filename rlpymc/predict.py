@@ -8,12 +8,14 @@ import xarray as xr
 from rlpymc.build import RLModel
 from rlpymc.errors import unknown
 from rlpymc.inference.posterior import flat, parameter_draws
-from rlpymc.likelihood.draws import probs_draws, repeat_subjects
+from rlpymc.likelihood.draws import repeat_subjects, response_draws
 from rlpymc.likelihood.step import yoked
-from rlpymc.responses import Categorical
-from rlpymc.sequences import sequences
+from rlpymc.responses import Normal
+from rlpymc.sequences import Sequences, sequences
+from rlpymc.simulate import simulate
+from rlpymc.tasks import Task
 
-KINDS = ("one_step", "yoked")
+KINDS = ("one_step", "yoked", "free_run")
 
 
 def predict(
@@ -21,6 +23,7 @@ def predict(
     idata: xr.DataTree,
     kind: str = "one_step",
     *,
+    task: Task | None = None,
     trials: xr.Dataset | None = None,
     draws: int = 100,
     seed: int | None = None,
@@ -33,9 +36,12 @@ def predict(
         From `build`.
     idata : xr.DataTree
         Its fit, from `sample`.
-    kind : {"one_step", "yoked"}
+    kind : {"one_step", "yoked", "free_run"}
         "one_step": each choice given the *observed* history before it.  "yoked": choices drawn in order, each after
-        the model's own earlier ones, with outcomes and later inputs as recorded.
+        the model's own earlier ones, with outcomes and later inputs as recorded.  "free_run": people with these
+        parameters do a task anew, and live with the outcomes of their own choices.
+    task : Task, optional
+        For "free_run": the task, one of `rlpymc.tasks`; as many trials are simulated as the data have.
     trials : xr.Dataset, optional
         New trials of the same people, or of new ones, who are drawn from the population; those of the fit unless
         given.
@@ -47,9 +53,10 @@ def predict(
     Returns
     -------
     xr.Dataset
-        ``<response>`` (sample, subject, trial), drawn choices, -1 where none was scored; for "one_step"
-        ``<response>_probs`` (sample, subject, trial, option), NaN in padding.  Beside them, for plots, what was
-        observed: ``observed``, the masks, and the columns (subject, trial) of the trials.
+        ``<response>`` (sample, subject, trial), drawn responses, -1 (NaN for numbers) where none was scored; for
+        "one_step" ``<response>_probs`` (sample, subject, trial, option), NaN in padding.  Beside them, for plots, what
+        was observed: ``observed`` (``observed_<response>`` where there are several), the masks, and the columns
+        (subject, trial) of the trials.  For "free_run" all columns and masks of the simulation, with the dim sample.
 
     Raises
     ------
@@ -58,6 +65,8 @@ def predict(
     """
     if kind not in KINDS:
         raise unknown("kind of prediction", kind, KINDS)
+    if (kind == "free_run") != (task is not None):
+        raise ValueError("kind='free_run' needs a task, such as task=rlpymc.tasks.Bandit(...); the others take none")
     if not isinstance(rl_model, RLModel):
         raise TypeError(f"predict takes a model from rlpymc.build and its fit, found {type(rl_model).__name__}")
     if "posterior" not in getattr(idata, "children", {}):
@@ -67,8 +76,6 @@ def predict(
         raise ValueError(f"the fit is of {made_from}, and the model is {rl_model.spec.to_json()}")
     model, trials = rl_model.spec.model, rl_model.trials if trials is None else trials
     data, rng = sequences(model, trials), np.random.default_rng(seed)
-    if len(model.responses) != 1 or model.responses[0].dtype != "int64":
-        raise ValueError(f"predict is for models with one choice in a trial; {model.name} has other responses")
     posterior = flat(idata["posterior"].to_dataset())
     free = [p.name for p in model.parameters if rl_model.spec.population.is_free(p)]
     if missing := [name for name in free if name not in posterior]:
@@ -80,21 +87,52 @@ def predict(
     n = posterior.sizes["sample"]
     chosen = np.sort(rng.choice(n, size=draws, replace=draws > n))
     params = parameter_draws(rl_model, posterior.isel(sample=chosen), data, rng)
-    name, scored = model.responses[0].name, data.masks["scored"]
+    if kind == "free_run":
+        return _free_run(data, params, task, rng)
     out = xr.Dataset(coords={"sample": np.arange(draws), "subject": data.subjects, "trial": trials["trial"].values})
-    if kind == "one_step":
-        probs = probs_draws(data, params)
-        probs[:, ~data.masks["exists"]] = np.nan
-        drawn = Categorical(probs=np.where(data.masks["exists"][..., None], probs, 1.0)).sample(rng)
-        out[f"{name}_probs"] = (("sample", "subject", "trial", "option"), probs)
-    else:
+    exists, scored = data.masks["exists"], data.masks["scored"].reshape((*data.shape, -1))
+    if kind == "yoked":
         many = repeat_subjects(data, draws)
         arrays = {k: v.reshape((-1, *v.shape[2:])) for k, v in params.items()}
-        drawn = yoked(model, data.facts, arrays, many.inputs, many.masks, rng)[name].reshape((draws, *data.shape))
-    out[name] = (("sample", "subject", "trial"), np.where(scored, drawn, -1))
-    out["observed"] = (("subject", "trial"), np.where(data.masks["responded"], data.inputs[name], -1))
+        drawn = yoked(
+            model, data.facts, arrays, many.inputs, many.masks, rng, data.columns, rl_model.spec.backend
+        )
+        drawn = {name: values.reshape((draws, *data.shape)) for name, values in drawn.items()}
+    else:
+        responses = response_draws(data, params, rl_model.spec.backend)
+        drawn = {name: response.sample(rng) for name, response in responses.items()}
+        for name, response in responses.items():
+            if not isinstance(response, Normal):
+                probs = np.where(exists[..., None], response.probs, np.nan)
+                out[f"{name}_probs"] = (("sample", "subject", "trial", "option"), probs)
+    several = len(model.responses) > 1
+    for k, entry in enumerate(model.responses):
+        nothing = -1 if entry.dtype == "int64" else np.nan
+        out[entry.name] = (("sample", "subject", "trial"), np.where(scored[..., k], drawn[entry.name], nothing))
+        seen = np.where(exists, trials[entry.name].transpose("subject", "trial").values, nothing)
+        out[f"observed_{entry.name}" if several else "observed"] = (("subject", "trial"), seen)
+    out["scored"] = (("subject", "trial"), scored[..., 0])
     kept = [v for v in trials.data_vars if trials[v].dims == ("subject", "trial") and v not in out]
-    out.attrs = {"kind": kind, "model": model.name, "response": name}
+    out.attrs = {"kind": kind, "model": model.name, "response": model.responses[0].name}
     return out.merge(trials[kept], compat="override", combine_attrs="override").assign_attrs(
         trials_facts=vars(data.facts)
     )
+
+
+def _free_run(data: Sequences, params: dict[str, np.ndarray], task: Task, rng: np.random.Generator) -> xr.Dataset:
+    """Simulate each person anew for each draw; outcomes follow from the model's own choices."""
+    draws, (n, n_trials) = len(next(iter(params.values()))), data.shape
+    arrays = {k: v.reshape((-1, *v.shape[2:])) for k, v in params.items()}
+    constant = {p.name for p in data.model.parameters if p.value is not None}
+    arrays = {k: v for k, v in arrays.items() if k not in constant or not (v == data.model.parameter(k).value).all()}
+    found = simulate(data.model, task, arrays, draws * n, n_trials, rng)
+    names = [str(k) for k, v in found.items() if v.dims[:2] == ("subject", "trial") and not str(k).startswith("true_")]
+    out = xr.Dataset(
+        {
+            k: (("sample", *found[k].dims), found[k].values.reshape((draws, n, *found[k].shape[1:])))
+            for k in names
+        },
+        coords={"sample": np.arange(draws), "subject": data.subjects, "trial": found["trial"].values},
+    )
+    response = data.model.responses[0].name
+    return out.assign_attrs(kind="free_run", model=data.model.name, response=response, trials_facts=dict(task.facts))

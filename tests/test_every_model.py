@@ -32,8 +32,7 @@ def expected(request):
 @pytest.mark.parametrize("name", NAMES)
 def test_promise(name, check, expected):
     expected(name, check)
-    options = {"mode": "JAX"} if check is checks.check_mle else {}  # compiles in seconds
-    check(rl.get_model(name), **options)
+    check(rl.get_model(name))
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -5,8 +5,8 @@
     mu <- decay mu + (1 - decay) center,   var <- decay^2 var + sd_drift^2      all arms drift, until the next trial
     P(a) = softmax(beta (mu + phi sd))[a]                           phi: bonus for uncertainty
 
-For payoffs that drift; priors and the constant sd_obs are for points from 1 to 100, as in the paper.
-Only ratios of sd0, sd_drift and sd_obs show in choices, so sd_obs is held at the paper's 4.
+For payoffs that drift. Only ratios of sd0, sd_drift and sd_obs show in choices unless phi is freed, so sd_obs is held
+at 1: a unit of reward is best the spread of payoffs around an arm's mean (4 points in the paper's task).
 Departs from its source: arms drift on trials that are learned from, and not while a response is missed.
 """
 
@@ -14,7 +14,7 @@ from rlpymc.math import full, put, sqrt, take
 from rlpymc.model import Input, Model, Parameter, index, positive, real, unit
 from rlpymc.priors import Beta, Gamma, Normal
 
-OWN = "prior: rlpymc, weak for points from 1 to 100"
+OWN = "prior: rlpymc, weak for rewards about 1 apart"
 
 
 def start(p, facts):
@@ -61,16 +61,16 @@ kalman = Model(
         Parameter(
             "decay",
             unit,
-            prior=Beta(20.0, 1.1),
-            plausible=0.98,
+            prior=Beta(5.0, 1.1),
+            plausible=0.9,
             meaning="share of an arm's distance from the center that is left after a trial (lambda in the paper)",
             citation=OWN,
         ),
         Parameter(
             "center",
             real,
-            prior=Normal(50.0, 20.0),
-            plausible=50.0,
+            prior=Normal(0.0, 1.0),
+            plausible=0.3,
             meaning="what all arms go back to (theta in the paper)",
             citation=OWN,
             units="reward",
@@ -78,8 +78,8 @@ kalman = Model(
         Parameter(
             "sd_drift",
             positive,
-            prior=Gamma(2.0, 0.5),
-            plausible=2.8,
+            prior=Gamma(2.0, 2.0),
+            plausible=0.7,
             meaning="standard deviation of an arm's drift in a trial",
             citation=OWN,
             units="reward",
@@ -87,8 +87,8 @@ kalman = Model(
         Parameter(
             "mu0",
             real,
-            prior=Normal(50.0, 20.0),
-            value=50.0,
+            prior=Normal(0.0, 1.0),
+            value=0.0,
             meaning="mean of the belief before the first trial",
             citation=OWN,
             units="reward",
@@ -96,18 +96,18 @@ kalman = Model(
         Parameter(
             "sd0",
             positive,
-            prior=Gamma(2.0, 0.3),
-            value=4.61,
-            meaning="standard deviation of the belief before the first trial; constant: that of the paper's fit",
+            prior=Gamma(2.0, 1.0),
+            value=1.0,
+            meaning="standard deviation of the belief before the first trial",
             citation=OWN,
             units="reward",
         ),
         Parameter(
             "sd_obs",
             positive,
-            prior=Gamma(2.0, 0.5),
-            value=4.0,
-            meaning="standard deviation of a payoff around its arm's mean; constant: that of the paper's task",
+            prior=Gamma(2.0, 2.0),
+            value=1.0,
+            meaning="standard deviation of a payoff around its arm's mean",
             citation=OWN,
             units="reward",
         ),

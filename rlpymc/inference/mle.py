@@ -8,16 +8,18 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 from rich.progress import track
-from scipy.optimize import minimize
+from scipy.optimize import OptimizeResult, minimize
 
 from rlpymc.errors import unknown
 from rlpymc.inference.objective import IMPOSSIBLE, Objective
+from rlpymc.likelihood import check_backend
 from rlpymc.model import Model
 from rlpymc.population import Population
 from rlpymc.registry import get_model
 from rlpymc.sequences import Sequences, require_scored, sequences
 
 METHODS = ("L-BFGS-B", "TNC", "SLSQP", "trust-constr", "Nelder-Mead", "Powell", "COBYQA")  # those that keep to bounds
+DERIVATIVE_FREE = ("Nelder-Mead", "Powell", "COBYQA")
 AT_BOUND = 1e-6  # distance from a bound, in units of the prior's width, that counts as on it
 FLAT = 1e-3  # curvature, in nats over the squared width of the prior, below which a direction is flat
 
@@ -91,6 +93,7 @@ def fit_mle(
     starts: int = 10,
     method: str | None = None,
     seed: int | None = 0,
+    backend: str = "fused",
     mode: str = "NUMBA",
     progress: bool = True,
 ) -> MLE:
@@ -113,8 +116,10 @@ def fit_mle(
         choice rules that make the likelihood a staircase (epsilon_greedy), Nelder-Mead.
     seed : int, optional
         For the starting points.
+    backend : {"fused", "scan"}
+        What computes the likelihood.
     mode : {"NUMBA", "JAX", "quick", ...}
-        How to compile; see `log_prob`.
+        How a scan is compiled; see `log_prob`.
     progress : bool
         Whether to show a progress bar.
 
@@ -122,12 +127,14 @@ def fit_mle(
     -------
     MLE
         Estimates on the natural scale, within the supports' bounds, standard errors, criteria, and a status.
+        Parameters that are whole numbers are profiled: each value is tried, and the best is kept.
 
     Raises
     ------
     ValueError
         If trials or parameters do not fit the model, or a subject has no scored trial.
     """
+    check_backend(backend)
     data = sequences(get_model(model), trials)
     require_scored(data)
     if starts < 1:
@@ -136,7 +143,7 @@ def fit_mle(
         raise unknown("method", method, METHODS)
     population = Population("none", fixed=fixed or {}, free=free)
     population.check(data)
-    problem = Objective(data, population, mode)
+    problem = Objective(data, population, backend, mode)
     method = method or ("L-BFGS-B" if all(rule.smooth for rule in data.model.rules) else "Nelder-Mead")
     rng = np.random.default_rng(seed)
     fits = [
@@ -150,9 +157,10 @@ def fit_mle(
 
 @dataclass(frozen=True)
 class _Fit:
-    """One subject's optimum, as a flat vector of what is estimated."""
+    """One subject's optimum, as a flat vector of what is estimated, and the whole numbers beside it."""
 
     x: np.ndarray
+    whole: Mapping[str, np.ndarray]
     log_lik: float
     cov: np.ndarray
     status: str
@@ -160,21 +168,32 @@ class _Fit:
 
 
 def _fit_subject(problem: Objective, i: int, points: list[np.ndarray], method: str) -> _Fit:
-    """Return the best optimum over starting points, with what can be said of it."""
-    function = problem.of_subject(i)
+    """Return the best optimum over whole numbers and starting points, with what can be said of it."""
+    results = [(_optimum(problem.of_subject(i, whole), problem, points, method), whole) for whole in problem.whole_numbers()]
+    best, whole = min(results, key=lambda found: found[0].fun)
+    function = problem.of_subject(i, whole)
+    if best.fun >= IMPOSSIBLE:
+        return _Fit(best.x, whole, -np.inf, np.full((best.x.size,) * 2, np.nan), "failed", "the data are impossible")
     if not problem.estimated:
-        value, _ = function(np.zeros(0))
-        possible = value < IMPOSSIBLE
-        status, note = ("converged", "") if possible else ("failed", "the data are impossible")
-        return _Fit(np.zeros(0), -value if possible else -np.inf, np.zeros((0, 0)), status, note)
+        return _Fit(best.x, whole, -best.fun, np.zeros((0, 0)), "converged", "")
+    cov, status, note = _describe(problem, function, best, method)
+    return _Fit(best.x, whole, -best.fun, cov, status, note)
+
+
+def _optimum(function: Any, problem: Objective, points: list[np.ndarray], method: str) -> OptimizeResult:
+    """Return the best optimum over starting points."""
+    if not problem.estimated:
+        return OptimizeResult(x=np.zeros(0), fun=function(np.zeros(0))[0])
     options = {"ftol": 1e-13, "gtol": 1e-8, "maxiter": 1000} if method == "L-BFGS-B" else {}
-    with_gradient = method not in ("Nelder-Mead", "Powell", "COBYQA")
+    with_gradient = method not in DERIVATIVE_FREE
     objective = function if with_gradient else lambda x: function(x)[0]
     jac = True if with_gradient else None
     results = [minimize(objective, x, jac=jac, method=method, bounds=problem.bounds, options=options) for x in points]
-    best = min(results, key=lambda r: r.fun)
-    if best.fun >= IMPOSSIBLE:
-        return _Fit(best.x, -np.inf, np.full((best.x.size,) * 2, np.nan), "failed", "the data are impossible")
+    return min(results, key=lambda r: r.fun)
+
+
+def _describe(problem: Objective, function: Any, best: OptimizeResult, method: str) -> tuple[np.ndarray, str, str]:
+    """Return the covariances of an optimum, its status, and which parameters that is about."""
     inside = (best.x - problem.bounds[:, 0] > AT_BOUND * problem.width) & (
         problem.bounds[:, 1] - best.x > AT_BOUND * problem.width
     )
@@ -185,15 +204,14 @@ def _fit_subject(problem: Objective, i: int, points: list[np.ndarray], method: s
     if curvature.size and curvature[0] < FLAT:
         open_ = np.abs(directions[:, curvature < FLAT]).max(axis=1) > 0.1
         bound = f"; at a bound: {problem.names(np.flatnonzero(~inside))}" if not inside.all() else ""
-        note = problem.names(np.flatnonzero(inside)[open_]) + bound
-        return _Fit(best.x, -best.fun, cov, "flat direction", note)
+        return cov, "flat direction", problem.names(np.flatnonzero(inside)[open_]) + bound
     cov[np.ix_(inside, inside)] = np.linalg.inv(hessian)
     if not inside.all():
-        return _Fit(best.x, -best.fun, cov, "at a bound", problem.names(np.flatnonzero(~inside)))
+        return cov, "at a bound", problem.names(np.flatnonzero(~inside))
     slope = np.abs(function(best.x)[1] * problem.width).max()
-    if with_gradient and slope > 1e-3 * max(1.0, abs(best.fun)):
-        return _Fit(best.x, -best.fun, cov, "failed", f"gradient {slope:.2g} at the end: {best.message}")
-    return _Fit(best.x, -best.fun, cov, "converged", "")
+    if method not in DERIVATIVE_FREE and slope > 1e-3 * max(1.0, abs(best.fun)):
+        return cov, "failed", f"gradient {slope:.2g} at the end: {best.message}"
+    return cov, "converged", ""
 
 
 def _collect(problem: Objective, fits: list[_Fit]) -> MLE:
@@ -209,11 +227,12 @@ def _collect(problem: Objective, fits: list[_Fit]) -> MLE:
         return xr.DataArray(np.asarray(values), coords=subject, dims="subject")
 
     estimated = [p.name for p in problem.estimated]
-    best = [problem.unflatten(f.x) for f in fits]
+    best = [problem.unflatten(f.x) | dict(f.whole) for f in fits]
     errors = [problem.unflatten(np.sqrt(np.diag(f.cov))) for f in fits]
     everything = [p.name for p in data.model.parameters]
     log_lik = np.array([f.log_lik for f in fits])
-    k, n = len(problem.labels), data.masks["scored"].sum(axis=1)
+    k = len(problem.labels) + sum(int(np.prod(problem.shapes[p.name])) for p in problem.profiled)
+    n = data.masks["scored"].reshape(data.shape[0], -1).sum(axis=1)
     return MLE(
         params=dataset(everything, lambda name, i: best[i][name] if name in best[i] else problem.constant(name, i)),
         se=dataset(estimated, lambda name, i: errors[i][name]),
@@ -233,10 +252,10 @@ def _collect(problem: Objective, fits: list[_Fit]) -> MLE:
 
 def _chance(data: Sequences) -> np.ndarray:
     """Return each subject's log likelihood under uniform choices among what is on offer; NaN for other responses."""
-    response = data.model.responses[0]
-    if response.dtype != "int64" or len(data.model.responses) > 1:
+    if any(r.dtype != "int64" for r in data.model.responses):
         return np.full(data.shape[0], np.nan)
     offered = (
-        data.inputs["available"].sum(axis=2) if "available" in data.inputs else getattr(data.facts, "n_actions", np.nan)
+        data.inputs["available"].sum(axis=2) if "available" in data.inputs else np.full(data.shape, data.facts.n_actions)
     )
-    return -np.where(data.masks["scored"], np.log(offered), 0.0).sum(axis=1)
+    scored = data.masks["scored"].reshape((*data.shape, -1))
+    return -np.where(scored, np.log(offered)[..., None], 0.0).sum(axis=(1, 2))

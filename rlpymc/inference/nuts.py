@@ -15,6 +15,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rlpymc.build import RLModel, data_hash, response_hash
 from rlpymc.errors import unknown
 from rlpymc.inference.diagnostics import SamplingWarning, diagnose, problems_before_sampling
+from rlpymc.inference.posterior import draw_whole_numbers
 from rlpymc.inference.posterior import log_likelihood as pointwise
 
 SAMPLERS = ("nutpie", "pymc", "numpyro")
@@ -85,6 +86,8 @@ def sample(
         raise TypeError(f"sample takes a model from rlpymc.build, found {type(rl_model).__name__}; use pymc.sample")
     if draws < 4 or tune < 0 or chains < 1:
         raise ValueError(f"found draws={draws}, tune={tune}, chains={chains}, expected at least 4, 0 and 1")
+    if sampler == "numpyro" and rl_model.spec.backend != "scan":
+        raise ValueError("sampler='numpyro' runs in JAX, which cannot call a compiled loop: build(..., backend='scan')")
     if not rl_model.free_RVs:
         raise ValueError(
             f"{rl_model.spec.model.name}: all parameters are fixed or constant, there is nothing to sample"
@@ -106,6 +109,7 @@ def sample(
         fit = _sample_nutpie(rl_model, chains, seed, cores, progress, store, settings)
     else:
         fit = _sample_pymc(rl_model, chains, seed, sampler, cores, progress, settings)
+    fit["posterior"] = xr.DataTree(draw_whole_numbers(rl_model, fit["posterior"].to_dataset(), seed))
     if unit:
         fit["log_likelihood"] = xr.DataTree(pointwise(rl_model, fit["posterior"].to_dataset(), unit))
     fit.attrs["rlpymc"] = json.dumps(made_from)
@@ -228,9 +232,9 @@ def _data_groups(rl_model: RLModel) -> dict[str, xr.Dataset]:
         coords = {d: list(labels) for d, labels in rl_model.coords.items() if d in used and labels is not None}
         return xr.Dataset({name: (dims[name], value) for name, value in found.items()}, coords=coords)
 
-    response = rl_model.spec.model.responses[0].name
+    responses = [r.name for r in rl_model.spec.model.responses]
     columns = [v.name for v in rl_model.data_vars]
-    return {"observed_data": dataset([response]), "constant_data": dataset([c for c in columns if c != response])}
+    return {"observed_data": dataset(responses), "constant_data": dataset([c for c in columns if c not in responses])}
 
 
 @contextmanager

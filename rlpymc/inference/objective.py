@@ -1,34 +1,57 @@
 """The likelihood of one subject as a function of a flat vector: what optimisers work on."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import lru_cache
+from itertools import product
+from typing import Any
 
 import numpy as np
 import pytensor
 import pytensor.tensor as pt
 
+from rlpymc.likelihood import kernel
+from rlpymc.likelihood.fused import find_trace, jit, layout, named
 from rlpymc.likelihood.modes import pytensor_mode
 from rlpymc.likelihood.scan import placeholders
 from rlpymc.model import Facts, Model
 from rlpymc.parameters import Parameter, resolve_shape
-from rlpymc.population import Population
+from rlpymc.population import Population, whole_numbers
 from rlpymc.sequences import Segments, Sequences
 
 IMPOSSIBLE = 1e10  # stands for an infinite objective, with which a line search cannot work
 
+type Likelihood = Callable[[Mapping[str, np.ndarray]], tuple[float, list[np.ndarray]]]
+
 
 class Objective:
-    """The negative log likelihood of one subject as a function of a flat vector of what is estimated."""
+    """The negative log likelihood of one subject as a function of a flat vector of what is estimated.
 
-    def __init__(self, data: Sequences, population: Population, mode: str) -> None:
+    Parameters
+    ----------
+    data : Sequences
+        The data.
+    population : Population
+        What is estimated.
+    backend, mode : str
+        What computes the likelihood, see `rlpymc.log_prob`.
+
+    Attributes
+    ----------
+    estimated : list of Parameter
+        What the flat vector holds: parameters that change continuously.
+    profiled : list of Parameter
+        Whole numbers, each combination of which is tried.
+    """
+
+    def __init__(self, data: Sequences, population: Population, backend: str, mode: str) -> None:
         self.data = data
-        self.estimated = [p for p in data.model.parameters if population.is_free(p)]
+        free = [p for p in data.model.parameters if population.is_free(p)]
+        self.estimated = [p for p in free if not p.support.discrete]
+        self.profiled = [p for p in free if p.support.discrete]
         self.shapes = {p.name: data.parameter_shape(p.name) for p in data.model.parameters}
         self.sizes = [int(np.prod(self.shapes[p.name])) for p in self.estimated]
         self.priors = {p.name: population.prior(p) for p in self.estimated}
-        self.constants = {
-            p.name: population.constant(p, data) for p in data.model.parameters if p not in self.estimated
-        }
+        self.constants = {p.name: population.constant(p, data) for p in data.model.parameters if p not in free}
         self.labels = [
             f"{p.name}[{','.join(map(str, k))}]" if self.shapes[p.name] else p.name
             for p in self.estimated
@@ -38,9 +61,9 @@ class Objective:
         quantiles = [self.priors[p.name].quantile([0.16, 0.5, 0.84]) for p in self._by_entry()]  # type: ignore[union-attr]
         self.median = np.array([q[1] for q in quantiles])
         self.width = np.array([(q[2] - q[0]) / 2 for q in quantiles])
-        self._layout, self._rows = _padded_segments(data.segments, data.shape[0])
-        names = tuple(p.name for p in self.estimated)
-        self._function = _compiled_total(data.model, data.facts, self._layout, names, mode)
+        names = [p.name for p in self.estimated]
+        step = find_trace(data.model, data.facts, data.columns, (), backend)
+        self._likelihood = _loops(data, step, names) if step is not None else _scans(data, names, mode)
 
     def _by_entry(self) -> list[Parameter]:
         return [p for p, size in zip(self.estimated, self.sizes, strict=True) for _ in range(size)]
@@ -54,31 +77,34 @@ class Objective:
         """Return a parameter that is not estimated, for one subject."""
         return self.constants[name][i]
 
+    def whole_numbers(self) -> list[dict[str, np.ndarray]]:
+        """Return every combination of the parameters that are whole numbers."""
+        values = [whole_numbers(p) for p in self.profiled]
+        shapes = [self.shapes[p.name] for p in self.profiled]
+        return [
+            {p.name: np.full(shape, v) for p, shape, v in zip(self.profiled, shapes, combination, strict=True)}
+            for combination in product(*values)
+        ]
+
     def starting_points(self, n: int, rng: np.random.Generator) -> list[np.ndarray]:
         """Return the prior's median and draws from it."""
         drawn = [
             np.concatenate([np.ravel(self.priors[p.name].sample(rng, self.shapes[p.name])) for p in self.estimated])  # type: ignore[union-attr]
             for _ in range(n - 1 if self.estimated else 0)
         ]
-        return [self.median, *drawn]
+        return [np.clip(x, *self.bounds.T) for x in (self.median, *drawn)]
 
-    def of_subject(self, i: int) -> Callable[[np.ndarray], tuple[float, np.ndarray]]:
+    def of_subject(
+        self, i: int, whole: Mapping[str, np.ndarray]
+    ) -> Callable[[np.ndarray], tuple[float, np.ndarray]]:
         """Return the function of a flat vector that gives subject i's negative log likelihood and its gradient."""
-        rows, used = self._rows[i]
-
-        def pick(values: np.ndarray) -> np.ndarray:
-            return np.ascontiguousarray(values.reshape((-1, *values.shape[2:]))[rows])
-
-        model = self.data.model
-        inputs = [pick(self.data.inputs[entry.name]) for entry in model.inputs]
-        masks = [pick(self.data.masks[name]) & used for name in ("scored", "learned", "responded")]
-        fixed = {name: np.array(self.constant(name, i)) for name in self.constants}
+        likelihood = self._likelihood(i)
+        fixed = {name: np.array(self.constant(name, i)) for name in self.constants} | dict(whole)
 
         def function(x: np.ndarray) -> tuple[float, np.ndarray]:
-            values = {**fixed, **self.unflatten(x)}
-            value, *slopes = self._function(*(values[p.name] for p in model.parameters), *inputs, *masks)
+            value, slopes = likelihood({**fixed, **self.unflatten(x)})
             gradient = -np.concatenate([np.ravel(s) for s in slopes]) if slopes else np.zeros(0)
-            return (-float(value) if np.isfinite(value) else IMPOSSIBLE), gradient
+            return (-value if np.isfinite(value) else IMPOSSIBLE), gradient
 
         return function
 
@@ -98,6 +124,54 @@ class Objective:
             columns.append((function(x + step)[1] - function(x - step)[1])[inside] / (2 * step[k]))
         hessian = np.array(columns).reshape(inside.sum(), inside.sum())
         return (hessian + hessian.T) / 2
+
+
+def _loops(data: Sequences, step: Any, estimated: list[str]) -> Callable[[int], Likelihood]:
+    """Return what gives each subject's likelihood by a compiled loop."""
+    active, mode = tuple(estimated), "gradient" if estimated else "value"
+    function = jit(kernel.source(step, mode, active))
+    names = [o.name for o in kernel.outputs(step, mode, active)]
+    subject, first, end = layout(data.segments)
+    params = [p.name for p in data.model.parameters]
+
+    def of_subject(i: int) -> Likelihood:
+        columns = [np.ascontiguousarray(data.inputs[k][i : i + 1]) for k in data.columns]
+        masks = [np.ascontiguousarray(data.masks[k][i : i + 1]) for k in kernel.MASKS]
+        own = subject == i
+        where = np.zeros(own.sum(), dtype=np.int64), first[own], end[own]
+
+        def likelihood(values: Mapping[str, np.ndarray]) -> tuple[float, list[np.ndarray]]:
+            arrays = [np.ascontiguousarray(np.asarray(values[k], dtype=float)[None]) for k in params]
+            found = named(function(*arrays, *columns, *masks, *where), names)
+            return float(found["total"][0]), [found[f"g_{k}"][0] for k in estimated]
+
+        return likelihood
+
+    return of_subject
+
+
+def _scans(data: Sequences, estimated: list[str], mode: str) -> Callable[[int], Likelihood]:
+    """Return what gives each subject's likelihood by a scan, compiled once for all of them."""
+    place, rows = _padded_segments(data.segments, data.shape[0])
+    function = _compiled_total(data.model, data.facts, place, tuple(estimated), mode)
+
+    def of_subject(i: int) -> Likelihood:
+        row, used = rows[i]
+
+        def pick(values: np.ndarray) -> np.ndarray:
+            return np.ascontiguousarray(values.reshape((-1, *values.shape[2:]))[row])
+
+        inputs = [pick(data.inputs[entry.name]) for entry in data.model.inputs]
+        masks = [pick(data.masks[name]) for name in kernel.MASKS]
+        masks = [m & used.reshape(used.shape + (1,) * (m.ndim - 2)) for m in masks]
+
+        def likelihood(values: Mapping[str, np.ndarray]) -> tuple[float, list[np.ndarray]]:
+            value, *slopes = function(*(values[p.name] for p in data.model.parameters), *inputs, *masks)
+            return float(value), slopes
+
+        return likelihood
+
+    return of_subject
 
 
 def _padded_segments(
@@ -128,7 +202,7 @@ def _compiled_total(
     shapes = {p.name: resolve_shape(p.shape, vars(facts)) for p in model.parameters}
     segments = Segments.from_masks(everywhere, starts)
     arguments, params, scored, forward = placeholders(model, facts, segments, shapes)
-    total = forward.log_prob(scored).sum()
+    total = forward.terms(scored).sum()
     slopes = pt.grad(total, [params[k] for k in estimated], disconnected_inputs="ignore") if estimated else []
     return pytensor.function(
         arguments, [total, *slopes], mode=pytensor_mode(mode), on_unused_input="ignore", trust_input=True

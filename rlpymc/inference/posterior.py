@@ -1,5 +1,7 @@
 """From a fitted PyMC model back to the model's parameters, subject by subject."""
 
+from collections.abc import Sequence
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -9,11 +11,17 @@ from rlpymc.build import RLModel
 from rlpymc.errors import unknown
 from rlpymc.likelihood.draws import log_prob_draws
 from rlpymc.parameters import Parameter
+from rlpymc.population import whole_numbers
+from rlpymc.responses import Categorical
 from rlpymc.sequences import Sequences
 
 
 def parameter_draws(
-    model: RLModel, posterior: xr.Dataset, data: Sequences, rng: np.random.Generator | None = None
+    model: RLModel,
+    posterior: xr.Dataset,
+    data: Sequences,
+    rng: np.random.Generator | None = None,
+    leave_out: Sequence[str] = (),
 ) -> dict[str, np.ndarray]:
     """Return draws of every parameter for the subjects of some data, constants included.
 
@@ -27,6 +35,8 @@ def parameter_draws(
         Whose subjects are asked for; ones that were not in the fit are drawn from the population.
     rng : numpy.random.Generator, optional
         For subjects that were not in the fit.
+    leave_out : sequence of str
+        Parameters not to return.
 
     Returns
     -------
@@ -35,6 +45,8 @@ def parameter_draws(
     """
     found = {}
     for parameter in data.model.parameters:
+        if parameter.name in leave_out:
+            continue
         shape = data.parameter_shape(parameter.name)
         full = (posterior.sizes["sample"], data.shape[0], *shape)
         if not model.spec.population.is_free(parameter):
@@ -71,14 +83,54 @@ def _by_subject(
         if label in known:
             columns.append(draws.values[:, known[label]])
             continue
+        rng = rng if rng is not None else np.random.default_rng()
+        if f"{parameter.name}_probs" in posterior:
+            probs = posterior[f"{parameter.name}_probs"].transpose("sample", ...).values
+            columns.append(whole_numbers(parameter)[Categorical(probs=probs).sample(rng)].astype(float))
+            continue
         if f"{parameter.name}_mu" not in posterior:
             raise ValueError(
                 f"subject {label!r} was not in the fit, and without partial pooling nothing is known of them"
             )
         mu, sigma = (posterior[f"{parameter.name}_{part}"].transpose("sample", ...).values for part in ("mu", "sigma"))
-        rng = rng if rng is not None else np.random.default_rng()
         columns.append(np.asarray(parameter.support.constrain(mu + sigma * rng.standard_normal(mu.shape))))
     return np.stack(columns, axis=1)
+
+
+def draw_whole_numbers(model: RLModel, posterior: xr.Dataset, seed: int | None) -> xr.Dataset:
+    """Return a posterior with draws of the parameters that are whole numbers, over which the likelihood was summed.
+
+    Each is drawn from its probabilities given the draw of all other parameters and the subject's data.
+    """
+    data, population = model.data, model.spec.population
+    whole = [p for p in data.model.parameters if p.support.discrete and population.is_free(p)]
+    if not whole:
+        return posterior
+    draws, rng = flat(posterior), np.random.default_rng(seed)
+    rest = {k: v for k, v in parameter_draws(model, draws, data, leave_out=[p.name for p in whole]).items()}
+    shape = (draws.sizes["sample"], data.shape[0])
+    combinations = list(product(*(whole_numbers(p) for p in whole)))
+    scores = []
+    for combination in combinations:
+        chosen = {p.name: np.full(shape, float(v)) for p, v in zip(whole, combination, strict=True)}
+        terms = log_prob_draws(data, rest | chosen, model.spec.backend)
+        score = terms.sum(axis=tuple(range(2, terms.ndim)))
+        for p, v in zip(whole, combination, strict=True):
+            score = score + _log_weight(population.prior(p), p.name, v, draws)[:, None]
+        scores.append(score)
+    table = np.stack(scores, axis=-1)
+    picked = Categorical(logits=table).sample(rng)
+    sizes = [posterior.sizes[d] for d in ("chain", "draw")]
+    for k, p in enumerate(whole):
+        values = np.array([c[k] for c in combinations])[picked].reshape((*sizes, -1))
+        posterior = posterior.assign({p.name: (("chain", "draw", "subject"), values)})
+    return posterior.assign_coords(subject=data.subjects)
+
+
+def _log_weight(prior: Any, name: str, value: int, draws: xr.Dataset) -> np.ndarray:
+    if f"{name}_probs" in draws:
+        return np.log(draws[f"{name}_probs"].sel({f"{name}_value": value}).transpose("sample").values)
+    return np.full(draws.sizes["sample"], prior.log_prob(value))
 
 
 def flat(posterior: xr.Dataset) -> xr.Dataset:
@@ -91,16 +143,17 @@ def log_likelihood(model: RLModel, posterior: xr.Dataset, unit: str) -> xr.Datas
     if unit not in ("obs", "subject"):
         raise unknown("unit of the log likelihood", unit, ("auto", "obs", "subject", "False"))
     data = model.data
-    values = log_prob_draws(data, parameter_draws(model, flat(posterior), data))
+    values = log_prob_draws(data, parameter_draws(model, flat(posterior), data), model.spec.backend)
     shape: dict[str, Any] = {d: posterior.sizes[d] for d in ("chain", "draw")}
     coords: dict[str, Any] = {d: posterior[d].values for d in ("chain", "draw")}
     if unit == "subject":
         coords["subject"] = data.subjects
-        array = values.sum(axis=2).reshape((*shape.values(), -1))
+        array = values.sum(axis=tuple(range(2, values.ndim))).reshape((*shape.values(), -1))
     else:
-        subject, trial = data.observations
+        subject, trial, *which = data.observations
+        names = np.array([r.name for r in data.model.responses])
         coords["obs"] = np.arange(len(subject))
         coords |= {"subject": ("obs", data.subjects[subject]), "trial": ("obs", trial)}
-        coords["response"] = ("obs", np.full(len(subject), data.model.responses[0].name))
-        array = values[:, subject, trial].reshape((*shape.values(), -1))
+        coords["response"] = ("obs", names[which[0]] if which else np.full(len(subject), names[0]))
+        array = values[:, *data.observations].reshape((*shape.values(), -1))
     return xr.Dataset({"choice": (("chain", "draw", "subject" if unit == "subject" else "obs"), array)}, coords=coords)

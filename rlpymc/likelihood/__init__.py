@@ -138,9 +138,10 @@ def evaluate(
         The data of a model.
     arrays : dict
         Every parameter, (subject, *shape) or (subject, trial, *shape).
-    what : {"terms", "gradient", "latents"}
+    what : {"terms", "gradient", "arguments", "latents"}
         "terms": the log probability of each response, ``terms`` (subject, trial[, response]).  "gradient": the same,
-        and ``g_<parameter>``.  "latents": ``before_<state>``, ``signal_<name>``, ``probs_<response>`` (subject, trial,
+        and ``g_<parameter>``.  "arguments": those of each response's distribution, ``y_<response>_<argument>`` (subject,
+        trial, ...).  "latents": ``before_<state>``, ``signal_<name>``, ``probs_<response>`` (subject, trial,
         ...), and ``final_<state>`` (subject, ...).
     backend, mode : str
         As for `log_prob`.
@@ -189,6 +190,9 @@ def _compiled(
         states = {f"before_{k}": v.swapaxes(0, 1) for k, v in forward.states.items()}
         outputs = {k: forward.put_back(v) for k, v in {**states, **forward.trial_by_trial(wanted)}.items()}
         outputs |= {f"final_{k}": v for k, v in forward.final.items()}
+    elif what == "arguments":
+        wanted = {f"y_{k}_{a}": pt.as_tensor(v) for k, r in graph.responses.items() for a, v in r.arguments.items()}
+        outputs = {k: forward.put_back(v) for k, v in forward.trial_by_trial(wanted).items()}
     else:
         outputs = {"terms": forward.terms(scored)}
         if what == "gradient" and params:

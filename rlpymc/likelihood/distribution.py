@@ -5,6 +5,8 @@ probabilities of each trial; `potential` adds the log likelihood alone.  All giv
 """
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from itertools import product
 from string import ascii_lowercase
 from typing import Any
 
@@ -61,6 +63,22 @@ def _trial_dims(data: Sequences, model: pm.Model) -> tuple[str, str] | None:
     return None
 
 
+@dataclass(frozen=True)
+class Marginal:
+    """A parameter that is a whole number: the likelihood is summed over its values, subject by subject.
+
+    Parameters
+    ----------
+    values : (k,) ndarray
+        The values.
+    log_weights : tensor (k,) or (subject, k)
+        Their log probabilities.
+    """
+
+    values: np.ndarray
+    log_weights: Any
+
+
 class _Likelihood:
     """A model's likelihood as graphs, given parameters and columns: a compiled loop, or a scan.
 
@@ -76,45 +94,70 @@ class _Likelihood:
         What computes it.
     active : iterable of str
         Parameters that are not constants.
+    marginals : mapping
+        Parameters that are whole numbers to be summed over.
     """
 
     def __init__(
-        self, data: Sequences, params: Tensors, columns: Tensors, backend: str, active: Iterable[str]
+        self,
+        data: Sequences,
+        params: Tensors,
+        columns: Tensors,
+        backend: str,
+        active: Iterable[str],
+        marginals: Mapping[str, Marginal] | None = None,
     ) -> None:
+        self._marginals = marginals or {}
         by_trial = [k for k, v in params.items() if v.ndim == 2 + len(data.parameter_shape(k))]
         self._data, self._params, self._columns = data, params, columns
         self._step = find_trace(data.model, data.facts, data.columns, by_trial, backend)
         self._active = tuple(k for k in params if k in set(active))
 
     def by_subject(self) -> Tensor:
-        """Return the log likelihood of each subject, (subject,)."""
+        """Return the log likelihood of each subject, (subject,), summed over whole numbers."""
+        if not self._marginals:
+            return self._total({})
+        sums = []
+        for places in product(*(range(len(m.values)) for m in self._marginals.values())):
+            chosen = dict(zip(self._marginals, places, strict=True))
+            weight = sum(m.log_weights[..., chosen[name]] for name, m in self._marginals.items())
+            whole = {name: np.full(self._data.shape[0], m.values[chosen[name]]) for name, m in self._marginals.items()}
+            sums.append(self._total({k: pt.constant(v, dtype="float64") for k, v in whole.items()}) + weight)
+        return pt.logsumexp(pt.stack(sums), axis=0)
+
+    def _total(self, whole: Tensors) -> Tensor:
+        params = self._params | whole
         if self._step is None:
-            terms = self._forward().terms(self._columns["scored"])
+            terms = self._forward(params).terms(self._columns["scored"])
             return terms.sum(axis=tuple(range(1, terms.ndim)))
-        mode = "gradient" if self._active else "value"
-        found = self._kernel(mode)
+        found = self._kernel("gradient" if self._active else "value", params)
         return found[0] if isinstance(found, list) else found
 
     def argument(self, response: str) -> Tensor:
         """Return the argument of a response's distribution, if it has one alone, (subject, trial, ...)."""
         if self._step is None:
-            forward = self._forward()
+            forward = self._forward(self._params)
             (argument,) = (pt.as_tensor(v) for v in forward.graph.responses[response].arguments.values())
             return forward.put_back(forward.trial_by_trial({"argument": argument})["argument"])
-        found = self._kernel("arguments")
+        found = self._kernel("arguments", self._params)
         return found[0] if isinstance(found, list) else found
 
-    def _forward(self) -> Forward:
+    def _forward(self, params: Tensors) -> Forward:
         data, columns = self._data, self._columns
         inputs = {k: columns[k] if k in columns else pt.constant(v) for k, v in data.inputs.items()}
         masks = columns["learned"], columns["responded"]
-        return Forward(data.model, data.facts, data.segments, self._params, inputs, *masks)
+        return Forward(data.model, data.facts, data.segments, params, inputs, *masks)
 
-    def _kernel(self, mode: str) -> Any:
+    def _kernel(self, mode: str, params: Tensors) -> Any:
         assert self._step is not None
+        ordered = [params[p.name] for p in self._data.model.parameters]
         columns = [self._columns[name] for name in (*self._data.columns, *kernel.MASKS)]
         where = [pt.constant(v) for v in layout(self._data.segments)]
-        return Kernel(self._step, mode, self._active)(*self._params.values(), *columns, *where)
+        return Kernel(self._step, mode, self._active)(*ordered, *columns, *where)
+
+
+def _marginals(params: Mapping[str, Any]) -> dict[str, Marginal]:
+    return {name: value for name, value in params.items() if isinstance(value, Marginal)}
 
 
 def _active(params: Tensors) -> list[str]:
@@ -124,11 +167,13 @@ def _active(params: Tensors) -> list[str]:
 def complete(data: Sequences, params: Mapping[str, Any]) -> Tensors:
     """Return every parameter as a tensor (subject, ...) or (subject, trial, ...), constants included.
 
-    A wrong name or shape, or a number outside the support, is an error.
+    A wrong name or shape, or a number outside the support, is an error.  Whole numbers to be summed over are left out.
     """
     check_names(data.model, params)
     found = {}
     for parameter in data.model.parameters:
+        if isinstance(params.get(parameter.name), Marginal):
+            continue
         shape = data.parameter_shape(parameter.name)
         value = params.get(parameter.name, parameter.value)
         if not isinstance(value, Variable):
@@ -155,25 +200,31 @@ def distribution(name: str, data: Sequences, params: Mapping[str, Any], backend:
     check_backend(backend)
     require_scored(data)
     values, columns, graph = complete(data, params), data_variables(data, name), core(data.model, data.facts)
-    names, order, active = list(values), [*values, *columns], _active(values)
+    marginals, active = _marginals(params), _active(values)
+    weights = {f"log_weights_{k}": pt.as_tensor(m.log_weights) for k, m in marginals.items()}
+    names, order = list(values), [*values, *weights, *columns]
     responses = data.model.responses
     several = len(responses) > 1
     dtype = "float64" if any(r.dtype == "float64" for r in responses) else responses[0].dtype
 
-    def split(arguments: tuple[Any, ...]) -> tuple[dict[str, Any], dict[str, Any]]:
+    def split(arguments: tuple[Any, ...]) -> tuple[dict[str, Any], dict[str, Marginal], dict[str, Any]]:
         given = dict(zip(order, arguments, strict=True))
-        return {k: given[k] for k in names}, {k: given[k] for k in columns}
+        summed = {k: Marginal(m.values, given[f"log_weights_{k}"]) for k, m in marginals.items()}
+        return {k: given[k] for k in names}, summed, {k: given[k] for k in columns}
 
     def logp(value: Tensor, *arguments: Tensor) -> Tensor:
-        params, columns = split(arguments)
+        params, summed, columns = split(arguments)
         scored = columns["scored"]
         for k, r in enumerate(responses):  # forced and missed ones stay as recorded
             here, made = (scored[..., k], value[..., k]) if several else (scored, value)
             columns[r.name] = pt.switch(here, made, columns[r.name]).astype(r.dtype)
-        return _Likelihood(data, params, columns, backend, active).by_subject()
+        return _Likelihood(data, params, columns, backend, active, summed).by_subject()
 
     def random(*arguments: np.ndarray, rng: np.random.Generator, size: Any = None) -> np.ndarray:
-        params, columns = split(arguments)
+        params, summed, columns = split(arguments)
+        for k, m in summed.items():
+            weights = np.exp(np.broadcast_to(m.log_weights, (data.shape[0], len(m.values))))
+            params[k] = m.values[Categorical(probs=weights).sample(rng)].astype(float)
         inputs = {k: columns.get(k, v) for k, v in data.inputs.items()}
         masks = {k: columns[k] for k in MASKS}
         drawn = yoked(data.model, data.facts, params, inputs, masks, rng, data.columns, backend)
@@ -184,26 +235,26 @@ def distribution(name: str, data: Sequences, params: Mapping[str, Any], backend:
     return pm.CustomDist(
         name,
         *values.values(),
+        *weights.values(),
         *columns.values(),
         logp=logp,
         random=random,
-        signature=_signature([values[k].ndim - graph.p[k].ndim for k in names], data, list(columns)),
+        signature=_signature({k: values[k].ndim - graph.p[k].ndim for k in names}, len(weights), data, list(columns)),
         dtype=dtype,
         observed=pt.stack([v.astype(dtype) for v in made], axis=-1) if several else made[0],
         dims=(*dims, "response") if dims and several else dims,
     )
 
 
-def _signature(outer: list[int], data: Sequences, columns: list[str]) -> str:
+def _signature(outer: dict[str, int], n_marginals: int, data: Sequences, columns: list[str]) -> str:
     """Return the core shapes of the arguments; one sequence of trials is one event."""
     letters = iter(ascii_lowercase.translate({ord("r"): None, ord("t"): None}))
 
     def shape(n_own: int, over_trials: bool) -> str:
         return f"({','.join([*('t' if over_trials else ''), *(next(letters) for _ in range(n_own))])})"
 
-    parameters = [
-        shape(len(data.parameter_shape(p.name)), n == 2) for p, n in zip(data.model.parameters, outer, strict=True)
-    ]
+    parameters = [shape(len(data.parameter_shape(name)), n == 2) for name, n in outer.items()]
+    parameters += [shape(1, False) for _ in range(n_marginals)]
     axes = {k: v.ndim - 2 for k, v in {**data.inputs, **data.masks}.items()}
     rest = [shape(axes[k], True) if k != "scored" or not axes[k] else "(t,r)" for k in columns]
     return f"{','.join([*parameters, *rest])}->({'t,r' if axes['scored'] else 't'})"
@@ -214,7 +265,8 @@ def potential(name: str, data: Sequences, params: Mapping[str, Any], backend: st
     check_backend(backend)
     require_scored(data)
     values, columns = complete(data, params), data_variables(data, name)
-    return pm.Potential(name, _Likelihood(data, values, columns, backend, _active(values)).by_subject().sum())
+    likelihood = _Likelihood(data, values, columns, backend, _active(values), _marginals(params))
+    return pm.Potential(name, likelihood.by_subject().sum())
 
 
 def categorical(name: str, data: Sequences, params: Mapping[str, Any], backend: str = "fused") -> Any:
@@ -243,6 +295,8 @@ def _observed(name: str, data: Sequences, params: Mapping[str, Any], backend: st
     check_backend(backend)
     require_scored(data)
     entry = _single_response(data.model)
+    if summed := _marginals(params):
+        raise ValueError(f"{next(iter(summed))} is a whole number; use distribution or potential, which sum over it")
     response = core(data.model, data.facts).responses[entry.name]
     values, columns = complete(data, params), data_variables(data, name)
     by_trial = _Likelihood(data, values, columns, backend, _active(values)).argument(entry.name)

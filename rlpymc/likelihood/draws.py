@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 
 from rlpymc.likelihood import evaluate
+from rlpymc.likelihood.scan import core
+from rlpymc.responses import Response
 from rlpymc.sequences import Sequences
 
 CHUNK_BYTES = 2**20  # of one array over actions: what a cache holds
@@ -17,11 +19,19 @@ def log_prob_draws(data: Sequences, params: Mapping[str, np.ndarray], backend: s
     return np.concatenate([found["terms"] for found in _in_chunks(data, params, "terms", backend)])
 
 
-def probs_draws(data: Sequences, params: Mapping[str, np.ndarray], backend: str) -> dict[str, np.ndarray]:
-    """Return each response's probabilities (draw, subject, trial, action) for parameters (draw, subject, *shape)."""
-    parts = list(_in_chunks(data, params, "latents", backend))
-    names = {r.name: f"probs_{r.name}" for r in data.model.responses}
-    return {name: np.concatenate([found[key] for found in parts]) for name, key in names.items()}
+def response_draws(data: Sequences, params: Mapping[str, np.ndarray], backend: str) -> dict[str, Response]:
+    """Return each response's distribution, its arguments (draw, subject, trial, ...); padding holds a stand-in."""
+    parts = list(_in_chunks(data, params, "arguments", backend))
+    found = {}
+    for name, response in core(data.model, data.facts).responses.items():
+        arrays = {k: np.concatenate([part[f"y_{name}_{k}"] for part in parts]) for k in response.arguments}
+        first = {k: v[:, :1, :1] for k, v in arrays.items()}  # a trial that exists
+        inside = data.masks["exists"]
+        kept = {
+            k: np.where(inside.reshape(inside.shape + (1,) * (v.ndim - 3)), v, first[k]) for k, v in arrays.items()
+        }
+        found[name] = type(response)(**kept)
+    return found
 
 
 def _in_chunks(

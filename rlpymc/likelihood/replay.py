@@ -37,8 +37,10 @@ def _replay_subject(data: Sequences, i: int, p: Record) -> np.ndarray:
         if data.masks["reset"][i, t]:
             s = Record(**model.initial_state(p, data.facts))
         x = Record(**{name: values[i, t] for name, values in data.inputs.items()})
-        if data.masks["scored"][i, t]:
-            out[t] = sum(r.log_prob(getattr(x, name)) for name, r in model.respond(p, s, x).items())
+        if data.scored_trials[i, t]:
+            scored = np.atleast_1d(data.masks["scored"][i, t])
+            for counts, (name, response) in zip(scored, model.respond(p, s, x).items(), strict=True):
+                out[t] += response.log_prob(getattr(x, name)) if counts else 0.0
         learner = model.update(p, s, x) if data.masks["learned"][i, t] else {}
         rules = model.after_response(p, s, x) if data.masks["responded"][i, t] else {}
         s = s.replace(**learner, **rules)

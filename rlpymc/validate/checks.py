@@ -7,7 +7,7 @@ with all masks, made from the model's declared inputs.
 import ast
 import inspect
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ import xarray as xr
 from numpy.testing import assert_allclose, assert_array_equal
 
 from rlpymc.inference.mle import fit_mle
-from rlpymc.likelihood import latents, log_prob
+from rlpymc.likelihood import BACKENDS, evaluate, latents, log_prob
 from rlpymc.likelihood.arguments import parameter_arrays
 from rlpymc.likelihood.modes import QUICK
 from rlpymc.likelihood.replay import replay
@@ -23,11 +23,11 @@ from rlpymc.model import Model
 from rlpymc.registry import get_model
 from rlpymc.sequences import MASKS, sequences
 from rlpymc.simulate import simulate
-from rlpymc.tasks import Bandit
+from rlpymc.tasks import Task
 from rlpymc.trials import read_trials, to_table
 from rlpymc.validate.material import default_task, plausible_params, random_params, random_trials
 
-type Reference = Callable[[Mapping[str, Any], Mapping[str, np.ndarray], int], np.ndarray]
+type Reference = Callable[[Mapping[str, Any], Mapping[str, np.ndarray], dict[str, Any]], np.ndarray]
 
 
 def check_card(model: Model) -> None:
@@ -56,27 +56,33 @@ def check_probabilities(model: Model) -> None:
     """Require on every trial probabilities in [0, 1] that sum to one, and that log_prob is their log."""
     trials = random_trials(model)
     params, data = random_params(model, trials), sequences(model, trials)
-    found, terms = latents(model, trials, params), log_prob(model, trials, params).values
-    name = model.responses[0].name
-    probs = found[f"{name}_probs"].values[data.masks["exists"]]
-    assert ((probs >= 0) & (probs <= 1)).all(), f"{model.name}: a probability is outside [0, 1]"
-    assert_allclose(probs.sum(axis=-1), 1, rtol=1e-12, err_msg=f"{model.name}: probabilities do not sum to one")
-    scored = data.masks["scored"]
-    chosen = np.take_along_axis(found[f"{name}_probs"].values[scored], data.inputs[name][scored][:, None], 1)[:, 0]
-    with np.errstate(divide="ignore"):
-        assert_allclose(terms[scored], np.log(chosen), rtol=1e-9, err_msg=f"{model.name}: log_prob is not the log")
+    found, terms = latents(model, trials, params), evaluate(data, params, "terms")["terms"].reshape((*data.shape, -1))
+    masks = data.masks["scored"].reshape(terms.shape)
+    for k, entry in enumerate(model.responses):
+        if entry.dtype != "int64":
+            continue
+        every, scored = found[f"{entry.name}_probs"].values, masks[..., k]
+        probs = every[data.masks["exists"]]
+        assert ((probs >= 0) & (probs <= 1)).all(), f"{model.name}: a probability is outside [0, 1]"
+        assert_allclose(probs.sum(axis=-1), 1, rtol=1e-12, err_msg=f"{model.name}: probabilities do not sum to one")
+        chosen = np.take_along_axis(every[scored], data.inputs[entry.name][scored][:, None], 1)[:, 0]
+        with np.errstate(divide="ignore"):
+            message = f"{model.name}: log_prob is not the log of a probability"
+            assert_allclose(terms[..., k][scored], np.log(chosen), rtol=1e-9, err_msg=message)
 
 
 def check_reference(model: Model, reference: Reference) -> None:
-    """Require that replay and scan agree per trial with a plain loop from the paper, on ragged masked data.
+    """Require that replay, scan and compiled loop agree per trial with a plain loop from the paper.
+
+    On ragged data with all masks.
 
     Parameters
     ----------
     model : Model
         The model.
     reference : callable
-        ``reference(params, data, n_actions) -> (n_trials,)`` for one subject: params by name; data the columns and
-        the masks scored, learned, reset, responded.
+        ``reference(params, data, facts) -> (n_trials,)`` for one subject: params by name; data the columns and the
+        masks scored, learned, reset, responded; facts by name.
     """
     for seed in range(3):
         trials = random_trials(model, n_actions=2 + seed % 2 if not model.conditions else 3, seed=seed)
@@ -85,10 +91,55 @@ def check_reference(model: Model, reference: Reference) -> None:
         for i in range(data.shape[0]):
             n = int(data.masks["exists"][i].sum())
             columns = {k: v[i, :n] for k, v in {**data.inputs, **data.masks}.items()}
-            wanted[i, :n] = reference({k: v[i] for k, v in params.items()}, columns, data.facts.n_actions)
-        for how, found in (("replay", replay(data, params)), ("scan", log_prob(model, trials, params).values)):
+            wanted[i, :n] = reference({k: v[i] for k, v in params.items()}, columns, vars(data.facts))
+        ways = {"replay": replay(data, params)}
+        ways |= {backend: log_prob(model, trials, params, backend=backend).values for backend in BACKENDS}
+        for how, found in ways.items():
             message = f"{model.name}: {how} differs from the reference loop"
             assert_allclose(found, wanted, rtol=0, atol=1e-10, err_msg=message)
+
+
+def check_backends(model: Model) -> None:
+    """Require that compiled loop and scan agree in value, gradient and latents, at ordinary and extreme parameters.
+
+    The difference is at most 1e-9 (1 + the sum of the absolute terms); for a derivative this sum includes its own
+    size.  Extreme are bounds, numbers with units a thousand times as large, and outcomes up to 1e4.
+    """
+    trials = random_trials(model, seed=3)
+    for what, params, rows in _extremes(model, trials):
+        value, slopes = log_prob(model, rows, params, backend="fused", gradient=True)
+        wanted, wanted_slopes = log_prob(model, rows, params, backend="scan", gradient=True)
+        message = f"{model.name}: the compiled loop differs from the scan, {what}"
+        total = np.abs(np.where(np.isfinite(wanted), wanted, 0.0)).sum(axis=1, keepdims=True)
+        same = np.isclose(value, wanted, rtol=0, atol=1e-9 * (1 + total))  # infinities are equal, too
+        assert same.all(), message
+        for name in slopes:
+            scale = 1 + total.reshape((-1,) + (1,) * (slopes[name].ndim - 1)) + np.abs(wanted_slopes[name].values)
+            difference = np.abs(slopes[name].values - wanted_slopes[name].values)
+            assert (difference <= 1e-9 * scale).all(), f"{message}: the derivative of {name}"
+    params = random_params(model, trials)
+    found, expected = (latents(model, trials, params, backend=backend) for backend in ("fused", "scan"))
+    assert set(found) == set(expected), f"{model.name}: the compiled loop has other latents than the scan"
+    for name in found:
+        message = f"{model.name}: the compiled loop differs from the scan in {name}"
+        assert_allclose(found[name].values, expected[name].values, rtol=1e-9, atol=1e-9, err_msg=message)
+
+
+def _extremes(model: Model, trials: xr.Dataset) -> Iterator[tuple[str, Mapping[str, np.ndarray], xr.Dataset]]:
+    """Return descriptions, parameters and trials at which a likelihood is hard to compute."""
+    for seed in range(3):
+        yield "parameters drawn from their priors", random_params(model, trials, seed=seed), trials
+    params = random_params(model, trials, seed=3)
+    for parameter in model.parameters:
+        name, support = parameter.name, parameter.support
+        inside = [b for b in (support.lower, support.upper) if np.isfinite(b)]
+        for bound in inside:
+            yield f"{name} = {bound:g}", {**params, name: np.full_like(params[name], bound)}, trials
+        if parameter.units:
+            yield f"{name} a thousand times as large", {**params, name: params[name] * 1e3}, trials
+    outcomes = [i for i in model.inputs if i.after and i.dtype == "float64" and i.kind.contains(1e4)]  # type: ignore[union-attr]
+    large = trials.assign({i.name: trials[i.name] * 4e3 for i in outcomes})
+    yield "outcomes up to 1e4", params, large
 
 
 def check_gradient(model: Model) -> None:
@@ -126,27 +177,31 @@ def _finite(model: Model, trials: xr.Dataset, params: Mapping[str, Any], where: 
 
 
 def check_does_not_peek(model: Model) -> None:
-    """Require that probabilities up to a trial stay the same whatever happens from its response on."""
+    """Require that a response's distribution stays the same whatever happens from that response on."""
     trials = random_trials(model, seed=1)
     other = random_trials(model, seed=2)
     params = random_params(model, trials)
-    names = [f"{r.name}_probs" for r in model.responses if r.dtype == "int64"]
-    before = latents(model, trials, params)[names]
+    order = [r.name for r in model.responses]
+    before, data = evaluate(sequences(model, trials), params, "arguments"), sequences(model, trials)
     for t in (0, 1, trials.sizes["trial"] // 2):
-        changed = trials.copy(deep=True)
-        for entry in model.inputs:
-            if entry.name not in trials:
-                continue
-            first = t if entry.response or entry.after is not None else t + 1
-            own = entry.name == "action" and "available" in trials  # a choice must stay among those on offer
-            changed[entry.name].values[:, first + own :] = other[entry.name].values[:, first + own :]
-            if own:
-                changed["action"].values[:, t] = _another(trials, t)
-        _use_only(changed, model)
-        after = latents(model, changed, params)[names]
-        for name in names:
-            message = f"{model.name}: {name} of trial {t} or before depends on what happens later"
-            assert_array_equal(after[name].values[:, : t + 1], before[name].values[:, : t + 1], err_msg=message)
+        for k, response in enumerate(order):
+            changed = trials.copy(deep=True)
+            for entry in model.inputs:
+                if entry.name not in trials or entry.name == "scored":
+                    continue
+                made_at = entry.name if entry.response else entry.after
+                first = t if made_at is not None and order.index(made_at) >= k else t + 1
+                own = entry.name == "action" and "available" in trials  # a choice must stay among those on offer
+                changed[entry.name].values[:, first + own :] = other[entry.name].values[:, first + own :]
+                if own:
+                    changed["action"].values[:, t] = _another(trials, t)
+            _use_only(changed, model)
+            after = evaluate(sequences(model, changed), params, "arguments")
+            scored = data.masks["scored"].reshape((*data.shape, -1))[:, : t + 1, k]
+            for name in (n for n in before if n.startswith(f"y_{response}_")):
+                message = f"{model.name}: {response} on trial {t} or before depends on what happens later"
+                now, then = after[name][:, : t + 1], before[name][:, : t + 1]
+                assert_array_equal(now[scored], then[scored], err_msg=message)
 
 
 def _another(trials: xr.Dataset, t: int) -> np.ndarray:
@@ -157,12 +212,25 @@ def _another(trials: xr.Dataset, t: int) -> np.ndarray:
 
 
 def _use_only(trials: xr.Dataset, model: Model) -> None:
-    """Score and learn only where the columns, put together from two sets of trials, have a response."""
-    made = np.logical_and.reduce([trials[r.name].values >= 0 for r in model.responses])
-    whole = [i.name for i in model.inputs if i.after is not None and i.dtype == "float64"]
-    known = np.logical_and.reduce([made, *(np.isfinite(trials[name].values) for name in whole)])
-    for name, mask in (("scored", made), ("learned", known)):
-        trials[name].values[:] &= mask
+    """Score and learn only where the columns, put together from two sets of trials, hold what is needed."""
+
+    def good(name: str) -> np.ndarray:
+        values = trials[name].values
+        return values >= 0 if values.dtype.kind == "i" else np.isfinite(values)
+
+    made = np.ones((*trials["exists"].shape, len(model.responses)), dtype=bool)
+    for k, response in enumerate(model.responses):
+        made[..., k] = made[..., max(k - 1, 0)] & good(response.name)
+        trials[response.name].values[:] = np.where(
+            made[..., k], trials[response.name].values, -1 if response.dtype == "int64" else np.nan
+        )
+    seen = [i.name for i in model.inputs if i.after is not None and i.dtype != "bool"]
+    whole = np.logical_and.reduce([made[..., -1], *(good(name) for name in seen)])
+    between = [i.name for i in model.inputs if i.after is not None and i.after != model.responses[-1].name]
+    scored = made.copy()
+    scored[..., -1] &= np.logical_and.reduce([made[..., -1], *(good(name) for name in between)])
+    trials["scored"].values[:] &= scored if trials["scored"].ndim == 3 else scored[..., 0]
+    trials["learned"].values[:] &= whole
 
 
 def check_masks(model: Model) -> None:
@@ -170,11 +238,11 @@ def check_masks(model: Model) -> None:
     trials = random_trials(model)
     data, params = sequences(model, trials), random_params(model, trials)
     before = log_prob(model, trials, params).values
-    assert (before[~data.masks["scored"]] == 0).all(), f"{model.name}: an unscored trial has a log probability"
+    assert (before[~data.scored_trials] == 0).all(), f"{model.name}: an unscored trial has a log probability"
     junk = trials.copy(deep=True)
-    unused = ~(data.masks["scored"] | data.masks["learned"] | data.masks["responded"])
+    unused = ~(data.scored_trials | data.masks["learned"] | data.masks["responded"])
     for entry in model.inputs:
-        if entry.name in trials and not entry.response:
+        if entry.name in trials and not entry.response and entry.name != "scored":
             junk[entry.name].values[unused] = {"int64": 10**6, "bool": True, "float64": np.nan}[entry.dtype]
     message = f"{model.name}: an entry that is not used changes log_prob"
     assert_array_equal(log_prob(model, junk, params).values, before, err_msg=message)
@@ -183,6 +251,8 @@ def check_masks(model: Model) -> None:
         longer[name].values[:, -5:] = False
     message = f"{model.name}: padding changes log_prob"
     assert_array_equal(log_prob(model, longer, params).values[:, :-5], before, err_msg=message)
+    if any(i.name == "scored" for i in model.inputs):
+        return  # what is scored tells this model something
     fewer = trials.copy(deep=True)
     fewer["scored"].values[:, ::2] = False
     message = f"{model.name}: scoring a trial or not changes another's log_prob"
@@ -196,8 +266,10 @@ def check_likelihood_forms(model: Model) -> None:
     trials = random_trials(model, n_actions=3 if model.conditions else 2)
     params = random_params(model, trials)
     wanted = log_prob(model, trials, params).values.sum()
-    forms = ["distribution", "potential"] + (["categorical"] if model.responses[0].dtype == "int64" else [])
-    for form in [*forms, *(["bernoulli"] if not model.conditions else [])]:
+    forms = ["distribution", "potential"]
+    if len(model.responses) == 1 and model.responses[0].dtype == "int64":
+        forms += ["categorical"] if model.conditions else ["categorical", "bernoulli"]
+    for form in forms:
         with pm.Model() as built:
             values = {k: pm.Flat(f"{k}_", shape=v.shape) for k, v in params.items()}
             getattr(model, form)("choice", trials, **values)
@@ -237,7 +309,7 @@ def _names(model: Model) -> set[str]:
     return {p.name for p in model.parameters}
 
 
-def check_simulation(model: Model, task: Bandit | None = None) -> None:
+def check_simulation(model: Model, task: Task | None = None) -> None:
     """Require that a simulation comes with its own log_prob, that a seed settles it, and that its table reads back."""
     task = default_task(model, block_length=15) if task is None else task
     trials = simulate(model, task, plausible_params(model), 3, 40, seed=1)
@@ -252,15 +324,15 @@ def check_simulation(model: Model, task: Bandit | None = None) -> None:
     assert_array_equal(log_prob(model, back, plausible_params(model)).values, found)
 
 
-def check_mle(model: Model, task: Bandit | None = None, mode: str = "NUMBA") -> None:
+def check_mle(model: Model, task: Task | None = None) -> None:
     """Require that on a long run maximum likelihood is as good as the truth, and within 3 standard errors of it."""
     task = default_task(model) if task is None else task
     trials, truth = simulate(model, task, plausible_params(model), 1, 1500, seed=2), plausible_params(model)
-    fit = fit_mle(model, trials, starts=3, mode=mode, progress=False)
+    fit = fit_mle(model, trials, starts=3, progress=False)
     gap = float(fit.log_lik[0]) - float(trials["log_prob"].sum())
     assert gap >= -1e-6, f"{model.name}: the optimum is {-gap:.3g} nats below the truth"
     errors = parameter_arrays(sequences(model, trials), truth)
-    for name in truth:
+    for name in (k for k in truth if k in fit.se):  # whole numbers have none
         distance = np.abs(fit.params[name].values - errors[name]) / fit.se[name].values
         assert (distance < 3).all(), f"{model.name}: {name} is {np.max(distance):.1f} standard errors from the truth"
 
@@ -273,6 +345,7 @@ def all_checks() -> tuple[Callable[..., None], ...]:
     return (
         check_card,
         check_probabilities,
+        check_backends,
         check_gradient,
         check_does_not_peek,
         check_masks,

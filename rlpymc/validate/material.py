@@ -9,7 +9,7 @@ import xarray as xr
 from rlpymc.model import Model, Record
 from rlpymc.parameters import Boolean, Index, Input, resolve_shape
 from rlpymc.sequences import sequences
-from rlpymc.tasks import Bandit
+from rlpymc.tasks import RLWM, Bandit, Prediction, RandomMDP, Task, TwoStep
 from rlpymc.trials import column_dims
 
 
@@ -47,21 +47,25 @@ def random_trials(
             columns = {k: np.where(widen(good, v), v, again[k]) for k, v in columns.items()}
         else:
             raise ValueError(f"no random trials of {model.name} found in which {sentence}")
-    missed = rng.random(shape) < 0.1
+    broken_off = rng.random((*shape, len(model.responses))) < 0.1
+    made = exists[..., None] & ~np.maximum.accumulate(broken_off, axis=2)  # nothing follows a missed response
+    scored = made & (rng.random(made.shape) < 0.9)
+    scored[:, -1] |= made[:, -1]
     masks = {
         "exists": exists,
-        "scored": exists & ~missed & (rng.random(shape) < 0.9),
-        "learned": exists & ~missed & (rng.random(shape) < 0.9),
+        "scored": scored if len(model.responses) > 1 else scored[..., 0],
+        "learned": made[..., -1] & (rng.random(shape) < 0.9),
         "reset": exists & (rng.random(shape) < 0.08),
     }
-    masks["scored"][:, -1:] |= exists[:, -1:] & ~missed[:, -1:]
     masks["reset"][:, 0] = True
-    blank = missed | ~exists
+    order = [r.name for r in model.responses]
     for entry in model.inputs:
         if entry.response or entry.after is not None:
-            nothing = -1 if entry.dtype == "int64" else False if entry.dtype == "bool" else np.nan
+            blank = ~made[..., order.index(entry.name if entry.response else str(entry.after))]
+            nothing = {"int64": -1, "bool": False}.get(entry.dtype, np.nan)
             columns[entry.name] = np.where(widen(blank, columns[entry.name]), nothing, columns[entry.name])
-    return _dataset(columns | masks, facts)
+    columns.pop("scored", None)  # a mask that the model reads
+    return _dataset(columns | masks, facts, order)
 
 
 def _random_columns(
@@ -107,26 +111,35 @@ def random_params(model: Model, trials: xr.Dataset, seed: int = 1) -> dict[str, 
     }
 
 
-def default_task(model: Model, block_length: int = 50) -> Bandit:
-    """Return a bandit that gives the columns that a model reads.
+def default_task(model: Model, block_length: int = 50) -> Task:
+    """Return a task that gives the columns that a model reads.
 
     Raises
     ------
     ValueError
-        If the model reads what no bandit gives.
+        If no task does.
     """
-    names = {i.name for i in model.inputs}
-    if more := names - {"action", "reward", "reward_other", "available"}:
-        raise ValueError(f"{model.name} reads {more.pop()!r}, which no bandit gives; pass a task")
+    names = {i.name for i in model.inputs} - {"scored"}
     full: dict[str, Any] = {"feedback": "full", "on_offer": 2} if "reward_other" in names else {}
-    return Bandit(means=(-0.5, 0.0, 0.5), block_length=block_length, **full)
+    candidates = (
+        Bandit(means=(-0.5, 0.0, 0.5), block_length=block_length, **full),
+        TwoStep(block_length=block_length),
+        RLWM((2, 3, 4, 5, 6) * 6),
+        RandomMDP(block_length=block_length),
+        Prediction(sd=1.0, bounds=(-3.0, 3.0), block_length=block_length),
+    )
+    for task in candidates:
+        if names <= {*task.columns, *task.responses, "available", "done"}:
+            return task
+    raise ValueError(f"{model.name} reads {', '.join(sorted(names))}, which no task gives; pass a task")
 
 
-def _dataset(columns: Mapping[str, np.ndarray], facts: Mapping[str, int]) -> xr.Dataset:
+def _dataset(columns: Mapping[str, np.ndarray], facts: Mapping[str, int], order: list[str]) -> xr.Dataset:
     n, t = columns["exists"].shape
+    labels = {"response": order} if columns["scored"].ndim == 3 else {}
     return xr.Dataset(
         {name: (column_dims(name, values.ndim), values) for name, values in columns.items()},
-        coords={"subject": np.arange(n), "trial": np.arange(t)},
+        coords={"subject": np.arange(n), "trial": np.arange(t), **labels},
         attrs={"facts": dict(facts)},
     )
 

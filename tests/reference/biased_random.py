@@ -9,7 +9,8 @@ import numpy as np
 from ._plain import softmax
 
 
-def log_prob(params: dict[str, Any], data: dict[str, np.ndarray], n_actions: int) -> np.ndarray:
+def log_prob(params: dict[str, Any], data: dict[str, np.ndarray], facts: dict[str, int]) -> np.ndarray:
+    n_actions = facts["n_actions"]
     logits = np.zeros(n_actions)
     for k in range(1, n_actions):
         logits[k] = params["bias"][k - 1]

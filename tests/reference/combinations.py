@@ -16,10 +16,12 @@ from typing import Any
 
 import numpy as np
 
+from . import hmm_delta, q_mdp, rlwm
 from ._plain import softmax
 
 
-def delta_stickiness(params: dict[str, Any], data: dict[str, np.ndarray], n_actions: int) -> np.ndarray:
+def delta_stickiness(params: dict[str, Any], data: dict[str, np.ndarray], facts: dict[str, int]) -> np.ndarray:
+    n_actions = facts["n_actions"]
     alpha, beta, q0, stickiness = params["alpha"], params["beta"], params["q0"], params["stickiness"]
     n_trials = len(data["action"])
     available = data.get("available", np.ones((n_trials, n_actions), dtype=bool))
@@ -42,7 +44,8 @@ def delta_stickiness(params: dict[str, Any], data: dict[str, np.ndarray], n_acti
     return out
 
 
-def delta_choice_kernel(params: dict[str, Any], data: dict[str, np.ndarray], n_actions: int) -> np.ndarray:
+def delta_choice_kernel(params: dict[str, Any], data: dict[str, np.ndarray], facts: dict[str, int]) -> np.ndarray:
+    n_actions = facts["n_actions"]
     alpha, beta, q0 = params["alpha"], params["beta"], params["q0"]
     alpha_kernel, beta_kernel = params["alpha_kernel"], params["beta_kernel"]
     n_trials = len(data["action"])
@@ -64,7 +67,8 @@ def delta_choice_kernel(params: dict[str, Any], data: dict[str, np.ndarray], n_a
     return out
 
 
-def delta_lapse(params: dict[str, Any], data: dict[str, np.ndarray], n_actions: int) -> np.ndarray:
+def delta_lapse(params: dict[str, Any], data: dict[str, np.ndarray], facts: dict[str, int]) -> np.ndarray:
+    n_actions = facts["n_actions"]
     alpha, beta, q0, lapse = params["alpha"], params["beta"], params["q0"], params["lapse"]
     n_trials = len(data["action"])
     available = data.get("available", np.ones((n_trials, n_actions), dtype=bool))
@@ -83,8 +87,9 @@ def delta_lapse(params: dict[str, Any], data: dict[str, np.ndarray], n_actions: 
 
 
 def delta_stickiness_choice_kernel_lapse(
-    params: dict[str, Any], data: dict[str, np.ndarray], n_actions: int
+    params: dict[str, Any], data: dict[str, np.ndarray], facts: dict[str, int]
 ) -> np.ndarray:
+    n_actions = facts["n_actions"]
     alpha, beta, q0, stickiness = params["alpha"], params["beta"], params["q0"], params["stickiness"]
     alpha_kernel, beta_kernel, lapse = params["alpha_kernel"], params["beta_kernel"], params["lapse"]
     n_trials = len(data["action"])
@@ -112,7 +117,8 @@ def delta_stickiness_choice_kernel_lapse(
     return out
 
 
-def delta_epsilon_greedy(params: dict[str, Any], data: dict[str, np.ndarray], n_actions: int) -> np.ndarray:
+def delta_epsilon_greedy(params: dict[str, Any], data: dict[str, np.ndarray], facts: dict[str, int]) -> np.ndarray:
+    n_actions = facts["n_actions"]
     alpha, q0, epsilon = params["alpha"], params["q0"], params["epsilon"]
     n_trials = len(data["action"])
     available = data.get("available", np.ones((n_trials, n_actions), dtype=bool))
@@ -136,7 +142,8 @@ def delta_epsilon_greedy(params: dict[str, Any], data: dict[str, np.ndarray], n_
     return out
 
 
-def delta_epsilon_greedy_lapse(params: dict[str, Any], data: dict[str, np.ndarray], n_actions: int) -> np.ndarray:
+def delta_epsilon_greedy_lapse(params: dict[str, Any], data: dict[str, np.ndarray], facts: dict[str, int]) -> np.ndarray:
+    n_actions = facts["n_actions"]
     alpha, q0, epsilon, lapse = params["alpha"], params["q0"], params["epsilon"], params["lapse"]
     n_trials = len(data["action"])
     available = data.get("available", np.ones((n_trials, n_actions), dtype=bool))
@@ -162,7 +169,8 @@ def delta_epsilon_greedy_lapse(params: dict[str, Any], data: dict[str, np.ndarra
     return out
 
 
-def delta_rates_sign(params: dict[str, Any], data: dict[str, np.ndarray], n_actions: int) -> np.ndarray:
+def delta_rates_sign(params: dict[str, Any], data: dict[str, np.ndarray], facts: dict[str, int]) -> np.ndarray:
+    n_actions = facts["n_actions"]
     alpha_pos, alpha_neg, beta, q0 = params["alpha_pos"], params["alpha_neg"], params["beta"], params["q0"]
     n_trials = len(data["action"])
     available = data.get("available", np.ones((n_trials, n_actions), dtype=bool))
@@ -183,7 +191,8 @@ def delta_rates_sign(params: dict[str, Any], data: dict[str, np.ndarray], n_acti
     return out
 
 
-def delta_rates_outcome(params: dict[str, Any], data: dict[str, np.ndarray], n_actions: int) -> np.ndarray:
+def delta_rates_outcome(params: dict[str, Any], data: dict[str, np.ndarray], facts: dict[str, int]) -> np.ndarray:
+    n_actions = facts["n_actions"]
     alpha_pos, alpha_neg, beta, q0 = params["alpha_pos"], params["alpha_neg"], params["beta"], params["q0"]
     n_trials = len(data["action"])
     available = data.get("available", np.ones((n_trials, n_actions), dtype=bool))
@@ -203,7 +212,8 @@ def delta_rates_outcome(params: dict[str, Any], data: dict[str, np.ndarray], n_a
     return out
 
 
-def delta_forgetting(params: dict[str, Any], data: dict[str, np.ndarray], n_actions: int) -> np.ndarray:
+def delta_forgetting(params: dict[str, Any], data: dict[str, np.ndarray], facts: dict[str, int]) -> np.ndarray:
+    n_actions = facts["n_actions"]
     alpha, beta, q0, forgetting = params["alpha"], params["beta"], params["q0"], params["forgetting"]
     n_trials = len(data["action"])
     available = data.get("available", np.ones((n_trials, n_actions), dtype=bool))
@@ -224,7 +234,8 @@ def delta_forgetting(params: dict[str, Any], data: dict[str, np.ndarray], n_acti
     return out
 
 
-def counterfactual_stickiness(params: dict[str, Any], data: dict[str, np.ndarray], n_actions: int) -> np.ndarray:
+def counterfactual_stickiness(params: dict[str, Any], data: dict[str, np.ndarray], facts: dict[str, int]) -> np.ndarray:
+    n_actions = facts["n_actions"]
     alpha, alpha_other, beta, q0 = params["alpha"], params["alpha_other"], params["beta"], params["q0"]
     stickiness = params["stickiness"]
     n_trials = len(data["action"])
@@ -251,8 +262,9 @@ def counterfactual_stickiness(params: dict[str, Any], data: dict[str, np.ndarray
 
 
 def delta_rates_sign_forgetting_choice_kernel_lapse(
-    params: dict[str, Any], data: dict[str, np.ndarray], n_actions: int
+    params: dict[str, Any], data: dict[str, np.ndarray], facts: dict[str, int]
 ) -> np.ndarray:
+    n_actions = facts["n_actions"]
     alpha_pos, alpha_neg, beta, q0 = params["alpha_pos"], params["alpha_neg"], params["beta"], params["q0"]
     forgetting, lapse = params["forgetting"], params["lapse"]
     alpha_kernel, beta_kernel = params["alpha_kernel"], params["beta_kernel"]
@@ -282,7 +294,7 @@ def delta_rates_sign_forgetting_choice_kernel_lapse(
     return out
 
 
-COMBINATIONS: dict[str, Callable[[dict[str, Any], dict[str, np.ndarray], int], np.ndarray]] = {
+COMBINATIONS: dict[str, Callable[[dict[str, Any], dict[str, np.ndarray], dict[str, int]], np.ndarray]] = {
     "delta+stickiness": delta_stickiness,
     "delta+choice_kernel": delta_choice_kernel,
     "delta+lapse": delta_lapse,
@@ -294,4 +306,8 @@ COMBINATIONS: dict[str, Callable[[dict[str, Any], dict[str, np.ndarray], int], n
     "delta(forgetting=True)": delta_forgetting,
     "counterfactual+stickiness": counterfactual_stickiness,
     "delta(rates=sign, forgetting=True)+choice_kernel+lapse": delta_rates_sign_forgetting_choice_kernel_lapse,
+    "rlwm(interaction=True)": rlwm.log_prob_interaction,
+    "q_mdp(terminal=bootstraps)": q_mdp.log_prob_bootstrap,
+    "hmm(delta)": hmm_delta.log_prob,
+    "hmm(delta, n_states=3)": hmm_delta.log_prob,
 }

@@ -7,7 +7,8 @@ import numpy as np
 from ._plain import softmax
 
 
-def log_prob(params: dict[str, Any], data: dict[str, np.ndarray], n_actions: int) -> np.ndarray:
+def log_prob(params: dict[str, Any], data: dict[str, np.ndarray], facts: dict[str, int]) -> np.ndarray:
+    n_actions = facts["n_actions"]
     alpha, beta, q0 = params["alpha"], params["beta"], params["q0"]
     n_trials = len(data["action"])
     available = data.get("available", np.ones((n_trials, n_actions), dtype=bool))

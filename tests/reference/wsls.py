@@ -5,7 +5,8 @@ from typing import Any
 import numpy as np
 
 
-def log_prob(params: dict[str, Any], data: dict[str, np.ndarray], n_actions: int) -> np.ndarray:
+def log_prob(params: dict[str, Any], data: dict[str, np.ndarray], facts: dict[str, int]) -> np.ndarray:
+    n_actions = facts["n_actions"]
     epsilon, n = params["epsilon"], n_actions
     n_trials = len(data["action"])
     out = np.zeros(n_trials)
