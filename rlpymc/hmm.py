@@ -64,7 +64,7 @@ def _hmm(model: Model, n_states: int) -> Model:
 
     def emissions(p: Any, s: Any, x: Any) -> list[Any]:
         """Return the probabilities of the actions in each hidden state."""
-        engaged = model.respond(p, s, x)[response].probs
+        engaged = model.respond(p, s, x)[response].probs  # type: ignore[union-attr]
         logits = [concatenate([zeros(1), take(p.bias, k)]) for k in range(n_states - 1)]
         available = getattr(x, "available", True)
         return [engaged, *(softmax(where(available, v, -float("inf"))) for v in logits)]
@@ -88,7 +88,9 @@ def _hmm(model: Model, n_states: int) -> Model:
         family=model.family,
         summary=f"{model.card['summary']}; only while engaged",
         reference=f"{model.card['reference']}; Li, Shi, Li & Collins 2024; Ashwood et al. 2022",
-        equation=rf"{model.full_equation};\quad P(a) = \sum_z b_z P_z(a),\quad b \leftarrow T^\top (b \circ P(a)) / P(a)",
+        equation=(
+            rf"{model.full_equation};\quad P(a) = \sum_z b_z P_z(a),\quad b \leftarrow T^\top (b \circ P(a)) / P(a)"
+        ),
         inputs=(*model.inputs, Input("scored", boolean, default=True)),
         parameters=(
             *model.parameters,

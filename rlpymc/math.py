@@ -9,12 +9,13 @@ Shapes are those of one subject at one trial: scalars, vectors over actions, sma
 last axis.  Conventions that a likelihood depends on:
 
 - a maximum gives its value, and its gradient, to the *first* of tied entries;
-- ``log(0)`` is ``-inf``, without a warning and with a gradient of zero;
+- ``log(0)`` is ``-inf``, without a warning and with a gradient of zero, and ``sqrt(0)`` has a gradient of zero;
 - entries of an array are reached through `take`, `put` and `add_at` alone, by an index or a tuple of indices.
 """
 
 from collections.abc import Sequence
 from importlib import import_module
+from math import prod
 from types import ModuleType
 from typing import Any
 
@@ -57,6 +58,7 @@ type Index = Value | tuple[Value, ...]
 # The package that a value's type comes from -> the module that implements the primitives for it.
 KINDS = {"pytensor": "rlpymc.likelihood.tensor_math", "rlpymc": "rlpymc.likelihood.symbol_math"}
 _NUMPY = "rlpymc.likelihood.numpy_math"
+MOST_NUMBERS = 10**7  # in an array of one subject
 
 
 def _kind(*values: Value) -> ModuleType:
@@ -71,6 +73,15 @@ def _kind(*values: Value) -> ModuleType:
             if package in KINDS:
                 return import_module(KINDS[package])
     return import_module(_NUMPY)
+
+
+def check_size(shape: tuple[int, ...]) -> None:
+    """Raise a ValueError if an array of this shape has more numbers than a state or parameter can sensibly have."""
+    if prod(shape) > MOST_NUMBERS:
+        raise ValueError(
+            f"an array of shape {shape} for each subject would not fit into memory: are the facts right (n_states, "
+            "n_stimuli, n_actions)? See trials.attrs['facts'], and read_trials(..., facts=...)"
+        )
 
 
 # ---------------------------------------------------------------------------------------------- primitives
@@ -95,7 +106,7 @@ def expm1(x: Value) -> Value:
 
 
 def sqrt(x: Value) -> Value:
-    """Return the square root."""
+    """Return the square root; at 0, its gradient is 0."""
     return _kind(x).sqrt(x)
 
 
@@ -141,6 +152,7 @@ def sum(x: Value, axis: int = -1) -> Value:
 
 def full(shape: int | tuple[int, ...], value: Value) -> Value:
     """Return an array of this shape with every entry equal to one number."""
+    check_size(shape if isinstance(shape, tuple) else (shape,))
     return _kind(value).full(shape, value)
 
 

@@ -9,7 +9,19 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from rlpymc.errors import unknown
-from rlpymc.parameters import Input, Parameter, at_least, boolean, index, integer, interval, positive, real, softplus, unit
+from rlpymc.parameters import (
+    Input,
+    Parameter,
+    at_least,
+    boolean,
+    index,
+    integer,
+    interval,
+    positive,
+    real,
+    softplus,
+    unit,
+)
 from rlpymc.policies import RULES, Rule, available, parse_policy, policy_from_rules
 from rlpymc.responses import Response
 

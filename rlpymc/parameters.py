@@ -196,7 +196,9 @@ class Parameter:
 
 def resolve_shape(shape: Shape, facts: Mapping[str, Any]) -> tuple[int, ...]:
     """Return a shape in numbers: facts' names, and facts less a number, are looked up."""
-    return tuple(_length(s, facts) if isinstance(s, str) else s for s in shape)
+    found = tuple(_length(s, facts) if isinstance(s, str) else s for s in shape)
+    math.check_size(found)
+    return found
 
 
 def _length(expression: str, facts: Mapping[str, Any]) -> int:

@@ -74,7 +74,11 @@ class Population:
             if p.name not in self.fixed and self.is_free(p) and self.prior(p) is None:
                 raise ValueError(f"parameter {p.name!r} has no prior of its own; pass priors={{'{p.name}': ...}}")
         for p in data.model.parameters:
-            if p.support.discrete and self.is_free(p) and (p.name in self.shared or self.pooling == "complete" or p.shape):
+            if (
+                p.support.discrete
+                and self.is_free(p)
+                and (p.name in self.shared or self.pooling == "complete" or p.shape)
+            ):
                 raise ValueError(f"parameter {p.name!r} is a whole number: let it differ between subjects, or fix it")
         for p in data.model.parameters:
             pooled = self.is_free(p) and p.name not in self.shared
@@ -132,12 +136,12 @@ class Population:
 
         Under partial pooling a parameter ``alpha`` gives ``alpha_mu`` and ``alpha_sigma`` on the unbounded scale,
         the subjects' standard normal deviations ``alpha_z`` (non-centred), ``alpha`` (dims subject), and
-        ``alpha_group``, the value on the natural scale of a subject at ``alpha_mu``.  A parameter that is a whole number
-        is no variable: the likelihood is summed over its values, with the prior's probabilities, or, under partial
-        pooling, the group's, ``capacity_probs``.
+        ``alpha_group``, the value on the natural scale of a subject at ``alpha_mu``.  A parameter that is a whole
+        number is no variable: the likelihood is summed over its values, with the prior's probabilities, or, under
+        partial pooling, the group's, ``capacity_probs``.
         """
         self.check(data)
-        found = {}
+        found: dict[str, Any] = {}
         for parameter in data.model.parameters:
             name, shape = parameter.name, data.parameter_shape(parameter.name)
             own = tuple(f"{name}_dim_{k}" for k in range(len(shape)))

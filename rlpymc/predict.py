@@ -87,16 +87,14 @@ def predict(
     n = posterior.sizes["sample"]
     chosen = np.sort(rng.choice(n, size=draws, replace=draws > n))
     params = parameter_draws(rl_model, posterior.isel(sample=chosen), data, rng)
-    if kind == "free_run":
+    if task is not None:
         return _free_run(data, params, task, rng)
     out = xr.Dataset(coords={"sample": np.arange(draws), "subject": data.subjects, "trial": trials["trial"].values})
     exists, scored = data.masks["exists"], data.masks["scored"].reshape((*data.shape, -1))
     if kind == "yoked":
         many = repeat_subjects(data, draws)
         arrays = {k: v.reshape((-1, *v.shape[2:])) for k, v in params.items()}
-        drawn = yoked(
-            model, data.facts, arrays, many.inputs, many.masks, rng, data.columns, rl_model.spec.backend
-        )
+        drawn = yoked(model, data.facts, arrays, many.inputs, many.masks, rng, data.columns, rl_model.spec.backend)
         drawn = {name: values.reshape((draws, *data.shape)) for name, values in drawn.items()}
     else:
         responses = response_draws(data, params, rl_model.spec.backend)
@@ -128,10 +126,7 @@ def _free_run(data: Sequences, params: dict[str, np.ndarray], task: Task, rng: n
     found = simulate(data.model, task, arrays, draws * n, n_trials, rng)
     names = [str(k) for k, v in found.items() if v.dims[:2] == ("subject", "trial") and not str(k).startswith("true_")]
     out = xr.Dataset(
-        {
-            k: (("sample", *found[k].dims), found[k].values.reshape((draws, n, *found[k].shape[1:])))
-            for k in names
-        },
+        {k: (("sample", *found[k].dims), found[k].values.reshape((draws, n, *found[k].shape[1:]))) for k in names},
         coords={"sample": np.arange(draws), "subject": data.subjects, "trial": found["trial"].values},
     )
     response = data.model.responses[0].name

@@ -138,7 +138,9 @@ def _hidden(inside: str, rules: str | None, options: dict[str, Any]) -> Model:
 
     learner, _, n_states = inside.partition(",n_states=")
     if rules or options:
-        raise ValueError("choice rules and options of an hmm belong to its learner: 'hmm(delta(rates=sign)+stickiness)'")
+        raise ValueError(
+            "choice rules and options of an hmm belong to its learner: 'hmm(delta(rates=sign)+stickiness)'"
+        )
     if n_states and not n_states.isdigit():
         raise ValueError(f"n_states: found {n_states!r}, expected a whole number")
     return hmm(get_model(learner), int(n_states or 2))

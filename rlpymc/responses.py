@@ -88,10 +88,12 @@ class Normal:
         self.arguments = {"mu": mu, "sigma": sigma}
 
     def log_prob(self, response: Any) -> Any:
-        """Return the log density of one response."""
-        sigma = self.arguments["sigma"]
+        """Return the log density of one response; -inf without noise (sigma of 0)."""
+        possible = self.arguments["sigma"] > 0
+        sigma = math.where(possible, self.arguments["sigma"], 1.0)
         z = (response - self.arguments["mu"]) / sigma
-        return -0.5 * z * z - math.log(sigma) - 0.5 * float(np.log(2 * np.pi))
+        density = -0.5 * z * z - math.log(sigma) - 0.5 * float(np.log(2 * np.pi))
+        return math.where(possible, density, -float("inf"))
 
     def sample(self, rng: np.random.Generator) -> np.ndarray:
         """Return a random response for each entry of NumPy arrays."""

@@ -217,8 +217,8 @@ def _made(trials: xr.Dataset, model: Model, exists: np.ndarray) -> np.ndarray:
         if k and (wrong := made[..., k] & ~made[..., k - 1]).any():
             before = model.responses[k - 1].name
             raise ValueError(
-                f"{_where(trials, wrong, entry.name)}: found {values[wrong][0]}, and {before}, which comes before it, is "
-                f"missing; give {before}, or leave both empty"
+                f"{_where(trials, wrong, entry.name)}: found {values[wrong][0]}, and {before}, which comes before it, "
+                f"is missing; give {before}, or leave both empty"
             )
     return made
 

@@ -204,7 +204,9 @@ class _Run:
     def _stops(self, stop: Stop, t: int, x: Columns) -> np.ndarray:
         found = np.asarray(stop(t, x))
         if found.shape != (self.n,) or found.dtype != bool:
-            raise ValueError(f"stop: found {found.dtype} {found.shape}, expected a boolean for each of {self.n} subjects")
+            raise ValueError(
+                f"stop: found {found.dtype} {found.shape}, expected a boolean for each of {self.n} subjects"
+            )
         return found
 
     def trials(self, columns: Columns) -> xr.Dataset:

@@ -43,7 +43,7 @@ def learner(after):
 
 
 def bootstraps(model):
-    """The value of a state in which the episode ends counts like that of any other."""
+    """Return the model for which the end of an episode is a state like the others."""
     return model.changed(**learner(future_without_end), departures=("the end of an episode has a value",))
 
 

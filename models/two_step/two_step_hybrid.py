@@ -79,7 +79,8 @@ two_step_hybrid = Model(
     summary="SARSA(lambda) and model-based values of the first action, mixed",
     reference="Daw, Gershman, Seymour, Dayan & Dolan 2011",
     equation=(
-        r"Q_1 \leftarrow Q_1 + \alpha_1 (\delta_1 + \lambda \delta_2),\quad Q_2 \leftarrow Q_2 + \alpha_2 \delta_2;\quad "
+        r"Q_1 \leftarrow Q_1 + \alpha_1 (\delta_1 + \lambda \delta_2),\quad "
+        r"Q_2 \leftarrow Q_2 + \alpha_2 \delta_2;\quad "
         r"P(a_1) \propto \exp \beta_1 (w Q_{MB} + (1 - w) Q_1 + p\,\mathrm{rep}(a_1)),\quad "
         r"P(a_2) \propto \exp \beta_2 Q_2"
     ),

@@ -12,7 +12,7 @@ Departs from its sources: nothing; parameters have the names of the published fi
 """
 
 from rlpymc.math import add_at, equal, full, minimum, onehot, put, size, softmax, take, where, zeros
-from rlpymc.model import Input, Model, Parameter, at_least, index, integer, interval, positive, real, unit
+from rlpymc.model import Input, Model, Parameter, at_least, index, integer, interval, positive, unit
 from rlpymc.priors import Beta, DiscreteUniform, Gamma, Normal
 from rlpymc.responses import Categorical
 
@@ -87,7 +87,8 @@ rlwm = Model(
     reference="Collins & Frank 2012; Collins & Frank 2018",
     equation=(
         r"P = w\,\pi(W) + (1 - w)\,\pi(Q),\quad w = \rho \min(1, K / n_s),\quad "
-        r"Q_{sa} \leftarrow Q_{sa} + \alpha (r' - Q_{sa}),\quad W \leftarrow W + \phi (1/n - W),\quad W_{sa} \leftarrow r"
+        r"Q_{sa} \leftarrow Q_{sa} + \alpha (r' - Q_{sa}),\quad "
+        r"W \leftarrow W + \phi (1/n - W),\quad W_{sa} \leftarrow r"
     ),
     inputs=(
         Input("stimulus", index("n_stimuli")),

@@ -169,7 +169,9 @@ class _Fit:
 
 def _fit_subject(problem: Objective, i: int, points: list[np.ndarray], method: str) -> _Fit:
     """Return the best optimum over whole numbers and starting points, with what can be said of it."""
-    results = [(_optimum(problem.of_subject(i, whole), problem, points, method), whole) for whole in problem.whole_numbers()]
+    results = [
+        (_optimum(problem.of_subject(i, whole), problem, points, method), whole) for whole in problem.whole_numbers()
+    ]
     best, whole = min(results, key=lambda found: found[0].fun)
     function = problem.of_subject(i, whole)
     if best.fun >= IMPOSSIBLE:
@@ -255,7 +257,9 @@ def _chance(data: Sequences) -> np.ndarray:
     if any(r.dtype != "int64" for r in data.model.responses):
         return np.full(data.shape[0], np.nan)
     offered = (
-        data.inputs["available"].sum(axis=2) if "available" in data.inputs else np.full(data.shape, data.facts.n_actions)
+        data.inputs["available"].sum(axis=2)
+        if "available" in data.inputs
+        else np.full(data.shape, data.facts.n_actions)
     )
     scored = data.masks["scored"].reshape((*data.shape, -1))
     return -np.where(scored, np.log(offered)[..., None], 0.0).sum(axis=(1, 2))

@@ -94,9 +94,7 @@ class Objective:
         ]
         return [np.clip(x, *self.bounds.T) for x in (self.median, *drawn)]
 
-    def of_subject(
-        self, i: int, whole: Mapping[str, np.ndarray]
-    ) -> Callable[[np.ndarray], tuple[float, np.ndarray]]:
+    def of_subject(self, i: int, whole: Mapping[str, np.ndarray]) -> Callable[[np.ndarray], tuple[float, np.ndarray]]:
         """Return the function of a flat vector that gives subject i's negative log likelihood and its gradient."""
         likelihood = self._likelihood(i)
         fixed = {name: np.array(self.constant(name, i)) for name in self.constants} | dict(whole)

@@ -107,7 +107,7 @@ def draw_whole_numbers(model: RLModel, posterior: xr.Dataset, seed: int | None) 
     if not whole:
         return posterior
     draws, rng = flat(posterior), np.random.default_rng(seed)
-    rest = {k: v for k, v in parameter_draws(model, draws, data, leave_out=[p.name for p in whole]).items()}
+    rest = parameter_draws(model, draws, data, leave_out=[p.name for p in whole])
     shape = (draws.sizes["sample"], data.shape[0])
     combinations = list(product(*(whole_numbers(p) for p in whole)))
     scores = []
@@ -155,5 +155,5 @@ def log_likelihood(model: RLModel, posterior: xr.Dataset, unit: str) -> xr.Datas
         coords["obs"] = np.arange(len(subject))
         coords |= {"subject": ("obs", data.subjects[subject]), "trial": ("obs", trial)}
         coords["response"] = ("obs", names[which[0]] if which else np.full(len(subject), names[0]))
-        array = values[:, *data.observations].reshape((*shape.values(), -1))
+        array = np.moveaxis(values, 0, -1)[data.observations].T.reshape((*shape.values(), -1))
     return xr.Dataset({"choice": (("chain", "draw", "subject" if unit == "subject" else "obs"), array)}, coords=coords)

@@ -13,7 +13,7 @@ from rlpymc.errors import unknown
 from rlpymc.likelihood import fused
 from rlpymc.likelihood.arguments import parameter_arrays
 from rlpymc.likelihood.modes import pytensor_mode
-from rlpymc.likelihood.scan import core, placeholders
+from rlpymc.likelihood.scan import placeholders
 from rlpymc.model import Facts, Model
 from rlpymc.registry import get_model
 from rlpymc.responses import Normal
@@ -139,10 +139,10 @@ def evaluate(
     arrays : dict
         Every parameter, (subject, *shape) or (subject, trial, *shape).
     what : {"terms", "gradient", "arguments", "latents"}
-        "terms": the log probability of each response, ``terms`` (subject, trial[, response]).  "gradient": the same,
-        and ``g_<parameter>``.  "arguments": those of each response's distribution, ``y_<response>_<argument>`` (subject,
-        trial, ...).  "latents": ``before_<state>``, ``signal_<name>``, ``probs_<response>`` (subject, trial,
-        ...), and ``final_<state>`` (subject, ...).
+        "terms": the log probability of each response, ``terms`` (subject, trial[, response]).  "gradient": the
+        same, and ``g_<parameter>``.  "arguments": those of each response's distribution,
+        ``y_<response>_<argument>`` (subject, trial, ...).  "latents": ``before_<state>``, ``signal_<name>``,
+        ``probs_<response>`` (subject, trial, ...), and ``final_<state>`` (subject, ...).
     backend, mode : str
         As for `log_prob`.
     """

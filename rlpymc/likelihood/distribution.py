@@ -47,7 +47,7 @@ def data_variables(data: Sequences, name: str) -> Tensors:
         while label in model.named_vars:
             label += "_"
         own = column_dims(column, values.ndim)[2:]
-        labels = {d: np.arange(n) for d, n in zip(own, values.shape[2:], strict=True)}
+        labels: dict[str, Any] = {d: np.arange(n) for d, n in zip(own, values.shape[2:], strict=True)}
         labels |= {"response": [r.name for r in data.model.responses]} if column == "scored" and own else {}
         model.add_coords(labels if dims else {})
         found[column] = pm.Data(label, values, dims=(*dims, *own) if dims else None)

@@ -27,9 +27,7 @@ def response_draws(data: Sequences, params: Mapping[str, np.ndarray], backend: s
         arrays = {k: np.concatenate([part[f"y_{name}_{k}"] for part in parts]) for k in response.arguments}
         first = {k: v[:, :1, :1] for k, v in arrays.items()}  # a trial that exists
         inside = data.masks["exists"]
-        kept = {
-            k: np.where(inside.reshape(inside.shape + (1,) * (v.ndim - 3)), v, first[k]) for k, v in arrays.items()
-        }
+        kept = {k: np.where(inside.reshape(inside.shape + (1,) * (v.ndim - 3)), v, first[k]) for k, v in arrays.items()}
         found[name] = type(response)(**kept)
     return found
 

@@ -257,6 +257,11 @@ def _d_log(g: Node, n: Node, a: Node) -> tuple[Node]:
     return (_zero_if(zero, make("div", g, a)),)
 
 
+def _d_sqrt(g: Node, n: Node, a: Node) -> tuple[Node]:
+    zero = make("eq", a, constant(0.0))
+    return (_zero_if(zero, make("div", make("mul", constant(0.5), g), n)),)
+
+
 def _d_pow(g: Node, n: Node, a: Node, b: Node) -> tuple[Node, Node]:
     by_base = make("mul", g, make("mul", b, make("pow", a, make("sub", b, constant(1.0)))))
     by_power = _zero_unless(make("lt", constant(0.0), a), make("mul", g, make("mul", n, make("log", a))))
@@ -279,7 +284,7 @@ DERIVATIVES: dict[str, Callable[..., tuple[Node | None, ...]]] = {
     "log": _d_log,
     "log1p": lambda g, n, a: (make("div", g, make("add", constant(1.0), a)),),
     "expm1": lambda g, n, a: (make("mul", g, make("add", n, constant(1.0))),),
-    "sqrt": lambda g, n, a: (make("div", make("mul", constant(0.5), g), n),),
+    "sqrt": _d_sqrt,
     "tanh": lambda g, n, a: (make("mul", g, _one_minus(make("mul", n, n))),),
     "sigmoid": lambda g, n, a: (make("mul", g, make("mul", n, _one_minus(n))),),
     "erf": _d_erf,
@@ -331,8 +336,7 @@ def pullback(seeds: Iterable[tuple[Node, Node]], live: Callable[[Node], bool], s
     for node, g in seeds:
         push(node, g)
     for node in reversed(order):
-        g = found.get(node.number)
-        if g is None or is_constant(g, 0):
+        if node.number not in found or is_constant(g := found[node.number], 0):
             continue
         if node.stage <= stage or node.op in LEAVES or node.op == "read":
             leaves.append((node, g))

@@ -10,12 +10,13 @@ import numpy as np
 
 from rlpymc.likelihood import kernel
 from rlpymc.likelihood.expressions import Unsupported
+from rlpymc.likelihood.scan import core
 from rlpymc.likelihood.trace import Trace, Variant, trace
 from rlpymc.model import Facts, Model
 from rlpymc.sequences import Segments, Sequences
 
 # What the compiler may do to arithmetic: no infinity or NaN is assumed away, since an impossible choice has one.
-OPTIONS = {"fastmath": {"contract", "nsz", "arcp"}, "error_model": "numpy", "nogil": True}
+OPTIONS: dict[str, Any] = {"fastmath": {"contract", "nsz", "arcp"}, "error_model": "numpy", "nogil": True}
 
 
 class ScanWarning(UserWarning):
@@ -28,7 +29,7 @@ def jit(source: str) -> Callable[..., Any]:
     names = "exp, log, log1p, expm1, sqrt, tanh, erf"
     space: dict[str, Any] = {}
     exec(compile(f"import numpy as np\nfrom math import {names}\n\n{source}", "<rlpymc kernel>", "exec"), space)
-    return numba.njit(space["kernel"], **OPTIONS)  # type: ignore[no-any-return]
+    return numba.njit(space["kernel"], **OPTIONS)
 
 
 def find_trace(
@@ -52,6 +53,7 @@ def find_trace(
     ScanWarning
         If the model cannot be compiled into a loop; the message says why.
     """
+    core(model, facts)  # what is wrong with the model or the facts is an error here, for both
     if backend == "scan":
         return None
     assumed = frozenset(i.name for i in model.inputs) - frozenset(columns)

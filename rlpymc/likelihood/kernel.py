@@ -18,9 +18,9 @@ is added up over trials, and carried on to the parameters once a segment.
 So probabilities are multiplied, in `up` where logarithms are added and in `down` where they are subtracted, and the
 logarithm is taken when a product leaves 1e-250..1e250, and at the end.
 
-A kernel takes the parameters, (subject, ...) or (subject, trial, ...); the columns and masks, (subject, trial, ...); and
-for each segment its subject, first trial and end.  What it returns is in `outputs`.  Simulations go trial by trial: the
-kernels of `STEPS` take columns and masks of one trial, (subject, 1, ...), and states, (subject, entries).
+A kernel takes the parameters, (subject, ...) or (subject, trial, ...); the columns and masks, (subject, trial, ...);
+and for each segment its subject, first trial and end.  What it returns is in `outputs`.  Simulations go trial by
+trial: the kernels of `STEPS` take columns and masks of one trial, (subject, 1, ...), and states, (subject, entries).
 """
 
 from collections.abc import Iterator
@@ -176,15 +176,19 @@ def _arguments(trace: Trace) -> dict[str, np.ndarray]:
 
 def _factors(term: Node) -> tuple[Node, list[Node], list[Node]]:
     """Split a log probability into a rest, and what logarithms are added and subtracted of."""
-    rest, up, down = constant(0.0), [], []
+    rest = constant(0.0)
+    up: list[Node] = []
+    down: list[Node] = []
 
     def go(node: Node, sign: int) -> None:
         nonlocal rest
         match node.op:
             case "add":
-                go(node.arguments[0], sign), go(node.arguments[1], sign)
+                go(node.arguments[0], sign)
+                go(node.arguments[1], sign)
             case "sub":
-                go(node.arguments[0], sign), go(node.arguments[1], -sign)
+                go(node.arguments[0], sign)
+                go(node.arguments[1], -sign)
             case "neg":
                 go(node.arguments[0], -sign)
             case "log":
@@ -351,7 +355,9 @@ class _Kernel:
     def _update_blocks(self) -> list[_Block]:
         blocks = []
         for mask, update in self.trace.updates.items():
-            seeds = [(n, raw("adjoint", value=f"e_{s}_{k}")) for (s, k), n in update.numbers.items() if self._is_live(s)]
+            seeds = [
+                (n, raw("adjoint", value=f"e_{s}_{k}")) for (s, k), n in update.numbers.items() if self._is_live(s)
+            ]
             seeds += [
                 (value, raw("adjoint", value=f"b{j}_{mask}"))
                 for j, (s, _, value) in enumerate(update.writes)
@@ -670,7 +676,9 @@ class _Kernel:
 
     def _range_check(self, out: list[Output], names: str) -> list[str]:
         """Return a first loop that lets nothing reach memory outside of a table: results are NaN if an index would."""
-        roots = [n for b in self.blocks for n in b.roots] + [n for v in self.trace.signals.values() for n in v.nodes.flat]
+        roots = [n for b in self.blocks for n in b.roots] + [
+            n for v in self.trace.signals.values() for n in v.nodes.flat
+        ]
         roots += [n for b in self.updates if b.update for _, at, _ in b.update.writes for n in [at]]
         roots += [n for v in self.trace.probs.values() for n in v.nodes.flat]
         positions = [n.arguments[1] for n in ancestors(roots) if n.op == "read"]

@@ -35,9 +35,12 @@ class Kernel(Op):
     __props__ = ("source", "mode", "active")
 
     def __init__(self, step: Trace, mode: str, active: Sequence[str]) -> None:
-        self.step, self.mode, self.active = step, mode, tuple(active)
-        self.source = kernel.source(step, mode, self.active if mode == "gradient" or "pullback" in mode else ())
         self._names = [p.name for p in step.variant.model.parameters]
+        self.step, self.mode, self.active = step, mode, tuple(k for k in self._names if k in active)
+        self.source = kernel.source(step, mode, self.active if mode == "gradient" or "pullback" in mode else ())
+
+    def __str__(self) -> str:
+        return f"Kernel({self.step.variant.model.name}, {self.mode})"
 
     def make_node(self, *inputs: Any) -> Apply:
         """Return the node of these inputs, in the order of `rlpymc.likelihood.kernel.arguments`."""
@@ -75,10 +78,8 @@ class Kernel(Op):
             slopes = found if isinstance(found, list) else [found]
         else:
             why = "second derivatives of a compiled likelihood are not available; build with backend='scan' for them"
-            return [
-                grad_not_implemented(self, k, v, why) if k < len(self._names) else disconnected_type()
-                for k, v in enumerate(inputs)
-            ]
+            known = [grad_not_implemented(self, k, inputs[k], why) for k in range(len(self._names))]
+            slopes = [v for v, name in zip(known, self._names, strict=True) if name in self.active]
         by_name = dict(zip(self.active, slopes, strict=True))
         found = [by_name.get(name, disconnected_type()) for name in self._names]
         return [*found, *(disconnected_type() for _ in inputs[len(found) :])]

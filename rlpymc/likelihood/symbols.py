@@ -60,7 +60,7 @@ class Symbol:
         """Return the expression of a single number."""
         if self.nodes.size != 1:
             raise Unsupported(f"a step has an array of shape {self.shape} where one number is needed")
-        return self.nodes.reshape(())[()]  # type: ignore[no-any-return]
+        return next(iter(self.nodes.flat))
 
     def entry(self, index: Node) -> Node:
         """Return the entry at a position in the flattened array, an index inside it."""
@@ -207,7 +207,7 @@ class Table(Symbol):
 def _select(nodes: np.ndarray, index: Node) -> Node:
     """Return one of several expressions; the last one wherever none of the others is meant."""
     if is_constant(index):
-        return nodes[index.value]  # type: ignore[no-any-return]
+        return nodes[index.value]
     numbered = list(enumerate(nodes))
     return reduce(
         lambda rest, k: make("where", make("eq", index, constant(k[0])), k[1], rest), reversed(numbered[:-1]), nodes[-1]
@@ -221,7 +221,7 @@ def _evaluate(nodes: np.ndarray, index: Node) -> Node:
     index alone; otherwise one of all entries is selected.
     """
     if is_constant(index):
-        return nodes[index.value]  # type: ignore[no-any-return]
+        return nodes[index.value]
     first = constant(0)
     same = all(_at_index(nodes[0], first, constant(k)) is nodes[k] for k in range(1, len(nodes)))
     return _at_index(nodes[0], first, index) if same else _select(nodes, index)

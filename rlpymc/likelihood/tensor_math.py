@@ -13,7 +13,7 @@ import numpy as np
 import pytensor.tensor as pt
 from pytensor.gradient import disconnected_grad
 
-exp, log1p, expm1, sqrt, tanh, abs = pt.exp, pt.log1p, pt.expm1, pt.sqrt, pt.tanh, pt.abs
+exp, log1p, expm1, tanh, abs = pt.exp, pt.log1p, pt.expm1, pt.tanh, pt.abs
 sigmoid, softplus, erf, equal = pt.sigmoid, pt.softplus, pt.erf, pt.eq
 stop_gradient = disconnected_grad
 
@@ -27,6 +27,12 @@ def log(x: Any) -> Any:
     """Return the logarithm; at 0 it is -inf and its gradient 0, not the NaN of 0 times infinity."""
     impossible = pt.eq(x, 0.0)
     return pt.switch(impossible, -np.inf, pt.log(pt.switch(impossible, 1.0, x)))
+
+
+def sqrt(x: Any) -> Any:
+    """Return the square root; at 0 its gradient is 0, not infinite."""
+    zero = pt.eq(x, 0.0)
+    return pt.switch(zero, np.float64(0.0), pt.sqrt(pt.switch(zero, np.float64(1.0), x)))
 
 
 def sum(x: Any, axis: int) -> Any:

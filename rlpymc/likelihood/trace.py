@@ -4,6 +4,7 @@ The model's own functions are called once, on symbols of one subject at one tria
 """
 
 import linecache
+import sys
 import traceback
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -127,7 +128,8 @@ class Trace:
         limit = int(facts[entry.kind.fact]) if isinstance(entry.kind, Index) else None
         kind = {"int64": "i", "bool": "b"}.get(entry.dtype, "f")
         return _array(
-            shape, (raw("input", value=(name, k, limit), kind=kind) for k in range(int(np.prod(shape))))  # type: ignore[arg-type]
+            shape,
+            (raw("input", value=(name, k, limit), kind=kind) for k in range(int(np.prod(shape)))),  # type: ignore[arg-type]
         )
 
     def _update(self, new: Mapping[str, Any], s: Record) -> Update:
@@ -227,9 +229,9 @@ def trace(variant: Variant) -> Trace:
 
 def _where(problem: BaseException) -> str:
     """Return the line of the model's own code in which something went wrong."""
-    frames = [f for f in traceback.extract_tb(problem.__traceback__) if "/rlpymc/likelihood/" not in f.filename]
-    frames = [f for f in frames if not f.filename.endswith(("rlpymc/math.py", "rlpymc/model.py"))]
-    own = [f for f in frames if "site-packages" not in f.filename]
+    engine = ("/rlpymc/likelihood/", "/rlpymc/math.py", "/rlpymc/model.py", "/site-packages/", sys.base_prefix)
+    frames = traceback.extract_tb(problem.__traceback__)
+    own = [f for f in frames if not any(part in f.filename for part in engine)]
     if not own:
         return ""
     frame = own[-1]

@@ -142,7 +142,9 @@ def delta_epsilon_greedy(params: dict[str, Any], data: dict[str, np.ndarray], fa
     return out
 
 
-def delta_epsilon_greedy_lapse(params: dict[str, Any], data: dict[str, np.ndarray], facts: dict[str, int]) -> np.ndarray:
+def delta_epsilon_greedy_lapse(
+    params: dict[str, Any], data: dict[str, np.ndarray], facts: dict[str, int]
+) -> np.ndarray:
     n_actions = facts["n_actions"]
     alpha, q0, epsilon, lapse = params["alpha"], params["q0"], params["epsilon"], params["lapse"]
     n_trials = len(data["action"])
