@@ -1,4 +1,13 @@
-"""What a policy returns: the distribution of one response, given the state and what was seen."""
+"""What a policy returns: the distribution of one response, given the state and what was seen.
+
+A choice with a response time is two responses in a trial, the action and then the time given the action, with masks of
+their own: ``policies={"action": action, "rt": time}``.  For a diffusion with drift v, boundary a, bias z and delay t0,
+``action`` returns `Bernoulli` with the closed-form probability of the upper boundary, and ``time`` a class of this
+module with these four and the action as arguments, whose `log_prob` is the log density of the first passage less the
+log probability of the action, and whose `sample` draws from it.  The density is a series, and so a primitive of
+`rlpymc.math` with derivatives of its own: an entry in the tables of `rlpymc.likelihood.expressions`, which the kernel
+prints as a call, and an operation on tensors.  Inputs, masks, likelihoods and simulation stay as they are.
+"""
 
 from typing import Any
 

@@ -194,8 +194,6 @@ def _pow(a: Node, b: Node) -> Node | None:
             return a
         case 2:
             return make("mul", a, a)
-        case 0.5:
-            return make("sqrt", a)
         case -1:
             return make("div", constant(1.0), a)
     return None

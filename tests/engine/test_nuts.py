@@ -115,7 +115,9 @@ def test_chains_differ(fit: xr.DataTree) -> None:
 
 
 def test_numpyro_samples_the_same_posterior(model: rl.RLModel, fit: xr.DataTree) -> None:
-    other = sample(model, sampler="numpyro")
+    with pytest.raises(ValueError, match=r"runs in JAX.*backend='scan'"):
+        sample(model, sampler="numpyro")
+    other = sample(rl.build("delta", trials(), pooling="none", backend="scan"), sampler="numpyro")
     assert {"posterior", "sample_stats", "log_likelihood"} <= set(other.children)
     for name in ("alpha", "beta"):
         one, two = (f["posterior"][name].values.reshape(-1, 2) for f in (fit, other))

@@ -86,9 +86,13 @@ def test_masks_by_default() -> None:
     assert all(trials[mask].dtype == bool for mask in MASKS)
 
 
-def test_a_two_step_trial_is_scored_when_both_responses_were_made() -> None:
+def test_a_two_step_trial_is_learned_from_when_both_responses_were_made_and_each_is_scored_that_was() -> None:
+    whole = read_trials(small(action=None, action1=[0, 1, 0, 1, 1], action2=[1, 1, 0, 0, 1]))
+    assert whole["scored"].dims == ("subject", "trial")
     trials = read_trials(small(action=None, action1=[0, 1, 0, 1, 1], action2=[1, NAN, 0, 0, 1]))
-    assert trials["scored"].values.tolist() == [[True, True, True], [False, True, False]]
+    assert trials["response"].values.tolist() == ["action1", "action2"]
+    assert trials["scored"].values[1].tolist() == [[True, False], [True, True], [False, False]]
+    assert trials["learned"].values.tolist() == [[True, True, True], [False, True, False]]
 
 
 def test_masks_from_the_table() -> None:

@@ -1,0 +1,1 @@
+"""Timings side by side, one command each: ``./run python -m benchmarks.likelihood``."""
