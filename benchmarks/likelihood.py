@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.table import Table
 
 import rlpymc as rl
-from rlpymc.likelihood import fused, kernel
+from rlpymc.likelihood import fused, interface, kernel
 from rlpymc.likelihood.scan import placeholders
 from rlpymc.model import Model
 from rlpymc.sequences import sequences
@@ -73,7 +73,7 @@ def compare(model: Model, n_subjects: int, n_trials: int, rounds: int) -> tuple[
     params = {k: trials[f"true_{k}"].values for k in (p.name for p in model.parameters)}
     params = {k: np.ascontiguousarray(v, dtype=float) for k, v in params.items()}
     active = tuple(p.name for p in model.parameters if p.value is None and not p.support.discrete)
-    masks = [data.masks[name] for name in kernel.MASKS]
+    masks = [data.masks[name] for name in interface.MASKS]
 
     step = fused.find_trace(model, data.facts, data.columns)
     assert step is not None

@@ -9,7 +9,7 @@ import numpy as np
 import pytensor
 import pytensor.tensor as pt
 
-from rlpymc.likelihood import kernel
+from rlpymc.likelihood import interface, kernel
 from rlpymc.likelihood.fused import find_trace, jit, layout, named
 from rlpymc.likelihood.modes import pytensor_mode
 from rlpymc.likelihood.scan import placeholders
@@ -128,13 +128,13 @@ def _loops(data: Sequences, step: Any, estimated: list[str]) -> Callable[[int], 
     """Return what gives each subject's likelihood by a compiled loop."""
     active, mode = tuple(estimated), "gradient" if estimated else "value"
     function = jit(kernel.source(step, mode, active))
-    names = [o.name for o in kernel.outputs(step, mode, active)]
+    names = [o.name for o in interface.outputs(step, mode, active)]
     subject, first, end = layout(data.segments)
     params = [p.name for p in data.model.parameters]
 
     def of_subject(i: int) -> Likelihood:
         columns = [np.ascontiguousarray(data.inputs[k][i : i + 1]) for k in data.columns]
-        masks = [np.ascontiguousarray(data.masks[k][i : i + 1]) for k in kernel.MASKS]
+        masks = [np.ascontiguousarray(data.masks[k][i : i + 1]) for k in interface.MASKS]
         own = subject == i
         where = np.zeros(own.sum(), dtype=np.int64), first[own], end[own]
 
@@ -160,7 +160,7 @@ def _scans(data: Sequences, estimated: list[str], mode: str) -> Callable[[int], 
             return np.ascontiguousarray(values.reshape((-1, *values.shape[2:]))[row])
 
         inputs = [pick(data.inputs[entry.name]) for entry in data.model.inputs]
-        masks = [pick(data.masks[name]) for name in kernel.MASKS]
+        masks = [pick(data.masks[name]) for name in interface.MASKS]
         masks = [m & used.reshape(used.shape + (1,) * (m.ndim - 2)) for m in masks]
 
         def likelihood(values: Mapping[str, np.ndarray]) -> tuple[float, list[np.ndarray]]:

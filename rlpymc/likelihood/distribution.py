@@ -15,7 +15,7 @@ import pymc as pm
 import pytensor.tensor as pt
 from pytensor.graph.basic import Constant, Variable
 
-from rlpymc.likelihood import check_backend, kernel
+from rlpymc.likelihood import check_backend, interface
 from rlpymc.likelihood.arguments import check_names, parameter_array
 from rlpymc.likelihood.fused import find_trace, layout
 from rlpymc.likelihood.op import Kernel
@@ -151,7 +151,7 @@ class _Likelihood:
     def _kernel(self, mode: str, params: Tensors) -> Any:
         assert self._step is not None
         ordered = [params[p.name] for p in self._data.model.parameters]
-        columns = [self._columns[name] for name in (*self._data.columns, *kernel.MASKS)]
+        columns = [self._columns[name] for name in (*self._data.columns, *interface.MASKS)]
         where = [pt.constant(v) for v in layout(self._data.segments)]
         return Kernel(self._step, mode, self._active)(*ordered, *columns, *where)
 

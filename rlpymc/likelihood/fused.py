@@ -8,7 +8,7 @@ from typing import Any
 import numba
 import numpy as np
 
-from rlpymc.likelihood import kernel
+from rlpymc.likelihood import interface, kernel
 from rlpymc.likelihood.expressions import Unsupported
 from rlpymc.likelihood.scan import core
 from rlpymc.likelihood.trace import Trace, Variant, trace
@@ -94,9 +94,9 @@ def run(
     """
     values = [np.ascontiguousarray(params[p.name], dtype=float) for p in step.variant.model.parameters]
     columns = [data.inputs[i.name] for i in step.variant.model.inputs if i.name not in step.variant.assumed]
-    masks = [data.masks[name] for name in kernel.MASKS]
+    masks = [data.masks[name] for name in interface.MASKS]
     found = jit(kernel.source(step, mode, active))(*values, *columns, *masks, *layout(data.segments))
-    return named(found, [o.name for o in kernel.outputs(step, mode, active)])
+    return named(found, [o.name for o in interface.outputs(step, mode, active)])
 
 
 def named(found: Any, names: Sequence[str]) -> dict[str, np.ndarray]:

@@ -23,126 +23,14 @@ and for each segment its subject, first trial and end.  What it returns is in `o
 trial: the kernels of `STEPS` take columns and masks of one trial, (subject, 1, ...), and states, (subject, entries).
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
 
-import numpy as np
-
-from rlpymc.likelihood.expressions import (
-    SEGMENT,
-    TRIAL,
-    Node,
-    ancestors,
-    constant,
-    is_constant,
-    make,
-    pullback,
-    raw,
-)
-from rlpymc.likelihood.symbols import lift
+from rlpymc.likelihood.expressions import SEGMENT, TRIAL, Node, ancestors, constant, is_constant, make, pullback, raw
+from rlpymc.likelihood.interface import STEPS, Output, arguments, outputs, response_axis
+from rlpymc.likelihood.printer import Printer, adjoint_name, state_name, subscript
 from rlpymc.likelihood.trace import Trace, Update, per_trial
 
-STEPS = ("start", "respond", "update")  # a single trial, for simulations: states come and go as arrays
-MASKS = ("scored", "learned", "responded")
-LAYOUT = ("subject", "first", "end")
-
-_INFIX = {
-    "add": "({} + {})",
-    "sub": "({} - {})",
-    "mul": "({} * {})",
-    "div": "({} / {})",
-    "neg": "(-{})",
-    "pow": "({} ** {})",
-    "max": "({0} if {0} >= {1} else {1})",
-    "where": "({1} if {0} else {2})",
-    "stop": "{}",
-    "sigmoid": "(1.0 / (1.0 + exp(-{})))",
-    "lt": "({} < {})",
-    "le": "({} <= {})",
-    "eq": "({} == {})",
-    "ne": "({} != {})",
-    "and": "({} and {})",
-    "or": "({} or {})",
-    "not": "(not {})",
-}
 _EXPENSIVE = {"exp", "log", "log1p", "expm1", "sqrt", "tanh", "sigmoid", "erf", "pow", "div", "read"}
-
-
-@dataclass(frozen=True)
-class Output:
-    """One array that a kernel returns.
-
-    Parameters
-    ----------
-    name : str
-        Its name in the kernel.
-    outer : {"subject", "trial"}
-        Whether it has leading axes (subject,) or (subject, trial).
-    own : tuple of int
-        Its further axes.
-    start : str
-        What it is filled with.
-    """
-
-    name: str
-    outer: str
-    own: tuple[int, ...]
-    start: str = "0.0"
-
-
-def outputs(trace: Trace, mode: str, active: tuple[str, ...]) -> list[Output]:
-    """Return what the kernel of a mode returns, in order."""
-    by_trial, shapes = trace.variant.by_trial, trace.parameter_shapes
-    slopes = [Output(f"g_{k}", "trial" if k in by_trial else "subject", shapes[k]) for k in active]
-    match mode:
-        case "value":
-            return [Output("total", "subject", ())]
-        case "gradient":
-            return [Output("total", "subject", ()), *slopes]
-        case "terms":
-            return [Output("terms", "trial", _many(trace))]
-        case "arguments":
-            return [Output(f"y_{k}", "trial", np.shape(nodes)) for k, nodes in _arguments(trace).items()]
-        case "latents":
-            before = [Output(f"before_{k}", "trial", v, "np.nan") for k, v in trace.shapes.items()]
-            signals = [Output(f"signal_{k}", "trial", v.shape, "np.nan") for k, v in trace.signals.items()]
-            probs = [Output(f"probs_{k}", "trial", v.shape, "np.nan") for k, v in trace.probs.items()]
-            return [*before, *signals, *probs, *(Output(f"final_{k}", "subject", v) for k, v in trace.shapes.items())]
-        case "start":
-            return [Output(f"state_{k}", "subject", (len(v),)) for k, v in trace.start.items()]
-        case "respond":
-            return [Output(f"y_{k}", "subject", np.shape(nodes)) for k, nodes in _arguments(trace).items()]
-        case "update":
-            return []
-    return slopes
-
-
-def _many(trace: Trace) -> tuple[int, ...]:
-    """Return the axis over responses, if there are several."""
-    return (len(trace.responses),) if len(trace.responses) > 1 else ()
-
-
-def weights(trace: Trace, mode: str) -> list[Output]:
-    """Return the arrays that a pullback takes beside the arguments: the derivatives with respect to its outputs."""
-    if mode == "terms_pullback":
-        return [Output("weight", "trial", _many(trace))]
-    if mode == "arguments_pullback":
-        return [Output(f"w_{k}", "trial", np.shape(nodes)) for k, nodes in _arguments(trace).items()]
-    return []
-
-
-def arguments(trace: Trace, mode: str) -> list[str]:
-    """Return the names of a kernel's arguments, in order."""
-    model = trace.variant.model
-    columns = [f"x_{i.name}" for i in model.inputs if i.name not in trace.variant.assumed]
-    params = [f"p_{p.name}" for p in model.parameters]
-    if mode == "start":
-        return [*params, "scored"]
-    if mode in STEPS:
-        return [*params, *columns, *MASKS, *(f"state_{k}" for k in trace.start)]
-    return [*params, *columns, *MASKS, *LAYOUT, *(w.name for w in weights(trace, mode))]
 
 
 def source(trace: Trace, mode: str, active: tuple[str, ...] = ()) -> str:
@@ -163,15 +51,6 @@ def source(trace: Trace, mode: str, active: tuple[str, ...] = ()) -> str:
     """
     with trace.graph.active():
         return _Kernel(trace, mode, active).text()
-
-
-def _arguments(trace: Trace) -> dict[str, np.ndarray]:
-    """Return the expressions of the arguments of each response's distribution."""
-    return {
-        f"{name}_{key}": lift(value).nodes
-        for name, response in trace.responses.items()
-        for key, value in response.arguments.items()
-    }
 
 
 def _factors(term: Node) -> tuple[Node, list[Node], list[Node]]:
@@ -200,112 +79,6 @@ def _factors(term: Node) -> tuple[Node, list[Node], list[Node]]:
     return rest, up, down
 
 
-class _Printer:
-    """Writes expressions as statements, each once, where it is first needed."""
-
-    def __init__(self, trace: Trace) -> None:
-        self._trace = trace
-        self.lines: list[str] = []
-        self.before: list[str] = []  # what depends on parameters alone, computed before the loop over trials
-        self._depth, self._count = 2, 0
-        self._names: list[dict[int, str]] = [{}, {}]  # by scope; the first is that of `before`
-
-    def line(self, text: str) -> None:
-        """Write a statement."""
-        self.lines.append("    " * self._depth + text)
-
-    @contextmanager
-    def block(self, header: str) -> Iterator[None]:
-        """Write statements under a header; what is named inside is unknown after it."""
-        self.line(header)
-        self._depth += 1
-        self._names.append({})
-        length = len(self.lines)
-        yield
-        if len(self.lines) == length:
-            self.line("pass")
-        self._names.pop()
-        self._depth -= 1
-
-    def known(self, node: Node) -> str | None:
-        """Return the name of a node that was computed, if it was."""
-        return next((names[node.number] for names in reversed(self._names) if node.number in names), None)
-
-    def name(self, node: Node, text: str, inside: bool = True) -> str:
-        """Write the computation of a node and return its name."""
-        self._count += 1
-        name = f"v{self._count}"
-        if inside:
-            self.line(f"{name} = {text}")
-            self._names[-1][node.number] = name
-        else:
-            self.before.append(f"        {name} = {text}")
-            self._names[0][node.number] = name
-        return name
-
-    def text(self, node: Node) -> str:
-        """Return what stands for a node, after writing its computation if it is not there yet."""
-        if node.op == "constant":
-            return _number(node.value)
-        if node.op == "state":
-            known = self.known(node)  # in the backward loop it stands on the tape
-            return known if known is not None else _state(*node.value)
-        if node.op == "adjoint":
-            return str(node.value)
-        if (known := self.known(node)) is not None:
-            return known
-        return self.name(node, self._computation(node), inside=node.stage == TRIAL)
-
-    def _computation(self, node: Node) -> str:
-        match node.op:
-            case "input":
-                name, k, _ = node.value
-                return f"x_{name}[i, t{_own(self._trace.column_shapes[name], k)}]"
-            case "parameter":
-                return f"p_{self.parameter(node)}"
-            case "parameter_now":
-                name, k = node.value
-                return f"p_{name}[i, t{_own(self._trace.parameter_shapes[name], k)}]"
-            case "read":
-                return f"s_{node.arguments[0].value}[{self.index(node.arguments[1])}]"
-        parts = [self.text(a) for a in node.arguments]
-        return _INFIX[node.op].format(*parts) if node.op in _INFIX else f"{node.op}({parts[0]})"
-
-    def parameter(self, node: Node) -> str:
-        """Return the name and subscript of a parameter that a segment starts with."""
-        name, k = node.value
-        first = ", first[n]" if name in self._trace.variant.by_trial else ""
-        return f"{name}[i{first}{_own(self._trace.parameter_shapes[name], k)}]"
-
-    def index(self, node: Node) -> str:
-        """Return what stands for a position."""
-        return self.text(node) if node.kind == "i" else f"int({self.text(node)})"
-
-    def number(self, node: Node) -> str:
-        """Return what stands for a node as a float."""
-        text = self.text(node)
-        return text if node.kind == "f" else f"float({text})"
-
-
-def _number(value: Any) -> str:
-    if isinstance(value, bool | int):
-        return repr(value)
-    return repr(value) if np.isfinite(value) else "np.nan" if np.isnan(value) else "np.inf" if value > 0 else "-np.inf"
-
-
-def _state(name: str, k: int) -> str:
-    return f"s_{name}_{k}"
-
-
-def _adjoint(name: str, k: int) -> str:
-    return f"d_{name}_{k}"
-
-
-def _own(shape: tuple[int, ...], k: int) -> str:
-    """Return the subscripts of an entry along its own axes, after those of subject and trial."""
-    return "".join(f", {j}" for j in np.unravel_index(k, shape)) if shape else ""
-
-
 @dataclass
 class _Block:
     """What is computed on a trial under one mask: a response's term, or an update."""
@@ -327,7 +100,7 @@ class _Kernel:
         self.trace, self.mode, self.active = trace, mode, active
         self.backward = mode in ("gradient", "terms_pullback", "arguments_pullback")
         self.live = trace.depends(active)
-        self.print = _Printer(trace)
+        self.print = Printer(trace)
         self.responses = self._response_blocks() if mode not in ("start", "update", "latents") else []
         self.updates = self._update_blocks()
         self.blocks = [*self.responses, *self.updates]
@@ -341,13 +114,13 @@ class _Kernel:
         blocks = []
         if self.mode in ("arguments", "arguments_pullback", "respond"):
             roots, seeds = [], []
-            for key, nodes in _arguments(self.trace).items():
+            for key, nodes in self.trace.arguments.items():
                 for k, node in enumerate(nodes.reshape(-1)):
                     roots.append(node)
-                    seeds.append((node, raw("adjoint", value=f"w_{key}[i, t{_own(nodes.shape, k)}]")))
+                    seeds.append((node, raw("adjoint", value=f"w_{key}[i, t{subscript(nodes.shape, k)}]")))
             return [self._block("", roots, seeds)]
         for r, term in enumerate(self.trace.terms.values()):
-            place = f"[i, t{_own(_many(self.trace), r)}]"
+            place = f"[i, t{subscript(response_axis(self.trace), r)}]"
             weight = raw("adjoint", value=f"weight{place}") if self.mode == "terms_pullback" else constant(1.0)
             blocks.append(self._block(f"scored{place}", [term], [(term, weight)]))
         return blocks
@@ -399,7 +172,7 @@ class _Kernel:
         for name, nodes in self.trace.start.items():
             if name not in self.trace.tables:
                 for k, node in enumerate(nodes):
-                    self.print.line(f"{_state(name, k)} = {self.print.number(node)}")
+                    self.print.line(f"{state_name(name, k)} = {self.print.number(node)}")
             elif (parameter := _whole_parameter(nodes)) is not None:
                 self.print.line(f"s_{name}[:] = {self._parameter_row('p', parameter)}.ravel()")
             elif all(n is nodes[0] for n in nodes):
@@ -434,10 +207,10 @@ class _Kernel:
         if self.mode == "latents":
             for name, shape in self.trace.shapes.items():
                 for k in range(len(self.trace.start[name])):
-                    p.line(f"final_{name}[i{_own(shape, k)}] = {self._now(name, k)}")
+                    p.line(f"final_{name}[i{subscript(shape, k)}] = {self._now(name, k)}")
 
     def _now(self, name: str, k: int) -> str:
-        return f"s_{name}[{k}]" if name in self.trace.tables else _state(name, k)
+        return f"s_{name}[{k}]" if name in self.trace.tables else state_name(name, k)
 
     def _shared(self) -> list[Node]:
         """Return what more than one block needs, and reads of tables that another block changes first."""
@@ -465,9 +238,9 @@ class _Kernel:
             p.line(f"{block.condition.replace('scored', 'terms')} = {p.number(term)}")
         elif self.mode in ("arguments", "respond"):
             place = "i, t" if self.mode == "arguments" else "i"
-            for key, nodes in _arguments(self.trace).items():
+            for key, nodes in self.trace.arguments.items():
                 for k, node in enumerate(nodes.reshape(-1)):
-                    p.line(f"y_{key}[{place}{_own(nodes.shape, k)}] = {p.number(node)}")
+                    p.line(f"y_{key}[{place}{subscript(nodes.shape, k)}] = {p.number(node)}")
         elif self.mode in ("value", "gradient"):
             rest, up, down = _factors(term)
             if not is_constant(rest, 0):
@@ -490,7 +263,7 @@ class _Kernel:
         read_later = {n.value for b in self.updates[1:] for n in per_trial(b.roots) if n.op == "state"}
         late = [key for key in (self.updates[0].update.numbers if self.updates else ()) if key in read_later]  # type: ignore[union-attr]
         for name, k in late:
-            p.line(f"n_{name}_{k} = {_state(name, k)}")
+            p.line(f"n_{name}_{k} = {state_name(name, k)}")
         for block in self.updates:
             with p.block(f"if {block.condition}:"):
                 assert block.update is not None
@@ -501,21 +274,21 @@ class _Kernel:
                 self._keep()
                 for s, at, value in writes:
                     p.line(f"s_{s}[{at}] = {value}")
-                targets = [f"n_{s}_{k}" if (s, k) in late else _state(s, k) for s, k in block.update.numbers]
+                targets = [f"n_{s}_{k}" if (s, k) in late else state_name(s, k) for s, k in block.update.numbers]
                 if targets:
                     p.line(f"{', '.join(targets)} = {', '.join(values)}")
         for name, k in late:
-            p.line(f"{_state(name, k)} = n_{name}_{k}")
+            p.line(f"{state_name(name, k)} = n_{name}_{k}")
 
     def _write_latents(self) -> None:
         p = self.print
         for name, shape in self.trace.shapes.items():
             for k in range(len(self.trace.start[name])):
-                p.line(f"before_{name}[i, t{_own(shape, k)}] = {self._now(name, k)}")
+                p.line(f"before_{name}[i, t{subscript(shape, k)}] = {self._now(name, k)}")
         for prefix, arrays in (("signal", self.trace.signals), ("probs", self.trace.probs)):
             for name, value in arrays.items():
                 for k, node in enumerate(value.nodes.reshape(-1)):
-                    p.line(f"{prefix}_{name}[i, t{_own(value.shape, k)}] = {p.number(node)}")
+                    p.line(f"{prefix}_{name}[i, t{subscript(value.shape, k)}] = {p.number(node)}")
 
     # --------------------------------------------------------------------------------------------- backward
     def _numbers(self) -> list[tuple[str, int]]:
@@ -526,7 +299,7 @@ class _Kernel:
     def _backward(self) -> None:
         p = self.print
         for name, k in self._numbers():
-            p.line(f"{_adjoint(name, k)} = 0.0")
+            p.line(f"{adjoint_name(name, k)} = 0.0")
         for name in self._live_tables():
             p.line(f"d_{name}[:] = 0.0")
         for block in self.blocks:
@@ -538,8 +311,8 @@ class _Kernel:
         with p.block("for t in range(end[n] - 1, first[n] - 1, -1):"):
             changed = [key for b in self.updates if b.update for key in b.update.numbers if self._is_live(key[0])]
             for name, k in changed:
-                p.line(f"e_{name}_{k} = {_adjoint(name, k)}")
-                p.line(f"{_adjoint(name, k)} = 0.0")
+                p.line(f"e_{name}_{k} = {adjoint_name(name, k)}")
+                p.line(f"{adjoint_name(name, k)} = 0.0")
             for block in self.updates:
                 self._backward_update(block)
             for block in self.responses:
@@ -571,7 +344,7 @@ class _Kernel:
         if changed:
             with p.block("else:"):
                 for name, k in changed:
-                    p.line(f"{_adjoint(name, k)} += e_{name}_{k}")
+                    p.line(f"{adjoint_name(name, k)} += e_{name}_{k}")
 
     def _load(self, block: _Block) -> None:
         for node in block.kept:
@@ -588,12 +361,12 @@ class _Kernel:
             if leaf.stage <= SEGMENT:
                 lines.append(f"{self.sums[leaf.number][0]} += {value}")
             elif leaf.op == "state":
-                lines.append(f"{_adjoint(*leaf.value)} += {value}")
+                lines.append(f"{adjoint_name(*leaf.value)} += {value}")
             elif leaf.op == "read":
                 lines.append(f"d_{leaf.arguments[0].value}[{p.index(leaf.arguments[1])}] += {value}")
             elif leaf.op == "parameter_now":
                 name, k = leaf.value
-                lines.append(f"g_{name}[i, t{_own(self.trace.parameter_shapes[name], k)}] += {value}")
+                lines.append(f"g_{name}[i, t{subscript(self.trace.parameter_shapes[name], k)}] += {value}")
         for line in lines:
             p.line(line)
 
@@ -605,7 +378,7 @@ class _Kernel:
             if not self._is_live(name):
                 continue
             if name not in self.trace.tables:
-                seeds += [(node, raw("adjoint", value=_adjoint(name, k))) for k, node in enumerate(nodes)]
+                seeds += [(node, raw("adjoint", value=adjoint_name(name, k))) for k, node in enumerate(nodes)]
             elif (parameter := _whole_parameter(nodes)) is not None:
                 if parameter in self.active:
                     shape = self.trace.parameter_shapes[parameter]
@@ -659,7 +432,7 @@ class _Kernel:
                     p.line(f"s_{name} = state_{name}[i]")
                 else:
                     for k in range(len(nodes)):
-                        p.line(f"{_state(name, k)} = state_{name}[i, {k}]")
+                        p.line(f"{state_name(name, k)} = state_{name}[i, {k}]")
         if self.mode == "respond":
             self._response(self.responses[0], constant(0.0))
             return
@@ -672,23 +445,20 @@ class _Kernel:
                 p.line(f"state_{name}[i] = s_{name}")
             elif name not in self.trace.tables:
                 for k in range(len(nodes)):
-                    p.line(f"state_{name}[i, {k}] = {_state(name, k)}")
+                    p.line(f"state_{name}[i, {k}] = {state_name(name, k)}")
 
     def _range_check(self, out: list[Output], names: str) -> list[str]:
         """Return a first loop that lets nothing reach memory outside of a table: results are NaN if an index would."""
-        roots = [n for b in self.blocks for n in b.roots] + [
-            n for v in self.trace.signals.values() for n in v.nodes.flat
+        shown = [n for v in (*self.trace.signals.values(), *self.trace.probs.values()) for n in v.nodes.flat]
+        positions = [
+            n.arguments[1] for n in ancestors([*shown, *(n for b in self.blocks for n in b.roots)]) if n.op == "read"
         ]
-        roots += [n for b in self.updates if b.update for _, at, _ in b.update.writes for n in [at]]
-        roots += [n for v in self.trace.probs.values() for n in v.nodes.flat]
-        positions = [n.arguments[1] for n in ancestors(roots) if n.op == "read"]
-        positions += [at for b in self.updates if b.update for _, at, _ in b.update.writes]
+        positions += [at for update in self.trace.updates.values() for _, at, _ in update.writes]
         used = {n.value for n in ancestors(positions) if n.op == "input" and n.value[2] is not None}
         if not used:
             return []
-        texts = [
-            f"0 <= x_{name}[i, t{_own(self.trace.column_shapes[name], k)}] < {limit}" for name, k, limit in sorted(used)
-        ]
+        shapes = self.trace.column_shapes
+        texts = [f"0 <= x_{name}[i, t{subscript(shapes[name], k)}] < {limit}" for name, k, limit in sorted(used)]
         trials = "(0,)" if self.mode in STEPS else "range(first[n], end[n])"
         return [
             "    inside = True",

@@ -12,7 +12,7 @@ from pytensor.graph.rewriting.basic import node_rewriter
 from pytensor.link.numba.dispatch.basic import register_funcify_default_op_cache_key
 from pytensor.tensor.rewriting.basic import register_specialize
 
-from rlpymc.likelihood import kernel
+from rlpymc.likelihood import interface, kernel
 from rlpymc.likelihood.fused import jit
 from rlpymc.likelihood.trace import Trace
 
@@ -43,13 +43,13 @@ class Kernel(Op):
         return f"Kernel({self.step.variant.model.name}, {self.mode})"
 
     def make_node(self, *inputs: Any) -> Apply:
-        """Return the node of these inputs, in the order of `rlpymc.likelihood.kernel.arguments`."""
+        """Return the node of these inputs, in the order of `rlpymc.likelihood.interface.arguments`."""
         inputs = tuple(pt.as_tensor(i) for i in inputs)
-        scored = inputs[kernel.arguments(self.step, self.mode).index("scored")]
+        scored = inputs[interface.arguments(self.step, self.mode).index("scored")]
         outer = {"subject": scored.type.shape[:1], "trial": scored.type.shape[:2]}
         outputs = [
             pt.tensor(dtype="float64", shape=(*outer[o.outer], *o.own))
-            for o in kernel.outputs(self.step, self.mode, self.active)
+            for o in interface.outputs(self.step, self.mode, self.active)
         ]
         return Apply(self, list(inputs), outputs)
 

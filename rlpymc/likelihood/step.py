@@ -9,7 +9,7 @@ import pytensor
 import pytensor.tensor as pt
 from pytensor.graph.replace import vectorize_graph
 
-from rlpymc.likelihood import kernel
+from rlpymc.likelihood import interface, kernel
 from rlpymc.likelihood.fused import find_trace, jit, named
 from rlpymc.likelihood.modes import QUICK
 from rlpymc.likelihood.scan import core, next_state
@@ -50,8 +50,8 @@ class _Loop:
         }
         scored = np.ones((n, 1, *([len(model.responses)] if len(model.responses) > 1 else [])), dtype=bool)
         self._off, self._scored = np.zeros((n, 1), dtype=bool), scored
-        self._functions = {mode: jit(kernel.source(step, mode)) for mode in kernel.STEPS}
-        self._outputs = {mode: [o.name for o in kernel.outputs(step, mode, ())] for mode in kernel.STEPS}
+        self._functions = {mode: jit(kernel.source(step, mode)) for mode in interface.STEPS}
+        self._outputs = {mode: [o.name for o in interface.outputs(step, mode, ())] for mode in interface.STEPS}
 
     def _call(self, mode: str, p: Arrays, *rest: Any) -> dict[str, np.ndarray]:
         values = [np.ascontiguousarray(p[name], dtype=float) for name in self._params]

@@ -84,6 +84,8 @@ class Trace:
         Shapes of the states, and which of them are tables.
     responses, terms : dict
         Distribution and log probability of each response.
+    arguments : dict of ndarray of Node
+        Arguments of the responses' distributions, by ``<response>_<argument>``.
     updates : dict of Update
         "learned" and "responded": what changes where the mask of this name is true.
     signals, probs : dict of Symbol
@@ -111,6 +113,9 @@ class Trace:
             s = Record(**{k: self._tables.get(k, _leaves("state", k, shape)) for k, shape in self.shapes.items()})
             x = Record(**{i.name: self._column(i.name) for i in model.inputs})
             self.responses = model.respond(p, s, x)
+            self.arguments = {
+                f"{k}_{name}": lift(v).nodes for k, r in self.responses.items() for name, v in r.arguments.items()
+            }
             self.terms = {k: lift(r.log_prob(getattr(x, k))).node() for k, r in self.responses.items()}
             learned, responded = model.update(p, s, x), model.after_response(p, s, x)
             model.check_update(self.shapes, *({k: lift(v).shape for k, v in u.items()} for u in (learned, responded)))

@@ -12,7 +12,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from pytensor.gradient import NullTypeGradError
 
 import rlpymc as rl
-from rlpymc.likelihood import fused, kernel
+from rlpymc.likelihood import fused, interface, kernel, printer
 from rlpymc.likelihood.expressions import Graph, constant, is_constant, make, pullback, raw
 from rlpymc.likelihood.fused import ScanWarning
 from rlpymc.likelihood.modes import QUICK
@@ -406,7 +406,7 @@ def test_derivatives_of_operations(op):
         if n in text:
             return text[n]
         parts = [write(k) for k in n.arguments]
-        return kernel._INFIX[n.op].format(*parts) if n.op in kernel._INFIX else f"{n.op}({parts[0]})"
+        return printer.INFIX[n.op].format(*parts) if n.op in printer.INFIX else f"{n.op}({parts[0]})"
 
     space = {}
     head = "from math import exp, log, log1p, expm1, sqrt, tanh, erf\n"
@@ -447,10 +447,10 @@ def test_kernel_in_a_function_of_one_s_own():
     model, trials = rl.get_model("delta"), random_trials(rl.get_model("delta"))
     data = sequences(model, trials)
     step = fused.find_trace(model, data.facts, data.columns)
-    names = kernel.arguments(step, "terms")
+    names = interface.arguments(step, "terms")
     params = random_params(model, trials)
     inputs = [pt.as_tensor(params[p.name]) for p in model.parameters]
-    columns = [data.inputs[k] for k in data.columns] + [data.masks[k] for k in kernel.MASKS]
+    columns = [data.inputs[k] for k in data.columns] + [data.masks[k] for k in interface.MASKS]
     op = Kernel(step, "terms", ("alpha",))
     assert len(names) == len(inputs) + len(columns) + 3
     alpha = pt.vector("alpha")
