@@ -94,3 +94,17 @@ def test_lem_10_micro_fixture(backend):
     assert_allclose(final[2], [0.0375, 0.18215418, 0.0], rtol=0, atol=1e-8)
     assert_allclose(final[6], [0.01930835, 0.0, 0.0], rtol=0, atol=1e-8)
     assert np.count_nonzero(final) == 5
+
+
+@pytest.mark.parametrize(
+    ("sampler", "generating", "at_one"),
+    [(dict, (-17267, 200), None), (rl.tasks.without_beta, (-20967, 110), (-20243, 96))],
+    ids=["right", "the source's, which ignores beta"],
+)
+def test_lem_5_and_7_replicates(sampler, generating, at_one):
+    """Log likelihoods of 100 subjects x 200 steps, within three of the listed standard deviations."""
+    trials = rl.simulate(SOURCE, rl.tasks.RandomMDP(), sampler(GENERATING), 100, 200, seed=5)
+    for params, wanted in ((GENERATING, generating), ({**GENERATING, "beta": 1.0}, at_one)):
+        if wanted is not None:
+            mean, sd = wanted
+            assert abs(float(rl.log_prob(SOURCE, trials, params).sum()) - mean) < 3 * sd

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from typing import Any
+from zlib import crc32
 
 import numpy as np
 import pytensor.tensor as pt
@@ -13,7 +14,7 @@ from pytensor.link.numba.dispatch.basic import register_funcify_default_op_cache
 from pytensor.tensor.rewriting.basic import register_specialize
 
 from rlpymc.likelihood import interface, kernel
-from rlpymc.likelihood.fused import jit
+from rlpymc.likelihood.fused import OPTIONS, jit
 from rlpymc.likelihood.trace import Trace
 
 PULLBACKS = {"terms": "terms_pullback", "arguments": "arguments_pullback"}
@@ -92,7 +93,8 @@ def _scaled(slope: Any, weight: Any) -> Any:
 
 @register_funcify_default_op_cache_key(Kernel)  # type: ignore[untyped-decorator]
 def _compile(op: Kernel, node: Apply | None = None, **options: Any) -> Any:
-    return jit(op.source)
+    """Return the function, and what besides the source PyTensor's cache on disk must tell apart: the options."""
+    return jit(op.source), crc32(repr([sorted(OPTIONS["fastmath"]), OPTIONS["error_model"]]).encode())
 
 
 @register_specialize  # type: ignore[untyped-decorator]

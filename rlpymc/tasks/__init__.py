@@ -3,10 +3,21 @@
 from rlpymc.tasks.bandit import Bandit
 from rlpymc.tasks.base import Task, World
 from rlpymc.tasks.drifting import DriftingBandit
-from rlpymc.tasks.mdp import RandomMDP
+from rlpymc.tasks.mdp import RandomMDP, without_beta
 from rlpymc.tasks.prediction import Prediction
 from rlpymc.tasks.reversal import Reversal
 from rlpymc.tasks.rlwm import RLWM
 from rlpymc.tasks.two_step import TwoStep
 
-__all__ = ["RLWM", "Bandit", "DriftingBandit", "Prediction", "RandomMDP", "Reversal", "Task", "TwoStep", "World"]
+__all__ = [
+    "RLWM",
+    "Bandit",
+    "DriftingBandit",
+    "Prediction",
+    "RandomMDP",
+    "Reversal",
+    "Task",
+    "TwoStep",
+    "World",
+    "without_beta",
+]

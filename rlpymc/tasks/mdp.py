@@ -119,6 +119,29 @@ class RandomMDP(Task):
         world.over = np.where(lived, np.isin(x["next_state"], self.terminal), world.over)
 
 
+def without_beta(params: Mapping[str, Any]) -> dict[str, Any]:
+    """Return parameters with which `simulate` draws actions as the source of `RandomMDP` does: with beta left out.
+
+    There, actions are drawn from the softmax of the values themselves, whatever the inverse temperature, and the log
+    probability is then computed with it.  This is a defect of the source; it is here to reproduce its data.
+
+    Parameters
+    ----------
+    params : mapping
+        Parameters of `q_mdp`.
+
+    Returns
+    -------
+    dict
+        The same with ``beta=1``.
+
+    References
+    ----------
+    LaplacianExpectationMaximization.jl, documentation, "Fitting a Q-Learner", function `randsoftmax`.
+    """
+    return {**params, "beta": 1.0}
+
+
 def _states(name: str, found: int | Sequence[int], n_states: int) -> np.ndarray:
     states = np.atleast_1d(found)
     if states.size and (states.dtype.kind not in "iu" or ((states < 0) | (states >= n_states)).any()):
