@@ -55,7 +55,12 @@ def hmm(model: Model | str, n_states: int = 2) -> Model:
 @cache
 def _hmm(model: Model, n_states: int) -> Model:
     if len(model.responses) != 1 or model.responses[0].dtype != "int64":
-        raise ValueError(f"hmm is for models with one choice in a trial; {model.name} has other responses")
+        made = ", ".join(f"{r.name} ({'a choice' if r.dtype == 'int64' else 'a number'})" for r in model.responses)
+        raise ValueError(
+            f"hmm is for learners with one choice in a trial, among actions; {model.name} responds with {made}"
+        )
+    if any(p.name == "engaged0" for p in model.parameters):
+        raise ValueError(f"hmm is for a learner, and {model.name} is a hidden Markov model already")
     response = model.responses[0].name
 
     def start(p: Any, facts: Any) -> dict[str, Any]:

@@ -153,8 +153,8 @@ class Model:
 
     def _check(self) -> None:
         names = [p.name for p in self.parameters]
-        if clash := {n for n in names if names.count(n) > 1}:
-            raise ValueError(f"model {self.name!r}: parameter {clash.pop()!r} is there twice")
+        if clash := sorted({n for n in names if names.count(n) > 1}):
+            raise ValueError(f"model {self.name!r}: parameter {clash[0]!r} is there twice")
         if not self.responses:
             raise ValueError(f"model {self.name!r}: no input is a response; mark one with response=True")
         if bool(self.policies) == (self.policy is not None):

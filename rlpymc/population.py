@@ -12,7 +12,7 @@ from rlpymc.errors import unknown
 from rlpymc.likelihood.arguments import parameter_array
 from rlpymc.likelihood.distribution import Marginal
 from rlpymc.parameters import Parameter
-from rlpymc.priors import HalfNormal, Normal, Prior
+from rlpymc.priors import DiscreteUniform, HalfNormal, Normal, Prior
 from rlpymc.sequences import Sequences
 
 POOLINGS = ("none", "complete", "partial")
@@ -59,7 +59,8 @@ class Population:
     def check(self, data: Sequences) -> None:
         """Raise a ValueError if this names what the model does not have, or contradicts itself."""
         names = [p.name for p in data.model.parameters]
-        hyper = [f"{n}_{part}" for n in names for part in ("mu", "sigma")] if self.pooling == "partial" else []
+        continuous = [p.name for p in data.model.parameters if not p.support.discrete]
+        hyper = [f"{n}_{part}" for n in continuous for part in ("mu", "sigma")] if self.pooling == "partial" else []
         for group, allowed in (("priors", names + hyper), ("fixed", names), ("free", names), ("shared", names)):
             for name in getattr(self, group):
                 if name not in allowed:
@@ -93,6 +94,9 @@ class Population:
                     f"prior {sigma} of {p.name}_sigma: a standard deviation is not negative; use HalfNormal"
                 )
             prior = self.priors.get(p.name)
+            if prior is not None and isinstance(prior, DiscreteUniform) != p.support.discrete:
+                kind = "whole numbers" if p.support.discrete else "numbers, not whole ones"
+                raise ValueError(f"prior {prior} of {p.name!r}: it takes a prior on {kind}; its support is {p.support}")
             if prior is not None and not p.support.contains(prior.quantile([0.001, 0.999])).all():
                 raise ValueError(f"prior {prior} of {p.name!r} reaches outside its support, {p.support}")
 
@@ -171,8 +175,8 @@ class Population:
         return found
 
     def _marginal(self, parameter: Parameter, prior: Prior) -> Marginal:
-        name, values = parameter.name, whole_numbers(parameter)
-        weights = np.exp(prior.log_prob(values))
+        name, weights = parameter.name, np.exp(prior.log_prob(whole_numbers(parameter)))
+        values, weights = whole_numbers(parameter)[weights > 0], weights[weights > 0]
         if self.pooling != "partial":
             return Marginal(values, np.log(weights / weights.sum()))
         pm.modelcontext(None).add_coord(f"{name}_value", values)

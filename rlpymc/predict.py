@@ -109,7 +109,11 @@ def predict(
         out[entry.name] = (("sample", "subject", "trial"), np.where(scored[..., k], drawn[entry.name], nothing))
         seen = np.where(exists, trials[entry.name].transpose("subject", "trial").values, nothing)
         out[f"observed_{entry.name}" if several else "observed"] = (("subject", "trial"), seen)
-    out["scored"] = (("subject", "trial"), scored[..., 0])
+    if several:
+        out["scored"] = (("subject", "trial", "response"), scored)
+        out = out.assign_coords(response=[r.name for r in model.responses])
+    else:
+        out["scored"] = (("subject", "trial"), scored[..., 0])
     kept = [v for v in trials.data_vars if trials[v].dims == ("subject", "trial") and v not in out]
     out.attrs = {"kind": kind, "model": model.name, "response": model.responses[0].name}
     return out.merge(trials[kept], compat="override", combine_attrs="override").assign_attrs(

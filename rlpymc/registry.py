@@ -112,8 +112,10 @@ def get_model(name: str | Model, policy: str | None = None, **options: Any) -> M
         if written is None:
             raise ValueError(f"cannot read model name {name!r}; write it like 'delta(rates=sign)+stickiness+lapse'")
         learner, inside, rules = written.groups()
-        if learner == "hmm" and inside:
-            return _hidden(inside, rules, options)
+        if learner == "hmm" and not inside:
+            raise ValueError("hmm goes around a learner: write 'hmm(delta)', or 'hmm(delta+stickiness, n_states=3)'")
+        if learner == "hmm":
+            return _hidden(inside, rules or policy, options)
         if learner not in _models():
             raise unknown("model", learner, _models())
         model = _models()[learner]
@@ -136,12 +138,14 @@ def _hidden(inside: str, rules: str | None, options: dict[str, Any]) -> Model:
     """Return the model of a name such as "hmm(delta+stickiness, n_states=3)"."""
     from rlpymc.hmm import hmm
 
-    learner, _, n_states = inside.partition(",n_states=")
+    learner, asked, n_states = inside.partition(",n_states=")
     if rules or options:
         raise ValueError(
             "choice rules and options of an hmm belong to its learner: 'hmm(delta(rates=sign)+stickiness)'"
         )
-    if n_states and not n_states.isdigit():
+    if wrong := re.search(r",(?![^()]*\))(.*)", learner):
+        raise unknown("option of hmm", wrong[1].partition("=")[0], ["n_states"])
+    if asked and not n_states.isdigit():
         raise ValueError(f"n_states: found {n_states!r}, expected a whole number")
     return hmm(get_model(learner), int(n_states or 2))
 

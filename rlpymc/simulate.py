@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from rlpymc.likelihood import evaluate
+from rlpymc.likelihood import check_backend, evaluate
 from rlpymc.likelihood import latents as latents_of
 from rlpymc.likelihood.arguments import parameter_arrays
 from rlpymc.likelihood.step import at_trial, restart, stepper
@@ -73,11 +73,14 @@ def simulate(
         If a parameter is unknown, missing, of the wrong shape or outside its support, or the task does not give a
         column that the model reads.
     """
+    check_backend(backend)
     model, rng = get_model(model), np.random.default_rng(seed)
     if not isinstance(task, Task):
         raise TypeError(f"task: found {type(task).__name__}, expected a task such as rlpymc.tasks.Bandit")
-    if n_subjects < 1 or n_trials < 1:
+    if n_subjects != int(n_subjects) or n_trials != int(n_trials) or n_subjects < 1 or n_trials < 1:
         raise ValueError(f"found {n_subjects} subjects and {n_trials} trials, expected at least one of each")
+    if stop is not None and not callable(stop):
+        raise TypeError(f"stop: found {stop!r}, expected a function stop(t, x) that returns a boolean for each subject")
     if task.responses != tuple(r.name for r in model.responses):
         raise ValueError(
             f"{model.name} responds with {', '.join(r.name for r in model.responses)}; this task asks for "
@@ -87,30 +90,55 @@ def simulate(
         if entry.name not in {*task.columns, *task.responses, "scored"} and entry.default is None:
             given = ", ".join([*task.columns, *task.responses])
             raise ValueError(f"{model.name} reads {entry.name!r}, which this task does not give; it gives {given}")
-    before = _Rows(model, first_rows, n_subjects)
+    before = _Rows(model, task, first_rows, n_subjects)
     run = _Run(model, task, n_subjects, n_trials, before, rng)
     trials = run.trials({})  # the masks, for parameters that vary by block
     data = Sequences(model, trials, Facts(**task.facts), {}, {name: trials[name].values for name in MASKS})
     arrays = parameter_arrays(data, params)
     trials = run.trials(run.act(arrays, {name: data.parameter_shape(name) for name in arrays}, stop, backend))
-    data = sequences(model, trials)
-    terms = evaluate(data, arrays, "terms", backend)["terms"]
-    trials["log_prob"] = (("subject", "trial"), terms if terms.ndim == 2 else terms.sum(axis=2))
+    data, true = sequences(model, trials), {}
     for name, value in arrays.items():
         own = tuple(f"{name}_dim_{k}" for k in range(len(data.parameter_shape(name))))
-        trials[f"true_{name}"] = ((*("subject", "trial")[: value.ndim - len(own)], *own), value)
-    return trials.merge(latents_of(model, trials, params, backend)) if latents else trials
+        varies = value.ndim == 2 + len(own)
+        true[name] = xr.DataArray(
+            value[:, : run.length] if varies else value, dims=("subject", *["trial"][:varies], *own)
+        )
+    terms = evaluate(data, {k: v.values for k, v in true.items()}, "terms", backend)["terms"]
+    trials["log_prob"] = (("subject", "trial"), terms if terms.ndim == 2 else terms.sum(axis=2))
+    trials = trials.assign({f"true_{name}": value.variable for name, value in true.items()})
+    return trials.merge(latents_of(model, trials, true, backend)) if latents else trials
 
 
 class _Rows:
-    """Given first rows, checked."""
+    """Given first rows, checked: those columns of theirs that the task gives, too."""
 
-    def __init__(self, model: Model, rows: xr.Dataset | None, n_subjects: int) -> None:
-        self.data = None if rows is None else sequences(model, rows)
-        if self.data is not None and self.data.shape[0] != n_subjects:
+    def __init__(self, model: Model, task: Task, rows: xr.Dataset | None, n_subjects: int) -> None:
+        self.data: Sequences | None = None
+        self.columns: Columns = {}
+        if rows is None:
+            return
+        try:
+            known = {**rows.attrs.get("facts", {}), **task.facts}
+            self.data = sequences(model, rows.assign_attrs(facts=known) if isinstance(rows, xr.Dataset) else rows)
+        except ValueError as problem:
+            raise ValueError(f"first_rows: {problem}") from problem
+        if self.data.shape[0] != n_subjects:
             raise ValueError(f"first_rows: found {self.data.shape[0]} subjects, expected {n_subjects}")
-        if self.data is not None and not self.data.masks["exists"].all():
+        if not self.data.masks["exists"].all():
             raise ValueError("first_rows: found padding, expected as many rows for each subject")
+        given = {*task.columns, *task.responses} | ({"block"} if task.block_length else set())
+        if more := [k for k in self.data.columns if k not in given and k != "scored"]:
+            raise ValueError(f"first_rows: found a column {more[0]!r}, which this task does not give")
+        assumed = {i.name: self.data.inputs[i.name] for i in model.inputs}
+        for name in sorted(given):
+            if name in rows:
+                self.columns[name] = rows[name].transpose("subject", "trial", ...).values
+            elif name == "block":
+                self.columns[name] = np.zeros(self.data.shape, dtype=int)
+            elif name in assumed:
+                self.columns[name] = assumed[name]
+            else:
+                raise ValueError(f"first_rows: found no column {name!r}, which this task gives; add it")
 
     def __len__(self) -> int:
         return 0 if self.data is None else self.data.shape[1]
@@ -176,7 +204,8 @@ class _Run:
         data = self.before.data
         assert data is not None
         shown = {name: values[:, t] for name, values in data.inputs.items()}
-        kept = {name: data.trials[name].values[:, t] for name in data.columns if name != "scored"}
+        kept = {name: values[:, t] for name, values in self.before.columns.items() if name != "block"}
+        kept |= {"block": self.before.columns["block"][:, t]} if "block" in self.task.columns else {}
         self.task.follow(self.world, kept)
         return shown, kept, data.masks["responded"][:, t]
 
@@ -217,8 +246,12 @@ class _Run:
             masks["scored"] = self.scored[..., 0]
         masks = {k: v[:, : self.length] & (exists if v.ndim == 2 else exists[..., None]) for k, v in masks.items()}
         if self.task.block_length and "block" not in columns:
-            block = np.maximum(np.arange(self.length) - self.first, 0) // self.task.block_length
-            columns = {"block": np.tile(block, (self.n, 1)), **columns}
+            known = self.before.columns.get("block", np.zeros((self.n, 0), dtype=int))
+            last = (
+                known[:, -1:] if self.first else np.zeros((self.n, 1), dtype=int)
+            )  # the first new one goes on with it
+            block = last + np.arange(self.length - self.first) // self.task.block_length
+            columns = {"block": np.concatenate([known, block], axis=1)[:, : self.length], **columns}
         out = {}
         for name, value in {**masks, **columns}.items():
             inside = exists.reshape(exists.shape + (1,) * (value.ndim - 2))

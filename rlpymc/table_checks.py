@@ -161,7 +161,7 @@ def make_masks(table: Table, numbered: dict[str, np.ndarray], reset: str | None)
 
 def _check_order(table: Table, made: dict[str, np.ndarray]) -> None:
     """Check that no response is there without the one that comes before it (action2 without action1)."""
-    numbered = sorted(name for name in made if name != "action")
+    numbered = sorted((name for name in made if name != "action"), key=lambda name: int(name.removeprefix("action")))
     for before, name in itertools.pairwise(numbered):
         if (wrong := made[name] & ~made[before]).any():
             cure = f"{before} comes before it: give both, or leave both empty."

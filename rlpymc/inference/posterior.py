@@ -86,7 +86,8 @@ def _by_subject(
         rng = rng if rng is not None else np.random.default_rng()
         if f"{parameter.name}_probs" in posterior:
             probs = posterior[f"{parameter.name}_probs"].transpose("sample", ...).values
-            columns.append(whole_numbers(parameter)[Categorical(probs=probs).sample(rng)].astype(float))
+            values = posterior[f"{parameter.name}_value"].values
+            columns.append(values[Categorical(probs=probs).sample(rng)].astype(float))
             continue
         if f"{parameter.name}_mu" not in posterior:
             raise ValueError(
@@ -129,6 +130,8 @@ def draw_whole_numbers(model: RLModel, posterior: xr.Dataset, seed: int | None) 
 
 def _log_weight(prior: Any, name: str, value: int, draws: xr.Dataset) -> np.ndarray:
     if f"{name}_probs" in draws:
+        if value not in draws[f"{name}_value"]:
+            return np.full(draws.sizes["sample"], -np.inf)
         return np.log(draws[f"{name}_probs"].sel({f"{name}_value": value}).transpose("sample").values)
     return np.full(draws.sizes["sample"], prior.log_prob(value))
 

@@ -226,3 +226,128 @@ def test_comparison_puts_the_best_on_top():
     assert list(left.containers[0].lines[0].get_xdata()) == [-10, -20]
     assert_allclose(right.containers[0].lines[2][0].get_segments()[1][:, 0], [-12, -8])
     assert [t.get_text() for t in right.texts] == ["weight", "0.90", "0.10"]
+
+
+def bars(ax):
+    """Return heights and error bars (low, high) by label of the bars."""
+    found = {}
+    for container in ax.containers:
+        if hasattr(container, "patches"):
+            (segments,) = container.errorbar.lines[2]
+            heights = [patch.get_height() for patch in container.patches]
+            found[container.get_label()] = heights, [tuple(s.reshape(-1, 2)[:, 1]) for s in segments.get_segments()]
+    return found
+
+
+@pytest.fixture
+def two_step():
+    """Two people, ten trials; the trials are counted out in the tests."""
+    columns = {
+        "action1": [[0, 0, 1, 1, 1, 0, 0, 0, -1, 0], [0, 1, 1, 1, 0, 0, 0, 1, 1, 1]],
+        "state2": [[0, 1, 1, 1, 0, 0, 0, 1, -1, 0], [0, 1, 0, 1, 0, 1, 0, 1, 0, 1]],
+        "reward": [[1, 1, 0, 1, 0, 0, 1, 0, np.nan, 1], [1, 0, 1, 0, 1, 1, 0, np.nan, 1, 0]],
+    }
+    trials = xr.Dataset({k: (("subject", "trial"), np.array(v)) for k, v in columns.items()})
+    reset = np.zeros((2, 10), dtype=bool)
+    reset[:, 0] = reset[0, 6] = True
+    there = np.ones((2, 10), dtype=bool)
+    scored = np.stack([trials["action1"].values >= 0, there], axis=2)
+    scored[1, 7, 1] = False  # the second response is missing: the first counts
+    trials = trials.assign(exists=(("subject", "trial"), there), reset=(("subject", "trial"), reset))
+    return trials.assign(scored=(("subject", "trial", "response"), scored))
+
+
+def test_stay_probabilities_by_reward_and_transition(two_step):
+    # Person 0, trials 1 to 9 after the one before: common and rewarded 0 -> 0 stays, 3 -> 4 stays, 6 -> 7 stays (5 -> 6
+    # is a reset); rare and rewarded 1 -> 2 leaves; common and unrewarded 2 -> 3 stays; rare and unrewarded 4 -> 5
+    # leaves, 7 -> 8 has no action; 8 -> 9 follows none.
+    # Person 1: common and rewarded 0 -> 1 leaves, 4 -> 5 stays; common and unrewarded 1 -> 2 stays, 3 -> 4 leaves,
+    # 6 -> 7 leaves; rare and rewarded 2 -> 3 stays, 5 -> 6 stays, 8 -> 9 stays; 7 -> 8 follows a missing response.
+    found = bars(rl.plots.stay_probabilities(two_step).axes[0])
+    heights, errors = found["common"]
+    assert_allclose(heights, [(1 + 1 / 2) / 2, (1 + 1 / 3) / 2])
+    assert_allclose(errors, [(0.5, 1.0), (1 / 3, 1.0)])  # of two, the standard error is half the difference
+    assert_allclose(found["rare"][0], [0.5, 0.0])  # person 1 has no unrewarded rare transition
+    assert_allclose(found["rare"][1][0], (0.0, 1.0))
+
+
+def test_stay_probabilities_of_predictions(two_step):
+    many = two_step.expand_dims(sample=4)
+    free_run = many.assign_attrs(kind="free_run")
+    heights, errors = bars(rl.plots.stay_probabilities(free_run).axes[0])["common"]
+    assert_allclose(heights, [3 / 4, 2 / 3])
+    assert_allclose(errors, [(3 / 4, 3 / 4), (2 / 3, 2 / 3)])  # all draws agree
+
+    drawn = np.repeat(two_step["action1"].values[None], 4, axis=0)
+    drawn[0] = np.where(drawn[0] >= 0, 1 - drawn[0], -1)  # one draw in four does the contrary
+    one_step = two_step.assign(
+        observed_action1=two_step["action1"], action1=(("sample", "subject", "trial"), drawn)
+    ).assign_attrs(kind="one_step")
+    one_step["scored"] = two_step["scored"][..., 0]
+    heights, errors = bars(rl.plots.stay_probabilities(one_step).axes[0])["common"]
+    assert_allclose(heights, [(3 * 3 / 4 + 1 / 4) / 4, (3 * 2 / 3 + 1 / 3) / 4])
+    assert_allclose(errors[0], np.quantile([1 / 4, 3 / 4, 3 / 4, 3 / 4], [0.03, 0.97]))
+    with pytest.raises(ValueError, match="yoked"):
+        rl.plots.stay_probabilities(one_step.assign_attrs(kind="yoked"))
+    with pytest.raises(ValueError, match="unknown column of the trials 'state2'"):
+        rl.plots.stay_probabilities(two_step.drop_vars("state2"))
+
+
+@pytest.fixture
+def pictures():
+    """Two people, a block of one picture and one of two; person 1 lacks the last trial and missed one."""
+    columns = {
+        "stimulus": [[0, 0, 1, 0, 0, 1], [0, 0, 0, 1, 1, 0]],
+        "set_size": [[1, 1, 2, 2, 2, 2], [1, 1, 2, 2, 2, 2]],
+        "action": [[1, 2, 0, 0, 1, 0], [0, 2, 1, -1, 0, -1]],
+        "right": [[2, 2, 0, 1, 1, 0], [2, 2, 1, 0, 0, 1]],
+    }
+    trials = xr.Dataset({k: (("subject", "trial"), np.array(v)) for k, v in columns.items()})
+    scored, reset = trials["action"].values >= 0, np.zeros((2, 6), dtype=bool)
+    reset[:, [0, 2]] = True
+    exists = np.ones((2, 6), dtype=bool)
+    exists[1, 5] = False
+    masks = {"exists": exists, "scored": scored, "learned": scored, "reset": reset}
+    reward = np.where(scored, trials["action"] == trials["right"], np.nan)
+    return trials.assign(
+        {"reward": (("subject", "trial"), reward)} | {k: (("subject", "trial"), v) for k, v in masks.items()}
+    )
+
+
+def curves(ax):
+    """Return x and y of the lines by label of the errorbars or lines."""
+    held = {c.get_label(): c.lines[0] for c in ax.containers}
+    lines = {line.get_label(): line for line in ax.lines if not line.get_label().startswith("_")}
+    return {k: (line.get_xdata(), line.get_ydata()) for k, line in (lines | held).items()}
+
+
+@pytest.mark.parametrize("target", [None, "right"])
+def test_set_size_curves_count_presentations(pictures, target):
+    ax = rl.plots.set_size_curves(pictures, target=target).axes[0]
+    found = curves(ax)
+    assert list(found) == ["1", "2"]
+    assert_allclose(found["1"], [[1, 2], [0.0, 1.0]])
+    # two pictures, first time: person 0 right on trial 2, wrong on 3; person 1 right on 2, missed 3
+    # second time: person 0 right on 4 and 5; person 1 right on 4 (the picture's second, the missed one included)
+    assert_allclose(found["2"], [[1, 2], [(1 / 2 + 1) / 2, 1.0]])
+    (segments,) = ax.containers[1].lines[2]
+    assert_allclose(segments.get_segments()[0][:, 1], [0.5, 1.0])
+    assert_allclose(curves(rl.plots.set_size_curves(pictures, target, presentations=1).axes[0])["2"], [[1], [3 / 4]])
+
+
+def test_set_size_curves_of_predictions(pictures):
+    drawn = np.repeat(pictures["action"].values[None], 4, axis=0)
+    drawn[0] = np.where(drawn[0] >= 0, 3, -1)  # one draw in four is never right
+    prediction = pictures.assign(action=(("sample", "subject", "trial"), drawn)).assign_attrs(kind="one_step")
+    ax = rl.plots.set_size_curves(prediction, target="right").axes[0]
+    assert_allclose(curves(ax)["2"], [[1, 2], [9 / 16, 3 / 4]])
+    band = ax.collections[1].get_paths()[0].vertices[:, 1]
+    low, high = np.quantile([[0, 0], [3 / 4, 1], [3 / 4, 1], [3 / 4, 1]], [0.03, 0.97], axis=0)
+    assert_allclose([band.min(), band.max()], [low.min(), high.max()])
+    with pytest.raises(ValueError, match="name the column with the right action"):
+        rl.plots.set_size_curves(prediction)
+
+    free_run = pictures.expand_dims(sample=3).assign_attrs(kind="free_run")
+    assert_allclose(curves(rl.plots.set_size_curves(free_run).axes[0])["2"], [[1, 2], [3 / 4, 1.0]])
+    with pytest.raises(ValueError, match=r"unknown column of the trials 'rigth'\. Did you mean 'right'"):
+        rl.plots.set_size_curves(pictures, target="rigth")

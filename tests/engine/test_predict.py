@@ -12,7 +12,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import special
 
 import rlpymc as rl
-from rlpymc.tasks import Bandit
+from rlpymc.tasks import Bandit, TwoStep
 
 ALPHA, BETA = [0.1, 0.4, 0.8], [1.0, 3.0, 2.0]
 
@@ -130,6 +130,126 @@ def test_one_step_choices_follow_from_those_observed() -> None:
     fit = posterior(subjects=["a"], alpha=[1.0], beta=[500.0])
     drawn = predict(rl.build("delta", rl.read_trials(table), pooling="none"), fit, draws=50)["action"].values[:, 0]
     assert (drawn[:, 1:] == 0).all()
+
+
+# ---------------------------------------------------------------- free run
+
+
+TASK = Bandit([0.1, 0.9])
+
+
+def free_run(task: Any = TASK, **options: Any) -> xr.Dataset:
+    return predict(kind="free_run", task=task, **options)
+
+
+def test_a_free_run_is_of_as_many_people_and_trials_as_the_data() -> None:
+    found = free_run()
+    assert found["action"].dims == ("sample", "subject", "trial")
+    assert found["action"].shape == (5, 3, 8)
+    assert found["subject"].values.tolist() == ["a", "b", "c"]
+    assert {"action", "reward", "exists", "scored", "learned", "reset"} <= set(found.data_vars)
+    assert not [name for name in found.data_vars if str(name).startswith("true_")]
+    assert found.attrs["kind"] == "free_run"
+    assert found.attrs["model"] == "delta"
+    assert found.attrs["response"] == "action"
+    assert found["exists"].values.all()
+    assert set(np.unique(found["action"])) == set(np.unique(found["reward"])) == {0, 1}
+
+
+def test_columns_of_more_dims_and_masks_of_the_task_are_kept() -> None:
+    model = rl.build("delta", trials().assign_attrs(facts={"n_actions": 3}), pooling="none")
+    task = Bandit([0.1, 0.5, 0.9], on_offer=2, missed=0.3, block_length=4)
+    found = free_run(task, model=model)
+    assert found["available"].shape == (5, 3, 8, 3)
+    assert (found["available"].sum("option") == 2).all()
+    missed = found["action"].values == -1
+    assert missed.any()
+    assert_array_equal(found["scored"].values, ~missed)
+    assert found["reset"].values[0, 0].tolist() == [True, False, False, False] * 2
+    assert found.attrs["trials_facts"] == {"n_actions": 3}
+
+
+def test_a_good_learner_chooses_the_better_action_ever_more_often() -> None:
+    fit = posterior(alpha=[0.3, 0.3, 0.3], beta=[8.0, 8.0, 8.0])
+    better = (free_run(fit=fit, draws=300)["action"] == 1).mean(("sample", "subject")).values
+    assert abs(better[0] - 0.5) < 4.5 * 0.5 / np.sqrt(900)
+    assert better[2] > better[0] + 0.1
+    assert better[7] > 0.85
+
+
+def test_each_person_lives_with_parameters_of_their_own() -> None:
+    """b alone cares for rewards; c has learned that the first reward was good, and stays."""
+    fit = posterior(alpha=[1.0, 1.0, 1.0], beta=[0.0, 500.0, 0.0])
+    found = free_run(Bandit(means=[0.0, 1.0], sd=0.0), fit=fit, draws=400)
+    late = (found["action"].isel(trial=slice(4, None)) == 1).mean(("sample", "trial")).values
+    assert abs(late[0] - 0.5) < 4.5 * 0.5 / np.sqrt(1600)
+    assert abs(late[2] - 0.5) < 4.5 * 0.5 / np.sqrt(1600)
+    assert late[1] > 0.9
+
+
+def test_each_draw_lives_with_parameters_of_its_own() -> None:
+    fit = posterior(alpha=[1.0] * 3, beta=[0.0] * 3)
+    chains = xr.DataArray([0.0, 500.0], dims="chain")
+    fit["posterior"]["beta"] = (fit["posterior"]["beta"] + chains).transpose("chain", "draw", "subject")
+    found = free_run(Bandit(means=[0.0, 1.0], sd=0.0), fit=fit, draws=20)
+    share = (found["action"].isel(trial=slice(5, None)) == 1).mean(("subject", "trial")).values
+    assert (share == 1).sum() >= 8
+    assert (share < 0.95).sum() >= 5
+
+
+def test_outcomes_of_a_free_run_follow_from_its_own_choices() -> None:
+    found = free_run(Bandit(means=[-3.0, 4.0], sd=0.0))
+    assert_array_equal(found["reward"], np.where(found["action"] == 1, 4.0, -3.0))
+
+
+def test_log_probabilities_of_a_free_run_are_those_of_the_likelihood() -> None:
+    found = free_run()
+    assert found["log_prob"].shape == (5, 3, 8)
+    for k in range(5):
+        one = found.isel(sample=k).drop_vars("log_prob").assign_attrs(facts={"n_actions": 2})
+        known = rl.log_prob("delta", one, {"alpha": ALPHA, "beta": BETA})
+        assert_allclose(found["log_prob"].values[k], known)
+
+
+def test_the_same_seed_gives_the_same_free_run() -> None:
+    xr.testing.assert_identical(free_run(), free_run())
+    assert not free_run().equals(free_run(seed=2))
+
+
+def test_constants_freed_and_fixed_are_those_of_the_model() -> None:
+    """A start value that was fixed far above the rewards makes people try both actions first."""
+    model = rl.build("delta", trials(), pooling="none", fixed={"q0": 5.0, "alpha": 1.0})
+    fit = posterior(beta=[500.0] * 3)
+    action = free_run(Bandit(means=[0.0, 1.0], sd=0.0), model=model, fit=fit, draws=50)["action"].values
+    assert (action[..., 1] == 1 - action[..., 0]).all()
+    assert (action[..., 2:] == 1).all()
+
+
+def test_new_trials_say_how_long_a_free_run_is_and_of_whom() -> None:
+    found = free_run(trials=trials().isel(subject=[2, 0], trial=slice(0, 4)))
+    assert found["action"].shape == (5, 2, 4)
+    assert found["subject"].values.tolist() == ["c", "a"]
+
+
+def test_a_free_run_needs_a_task_and_the_others_take_none() -> None:
+    assert_says(refused(kind="free_run"), "kind='free_run'", "needs a task", "task=rlpymc.tasks.Bandit")
+    for kind in ("one_step", "yoked"):
+        assert_says(refused(kind=kind, task=TASK), "the others take none")
+
+
+def test_tasks_that_do_not_fit_the_model_are_refused() -> None:
+    assert_says(refused(kind="free_run", task=TwoStep()), "delta responds with action", "action1, action2")
+    assert_says(refused(kind="free_run", task="bandit", error=TypeError), "task", "str", "rlpymc.tasks.Bandit")
+    short = Bandit(np.full((4, 2), 0.5))
+    assert_says(refused(kind="free_run", task=short), "4 trials")
+
+
+def test_a_task_of_more_actions_than_a_parameter_is_for_is_refused() -> None:
+    model = rl.build("biased_random", trials(), pooling="none")
+    fit = posterior(bias=[0.1, 0.2, 0.3])
+    fit["posterior"]["bias"] = fit["posterior"]["bias"].expand_dims("bias_dim_0", axis=3)
+    text = refused(model, fit, kind="free_run", task=Bandit([0.1, 0.5, 0.9]))
+    assert_says(text, "'bias'")
 
 
 # ---------------------------------------------------------------- whose parameters
