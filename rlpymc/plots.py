@@ -317,7 +317,7 @@ def set_size_curves(
         mean, low, high = _mean_and_range(shares)
         look: dict[str, Any] = {"c": COLOURS[k % len(COLOURS)], "label": f"{one:g}", "marker": "o", "ms": 3, "lw": 1.2}
         if made.ndim == 3:
-            ax.fill_between(x, low, high, color=look["c"], alpha=0.25, lw=0)
+            ax.fill_between(x, low, high, color=look["c"], alpha=0.12, lw=0)
             ax.plot(x, mean, **look)
         else:
             ax.errorbar(x, mean, high - mean, capsize=2, **look)

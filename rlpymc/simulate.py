@@ -224,7 +224,7 @@ class _Run:
                 value = np.where(forced, picked, value)
             kept[response.name] = np.where(missed, -1 if value.dtype.kind == "i" else np.nan, value)
             brought = self.task.outcome(self.world, now, response.name, kept, self.rng)
-            shown |= {response.name: value, **brought}
+            shown |= {response.name: value, **{k: _stand_in(v, missed) for k, v in brought.items()}}
             last = k == len(self.model.responses) - 1
             hidden = missed | self.world.no_feedback[:, now] if last else missed
             kept |= {name: _hide(v, hidden) for name, v in brought.items()} if hidden.any() else brought
@@ -261,6 +261,11 @@ class _Run:
         if masks["scored"].ndim == 3:
             coords["response"] = [r.name for r in self.model.responses]
         return xr.Dataset(out, coords=coords, attrs={"facts": dict(self.task.facts)})
+
+
+def _stand_in(value: np.ndarray, missed: np.ndarray) -> np.ndarray:
+    """Return a column with zeros where nothing follows, as nobody responded; nothing is learned from them."""
+    return np.where(missed.reshape((-1,) + (1,) * (value.ndim - 1)), 0, value) if missed.any() else value
 
 
 def _hide(value: np.ndarray, where: np.ndarray) -> np.ndarray:

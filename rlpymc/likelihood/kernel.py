@@ -448,7 +448,7 @@ class _Kernel:
                     p.line(f"state_{name}[i, {k}] = {state_name(name, k)}")
 
     def _range_check(self, out: list[Output], names: str) -> list[str]:
-        """Return a first loop that lets nothing reach memory outside of a table: results are NaN if an index would."""
+        """Return a first loop that lets nothing reach memory outside of a table: where an index would, all is NaN."""
         shown = [n for v in (*self.trace.signals.values(), *self.trace.probs.values()) for n in v.nodes.flat]
         positions = [
             n.arguments[1] for n in ancestors([*shown, *(n for b in self.blocks for n in b.roots)]) if n.op == "read"
@@ -459,12 +459,18 @@ class _Kernel:
             return []
         shapes = self.trace.column_shapes
         texts = [f"0 <= x_{name}[i, t{subscript(shapes[name], k)}] < {limit}" for name, k, limit in sorted(used)]
-        trials = "(0,)" if self.mode in STEPS else "range(first[n], end[n])"
+        inside = " and ".join(texts)
+        if self.mode in STEPS:  # called from Python alone, and so can raise
+            return [
+                *self._loop(),
+                f"        if not ({inside}):",
+                "            raise IndexError('an index is out of range')",
+            ]
         return [
             "    inside = True",
             *self._loop(),
-            f"        for t in {trials}:",
-            f"            inside &= {' and '.join(texts)}",
+            "        for t in range(first[n], end[n]):",
+            f"            inside &= {inside}",
             "    if not inside:",
             *(f"        {o.name}[:] = np.nan" for o in out),
             f"        return {names}",

@@ -17,6 +17,7 @@ from rlpymc.likelihood.expressions import Graph, constant, is_constant, make, pu
 from rlpymc.likelihood.fused import ScanWarning
 from rlpymc.likelihood.modes import QUICK
 from rlpymc.likelihood.op import Kernel
+from rlpymc.likelihood.step import stepper
 from rlpymc.math import add_at, concatenate, full, maximum, put, softmax, sqrt, stack, take, where, zeros
 from rlpymc.model import Input, Model, Parameter, index, real, unit
 from rlpymc.priors import Beta, Normal
@@ -158,6 +159,18 @@ def test_an_index_that_was_changed_behind_the_model_s_back_gives_nan_and_no_cras
         spoilt = type(data)(model, trials, data.facts, broken, data.masks)
         assert np.isnan(fused.run(step, "value", params, spoilt)["total"]).all()
         assert np.isnan(fused.run(step, "terms", params, spoilt)["terms"]).all()
+
+
+def test_a_step_with_an_index_out_of_range_is_refused():
+    model = rl.get_model("q_mdp")
+    facts = rl.model.Facts(n_states=4, n_actions=3)
+    one = stepper(model, facts, 2, ["state", "action", "next_state", "reward"])
+    p = {"alpha": np.full(2, 0.3), "beta": np.ones(2), "gamma": np.full(2, 0.5), "q0": np.zeros((2, 4, 3))}
+    state, yes = one.start(p), np.ones(2, dtype=bool)
+    x = {"state": np.array([0, 4]), "action": np.zeros(2, int), "next_state": np.zeros(2, int), "reward": np.ones(2)}
+    with pytest.raises(IndexError, match="out of range"):
+        one.update(p, state, x, yes, yes)
+    assert (state["q"] == 0).all()
 
 
 def test_an_index_out_of_range_is_refused_before_anything_runs():
