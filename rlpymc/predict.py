@@ -41,7 +41,8 @@ def predict(
         the model's own earlier ones, with outcomes and later inputs as recorded.  "free_run": people with these
         parameters do a task anew, and live with the outcomes of their own choices.
     task : Task, optional
-        For "free_run": the task, one of `rlpymc.tasks`; as many trials are simulated as the data have.
+        For "free_run": the task, one of `rlpymc.tasks`; as many trials are simulated as it is described for, or as
+        the data have.
     trials : xr.Dataset, optional
         New trials of the same people, or of new ones, who are drawn from the population; those of the fit unless
         given.
@@ -127,11 +128,15 @@ def _free_run(data: Sequences, params: dict[str, np.ndarray], task: Task, rng: n
     arrays = {k: v.reshape((-1, *v.shape[2:])) for k, v in params.items()}
     constant = {p.name for p in data.model.parameters if p.value is not None}
     arrays = {k: v for k, v in arrays.items() if k not in constant or not (v == data.model.parameter(k).value).all()}
-    found = simulate(data.model, task, arrays, draws * n, n_trials, rng)
+    found = simulate(data.model, task, arrays, draws * n, getattr(task, "length", None) or n_trials, rng)
     names = [str(k) for k, v in found.items() if v.dims[:2] == ("subject", "trial") and not str(k).startswith("true_")]
     out = xr.Dataset(
         {k: (("sample", *found[k].dims), found[k].values.reshape((draws, n, *found[k].shape[1:]))) for k in names},
-        coords={"sample": np.arange(draws), "subject": data.subjects, "trial": found["trial"].values},
+        coords={
+            "sample": np.arange(draws),
+            "subject": data.subjects,
+            **{k: v for k, v in found.coords.items() if k != "subject"},
+        },
     )
     response = data.model.responses[0].name
     return out.assign_attrs(kind="free_run", model=data.model.name, response=response, trials_facts=dict(task.facts))

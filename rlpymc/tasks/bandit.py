@@ -71,8 +71,9 @@ class Bandit(Task):
         reward = real(0, 1) if self.binary else real()
         columns: dict[str, spaces.Space[Any]] = {"available": spaces.MultiBinary(n)} if on_offer else {}
         columns |= {"reward": reward} if feedback == "partial" else {"reward": reward, "reward_other": reward}
+        self.length = len(self.levels) if len(self.levels) > 1 else None
         if n_trials is None:
-            n_trials = len(self.levels) if len(self.levels) > 1 else 100
+            n_trials = self.length or 100
         super().__init__({"n_actions": n}, columns, n_trials=n_trials, block_length=block_length, **options)
 
     def begin(self, n_subjects: int, n_trials: int, rng: np.random.Generator) -> World:

@@ -52,6 +52,7 @@ class Task(gymnasium.Env[dict[str, Any], Any]):
     """
 
     responses: tuple[str, ...] = ("action",)
+    length: int | None = None  # the number of trials that it is described for, if it is
 
     def __init__(
         self,

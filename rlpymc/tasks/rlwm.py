@@ -62,7 +62,7 @@ class RLWM(Task):
         self._block = np.repeat(np.arange(len(self.set_sizes)), self.set_sizes * self.presentations)
         self.length, most = len(self._block), int(self.set_sizes.max())
         if n_trials is not None:
-            long_enough("RLWM", self.length, n_trials)
+            long_enough("RLWM", len(self._block), n_trials)
         columns: dict[str, spaces.Space[Any]] = {
             "stimulus": spaces.Discrete(most),
             "set_size": real(0, most),
@@ -74,12 +74,12 @@ class RLWM(Task):
 
     def resets(self, t: int) -> bool:
         """Return whether a block starts with trial t."""
-        long_enough("RLWM", self.length, t + 1)
+        long_enough("RLWM", len(self._block), t + 1)
         return t == 0 or self._block[t] != self._block[t - 1]
 
     def begin(self, n_subjects: int, n_trials: int, rng: np.random.Generator) -> World:
         """Return the world of n subjects: their stimuli and correct actions."""
-        long_enough("RLWM", self.length, n_trials)
+        long_enough("RLWM", len(self._block), n_trials)
         world = super().begin(n_subjects, n_trials, rng)
         shape = (n_subjects, len(self.set_sizes), self.facts["n_stimuli"])
         world.correct = rng.integers(self.facts["n_actions"], size=shape)

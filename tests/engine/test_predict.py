@@ -240,8 +240,12 @@ def test_a_free_run_needs_a_task_and_the_others_take_none() -> None:
 def test_tasks_that_do_not_fit_the_model_are_refused() -> None:
     assert_says(refused(kind="free_run", task=TwoStep()), "delta responds with action", "action1, action2")
     assert_says(refused(kind="free_run", task="bandit", error=TypeError), "task", "str", "rlpymc.tasks.Bandit")
-    short = Bandit(np.full((4, 2), 0.5))
-    assert_says(refused(kind="free_run", task=short), "4 trials")
+
+
+def test_a_task_that_is_described_for_some_trials_is_run_for_these() -> None:
+    found = predict(kind="free_run", task=Bandit(np.full((4, 2), 0.5)))
+    assert found.sizes["trial"] == 4
+    assert predict(kind="free_run", task=Bandit([0.5, 0.5])).sizes["trial"] == trials().sizes["trial"]
 
 
 def test_a_task_of_more_actions_than_a_parameter_is_for_is_refused() -> None:
