@@ -55,6 +55,9 @@ class Record(SimpleNamespace):
     def __getattr__(self, name: str) -> Any:
         raise AttributeError(f"there is no {name!r} here; there is: {', '.join(vars(self))}")
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        raise AttributeError(f"{name!r} cannot be assigned to; return the new state, as in {{{name!r}: ...}}")
+
     def replace(self, **values: Any) -> "Record":
         """Return a copy with some entries changed or added."""
         return Record(**{**vars(self), **values})
@@ -194,12 +197,19 @@ class Model:
         return state
 
     def respond(self, p: Any, s: Any, x: Any) -> dict[str, Response]:
-        """Return the distribution of each response."""
+        """Return the distribution of each response, which is shown what is seen before it alone."""
         if self.policies:
-            return {name: policy(p, s, x) for name, policy in self.policies.items()}
-        if callable(self.policy):
-            return {self.responses[0].name: self.policy(p, s, x)}
-        return {self.responses[0].name: policy_from_rules(self.values, self.rules)(p, s, x)}
+            return {name: policy(p, s, self._before(name, x)) for name, policy in self.policies.items()}
+        name = self.responses[0].name
+        policy = self.policy if callable(self.policy) else policy_from_rules(self.values, self.rules)
+        return {name: policy(p, s, self._before(name, x))}
+
+    def _before(self, response: str, x: Any) -> Record:
+        """Return what is seen of a trial before a response."""
+        order = [r.name for r in self.responses]
+        seen = {None, *order[: order.index(response)]}
+        shown = {i.name for i in self.inputs if (i.name in seen if i.response else i.after in seen)}
+        return Record(**{k: v for k, v in vars(x).items() if k in shown})
 
     def after_response(self, p: Any, s: Any, x: Any) -> dict[str, Any]:
         """Return what changes whenever a response was made: the model's own memory and that of the choice rules."""

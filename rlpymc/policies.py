@@ -254,7 +254,11 @@ def policy_from_rules(values: Step | None, rules: tuple[Rule, ...]) -> Callable[
     """Return ``policy(p, s, x)`` that applies rules to a learner's values; without values, to logits of zero."""
 
     def policy(p: Any, s: Any, x: Any) -> Categorical:
-        current = full(size(x.available), 0.0) if values is None else values(p, s, x)
+        n = size(x.available)
+        current: Any = full(n, 0.0) if values is None else values(p, s, x)
+        shape = tuple(getattr(current, "type", current).shape) if hasattr(current, "shape") else ()
+        if shape != (n,):
+            raise ValueError(f"values returns shape {shape}, expected one value for each action, ({n},)")
         is_probability = False
         for rule in rules:
             if rule.logits is not None:

@@ -275,19 +275,28 @@ def categorical(name: str, data: Sequences, params: Mapping[str, Any], backend: 
     if not isinstance(response, Categorical):
         raise ValueError(f"{data.model.name} does not choose among actions; use distribution or potential")
     key = "logit_p" if "logits" in response.arguments else "p"
-    return pm.Categorical(name, **{key: argument}, observed=observed, dims="obs")
+    return pm.Categorical(name, **{key: argument}, observed=observed, dims=_obs_dim(name, data))
 
 
 def bernoulli(name: str, data: Sequences, params: Mapping[str, Any], backend: str = "fused") -> Any:
     """Add each scored choice between two actions as a `pymc.Bernoulli`, dims ("obs",)."""
     response, argument, observed = _observed(name, data, params, backend)
     if isinstance(response, Bernoulli):
-        return pm.Bernoulli(name, logit_p=argument, observed=observed, dims="obs")
+        return pm.Bernoulli(name, logit_p=argument, observed=observed, dims=_obs_dim(name, data))
     if not isinstance(response, Categorical) or argument.type.shape[-1] != 2:
         raise ValueError(f"bernoulli is for two actions, and these trials have {data.facts.n_actions}; use categorical")
     if "logits" in response.arguments:
-        return pm.Bernoulli(name, logit_p=argument[:, 1] - argument[:, 0], observed=observed, dims="obs")
-    return pm.Bernoulli(name, p=argument[:, 1], observed=observed, dims="obs")
+        return pm.Bernoulli(name, logit_p=argument[:, 1] - argument[:, 0], observed=observed, dims=_obs_dim(name, data))
+    return pm.Bernoulli(name, p=argument[:, 1], observed=observed, dims=_obs_dim(name, data))
+
+
+def _obs_dim(name: str, data: Sequences) -> str:
+    """Return the dim of single observations, one of its own where another likelihood of the model has other ones."""
+    model, n = pm.modelcontext(None), len(data.observations[0])
+    known = model.coords.get("obs")
+    dim = "obs" if known is None or len(known) == n else f"obs_{name}"
+    model.add_coords({dim: np.arange(n)})
+    return dim
 
 
 def _observed(name: str, data: Sequences, params: Mapping[str, Any], backend: str) -> tuple[Any, Tensor, Tensor]:
@@ -300,9 +309,7 @@ def _observed(name: str, data: Sequences, params: Mapping[str, Any], backend: st
     response = core(data.model, data.facts).responses[entry.name]
     values, columns = complete(data, params), data_variables(data, name)
     by_trial = _Likelihood(data, values, columns, backend, _active(values)).argument(entry.name)
-    model, (subject, trial) = pm.modelcontext(None), data.observations
-    if "obs" not in model.coords:
-        model.add_coord("obs", np.arange(len(subject)))
+    subject, trial = data.observations
     return response, by_trial[subject, trial], columns[entry.name][subject, trial]
 
 

@@ -32,6 +32,10 @@ class Unsupported(Exception):
     """A model's step holds what cannot be traced."""
 
 
+class ModelError(ValueError):
+    """A model's step does what would be wrong numbers, however it is computed."""
+
+
 class Node:
     """One operation on other nodes, or a leaf."""
 
@@ -118,6 +122,12 @@ _COMPUTE: dict[str, Callable[..., Any]] = {
 
 def make(op: str, *a: Node) -> Node:
     """Return the node of an operation, simplified: constants are computed, zeros and ones fall away."""
+    if op in ("and", "or", "not") and any(n.kind != "b" for n in a):
+        raise Unsupported("a step uses &, | or ~ on numbers, where true and false are needed")
+    if op in ("add", "sub", "mul") and all(n.kind == "b" for n in a):
+        raise Unsupported("a step adds or multiplies what is true or false; write where(condition, 1.0, 0.0)")
+    if op == "pow" and a[0].kind == "i" and is_constant(a[1]) and a[1].kind == "i" and a[1].value < 0:
+        raise Unsupported("a step takes a negative power of whole numbers; write 1.0 * x")
     if op not in ("and", "or", "not", "eq", "ne", "where") and any(n.kind == "b" for n in a):
         a = tuple(make("where", n, constant(1.0), constant(0.0)) if n.kind == "b" else n for n in a)
     if op in _COMPUTE and all(n.op == "constant" for n in a):
@@ -245,25 +255,30 @@ def _one_minus(a: Node) -> Node:
     return make("sub", constant(1.0), a)
 
 
+def _unless_cut_off(g: Node, slope: Node) -> Node:
+    """Return a slope that may be infinite or NaN, but 0 where `where` took the other branch, and so g is 0."""
+    return slope if g.op == "constant" else _zero_if(make("eq", g, constant(0.0)), slope)
+
+
 def _d_div(g: Node, n: Node, a: Node, b: Node) -> tuple[Node, Node]:
     share = make("div", g, b)
-    return share, make("neg", make("mul", share, n))
+    return _unless_cut_off(g, share), _unless_cut_off(g, make("neg", make("mul", share, n)))
 
 
 def _d_log(g: Node, n: Node, a: Node) -> tuple[Node]:
     zero = make("eq", a, constant(0.0))  # an impossible choice has no gradient
-    return (_zero_if(zero, make("div", g, a)),)
+    return (_unless_cut_off(g, _zero_if(zero, make("div", g, a))),)
 
 
 def _d_sqrt(g: Node, n: Node, a: Node) -> tuple[Node]:
     zero = make("eq", a, constant(0.0))
-    return (_zero_if(zero, make("div", make("mul", constant(0.5), g), n)),)
+    return (_unless_cut_off(g, _zero_if(zero, make("div", make("mul", constant(0.5), g), n))),)
 
 
 def _d_pow(g: Node, n: Node, a: Node, b: Node) -> tuple[Node, Node]:
     by_base = make("mul", g, make("mul", b, make("pow", a, make("sub", b, constant(1.0)))))
     by_power = _zero_unless(make("lt", constant(0.0), a), make("mul", g, make("mul", n, make("log", a))))
-    return by_base, by_power
+    return _unless_cut_off(g, by_base), _unless_cut_off(g, by_power)
 
 
 def _d_erf(g: Node, n: Node, a: Node) -> tuple[Node]:

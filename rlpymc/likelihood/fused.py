@@ -48,24 +48,37 @@ def find_trace(
     backend : {"fused", "scan"}
         What was asked for.
 
+    Raises
+    ------
+    ValueError
+        If the model's step is wrong, or can be computed in neither way; the message names the line.
+
     Warns
     -----
     ScanWarning
         If the model cannot be compiled into a loop; the message says why.
     """
-    core(model, facts)  # what is wrong with the model or the facts is an error here, for both
+    assumed = frozenset(i.name for i in model.inputs) - frozenset(columns)
+    step, why = None, ""
+    try:
+        step = trace(Variant(model, facts, assumed, frozenset(by_trial)))
+    except Unsupported as found:
+        why = str(found)
+    try:
+        core(model, facts)
+    except Exception as problem:  # neither way will do: the tracer's words name the line of the model
+        if not why or (isinstance(problem, ValueError) and str(problem) in why):
+            raise
+        raise ValueError(f"model {model.name!r}: {why}") from problem
     if backend == "scan":
         return None
-    assumed = frozenset(i.name for i in model.inputs) - frozenset(columns)
-    try:
-        return trace(Variant(model, facts, assumed, frozenset(by_trial)))
-    except Unsupported as why:
+    if step is None:
         warnings.warn(
             f"{model.name} runs as a scan, many times slower: {why}. backend='scan' says that this is meant",
             ScanWarning,
             stacklevel=2,
         )
-        return None
+    return step
 
 
 def layout(segments: Segments) -> list[np.ndarray]:

@@ -43,5 +43,7 @@ def _replay_subject(data: Sequences, i: int, p: Record) -> np.ndarray:
                 out[t] += response.log_prob(getattr(x, name)) if counts else 0.0
         learner = model.update(p, s, x) if data.masks["learned"][i, t] else {}
         rules = model.after_response(p, s, x) if data.masks["responded"][i, t] else {}
+        if more := {*learner, *rules} - {*vars(s)}:
+            raise ValueError(f"model {model.name!r}: update returns {more.pop()!r}, which start does not")
         s = s.replace(**learner, **rules)
     return out

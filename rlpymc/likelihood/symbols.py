@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from rlpymc.likelihood.expressions import Node, Unsupported, constant, is_constant, make, raw
+from rlpymc.likelihood.expressions import ModelError, Node, Unsupported, constant, is_constant, make, raw
 
 __all__ = ["LARGE", "Symbol", "Table", "apply", "lift", "put", "take", "where"]
 
@@ -79,7 +79,7 @@ class Symbol:
         return self.shape[0]
 
     def __bool__(self) -> bool:
-        raise Unsupported("a step branches (if, and, or) on data or parameters; use where, & and |")
+        raise ModelError("a step branches (if, and, or, max, min) on data or parameters; use where, & and |")
 
     def __float__(self) -> float:
         raise Unsupported("a step calls a function outside rlpymc.math on data or parameters")
@@ -251,7 +251,7 @@ def _position(shape: tuple[int, ...], index: tuple[Any, ...]) -> tuple[Node, Nod
     used, so that nothing outside of the array is ever read: outside, a value is 0 and a write is none.
     """
     if len(index) > len(shape):
-        raise Unsupported(f"a step takes index {len(index)} of an array with {len(shape)} axes")
+        raise ModelError(f"a step takes {len(index)} indices of an array with {len(shape)} axes")
     position, inside, stride = constant(0), constant(True), int(np.prod(shape))
     for k, length in zip(index, shape, strict=False):
         stride //= length
@@ -259,8 +259,14 @@ def _position(shape: tuple[int, ...], index: tuple[Any, ...]) -> tuple[Node, Nod
         if is_constant(node):
             node = constant(node.value + length if node.value < 0 else node.value)
             if not 0 <= node.value < length:
-                raise IndexError(f"a step takes entry {node.value} of {length}")
-        elif not (node.op == "input" and node.value[2] is not None and node.value[2] <= length):
+                raise ModelError(f"a step takes entry {node.value} of {length}")
+        elif node.op == "input" and node.kind != "i":
+            raise ModelError(f"a step takes an entry at {node.value[0]!r}, which is no index")
+        elif node.op == "input" and node.value[2] is not None and node.value[2] > length:
+            raise ModelError(
+                f"a step takes an entry at {node.value[0]!r}, which counts to {node.value[2]}, of {length}"
+            )
+        elif node.op != "input":
             here = make("and", make("le", constant(0), node), make("lt", node, constant(length)))
             node = make("where", here, node, constant(0))
             inside = make("and", inside, here)

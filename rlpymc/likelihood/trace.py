@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from rlpymc.likelihood.expressions import TRIAL, Graph, Node, Unsupported, ancestors, constant, raw
+from rlpymc.likelihood.expressions import TRIAL, Graph, ModelError, Node, Unsupported, ancestors, constant, raw
 from rlpymc.likelihood.symbols import LARGE, Symbol, Table, lift
 from rlpymc.model import Facts, Model, Record
 from rlpymc.parameters import Index, resolve_shape
@@ -218,6 +218,8 @@ def trace(variant: Variant) -> Trace:
 
     Raises
     ------
+    ModelError
+        If the step is wrong: it branches on data, or takes an entry that an array may not have.
     Unsupported
         If the step does something that cannot be traced; the message says what and where.
     """
@@ -226,6 +228,8 @@ def trace(variant: Variant) -> Trace:
             return Trace(variant, LARGE)
         except Unsupported:
             return Trace(variant, large=10**9)
+    except ModelError as problem:
+        raise ModelError(f"model {variant.model.name!r}: {problem}{_where(problem)}") from problem
     except Unsupported as problem:
         raise Unsupported(f"{problem}{_where(problem)}") from problem
     except (ArithmeticError, AttributeError, LookupError, NotImplementedError, TypeError, ValueError) as problem:

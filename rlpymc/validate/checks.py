@@ -118,6 +118,9 @@ def check_backends(model: Model) -> None:
             difference = np.abs(slopes[name].values - wanted_slopes[name].values)
             assert (difference <= 1e-9 * scale).all(), f"{message}: the derivative of {name}"
     params = random_params(model, trials)
+    steps, value = replay(sequences(model, trials), params), log_prob(model, trials, params).values
+    message = f"{model.name}: the compiled loop differs from stepping through the trials in NumPy"
+    assert_allclose(value, steps, rtol=1e-9, atol=1e-9, err_msg=message)
     found, expected = (latents(model, trials, params, backend=backend) for backend in ("fused", "scan"))
     assert set(found) == set(expected), f"{model.name}: the compiled loop has other latents than the scan"
     for name in found:
@@ -333,6 +336,8 @@ def check_mle(model: Model, task: Task | None = None) -> None:
     assert gap >= -1e-6, f"{model.name}: the optimum is {-gap:.3g} nats below the truth"
     errors = parameter_arrays(sequences(model, trials), truth)
     for name in (k for k in truth if k in fit.se):  # whole numbers have none
+        status = f"{fit.status.item()}: {fit.note.item()}"
+        assert np.isfinite(fit.se[name].values).all(), f"{model.name}: {name} has no standard error; {status}"
         distance = np.abs(fit.params[name].values - errors[name]) / fit.se[name].values
         assert (distance < 4).all(), f"{model.name}: {name} is {np.max(distance):.1f} standard errors from the truth"
 

@@ -18,7 +18,7 @@ from rlpymc.likelihood.fused import ScanWarning
 from rlpymc.likelihood.modes import QUICK
 from rlpymc.likelihood.op import Kernel
 from rlpymc.likelihood.step import stepper
-from rlpymc.math import add_at, concatenate, full, maximum, put, softmax, sqrt, stack, take, where, zeros
+from rlpymc.math import add_at, concatenate, full, log, maximum, put, softmax, sqrt, stack, take, where, zeros
 from rlpymc.model import Input, Model, Parameter, index, real, unit
 from rlpymc.priors import Beta, Normal
 from rlpymc.responses import Categorical
@@ -144,9 +144,16 @@ def test_a_position_outside_of_a_table_reads_zero_and_writes_nothing():
         return {"q": changed, "before": stack([x.stimulus * 1.0])}
 
     model = learner(start, update, policy)
-    checks.check_backends(model)
     step = fused.find_trace(model, rl.model.Facts(n_stimuli=4, n_actions=3), ["stimulus", "action", "reward"])
     assert step.tables == {"q"}
+    trials = random_trials(model, n_actions=4)
+    params = random_params(model, trials)
+    (value, found), (wanted, expected) = (
+        rl.log_prob(model, trials, params, backend=backend, gradient=True) for backend in ("fused", "scan")
+    )
+    assert_allclose(value, wanted, atol=1e-12)
+    for name in found:
+        assert_allclose(found[name], expected[name], atol=1e-10)
 
 
 def test_an_index_that_was_changed_behind_the_model_s_back_gives_nan_and_no_crash():
@@ -253,6 +260,122 @@ def test_second_derivatives_are_refused():
         model.potential("choice", trials, alpha=alpha, beta=beta)
     with pytest.raises(NullTypeGradError, match=r"second derivatives.*backend='scan'"):
         built.compile_d2logp(mode=QUICK)
+
+
+def small_start(p, facts):
+    return {"q": full(facts.n_actions, p.size), "seen": zeros(2)}
+
+
+def follow(p, s, x):
+    return {"q": add_at(s.q, x.action, p.alpha * (x.reward - take(s.q, x.action)))}
+
+
+def choose(p, s, x):
+    return Categorical(logits=s.q)
+
+
+def branching(p, s, x):
+    return {"q": add_at(s.q, x.action, p.alpha if x.action == 1 else p.size)}
+
+
+def too_small(p, s, x):
+    return {**follow(p, s, x), "seen": add_at(s.seen, x.stimulus, 1.0)}
+
+
+def at_a_number(p, s, x):
+    return {"q": add_at(s.q, x.reward, p.alpha)}
+
+
+def beyond(p, s, x):
+    return {"q": put(s.q, 3, p.alpha)}
+
+
+def assigning(p, s, x):
+    s.q = add_at(s.q, x.action, p.alpha)
+    return {"q": s.q}
+
+
+def of_future(p, s, x):
+    return Categorical(logits=s.q * x.reward)
+
+
+@pytest.mark.parametrize("backend", ["fused", "scan"])
+@pytest.mark.parametrize(
+    ("update", "policy", "parts"),
+    [
+        (branching, choose, ["branches", "in branching: return", "if x.action == 1"]),
+        (too_small, choose, ["'stimulus', which counts to 3, of 2", "in too_small"]),
+        (at_a_number, choose, ["'reward', which is no index"]),
+        (beyond, choose, ["entry 3 of 3"]),
+        (assigning, choose, ["'q' cannot be assigned to", "return the new state"]),
+        (follow, of_future, ["there is no 'reward' here", "in of_future"]),
+    ],
+)
+def test_a_step_that_would_give_wrong_numbers_is_an_error_with_its_line(update, policy, parts, backend):
+    model = learner(small_start, update, policy)
+    trials = random_trials(model, n_actions=3)
+    with pytest.raises((ValueError, AttributeError)) as found:
+        rl.log_prob(model, trials, {"alpha": 0.3, "size": 0.1}, backend=backend)
+    for part in parts:
+        assert part in str(found.value)
+
+
+def test_values_of_a_wrong_length_are_an_error():
+    model = rl.get_model("delta").changed(values=lambda p, s, x: take(s.q, 0), options={})
+    with pytest.raises(ValueError, match=r"values returns shape \(\), expected one value for each action, \(3,\)"):
+        rl.log_prob(model, random_trials(model), {"alpha": 0.3, "beta": 1.0})
+
+
+@pytest.mark.parametrize(
+    "rate",
+    [
+        lambda p, s, x: where(take(s.q, x.action) > 0, p.alpha / take(s.q, x.action), p.size),
+        lambda p, s, x: where(take(s.q, x.action) > 0, take(s.q, x.action) ** p.alpha, p.size),
+        lambda p, s, x: where(take(s.q, x.action) > 0, sqrt(take(s.q, x.action)), p.alpha * p.size),
+        lambda p, s, x: where(take(s.q, x.action) > 0, log(take(s.q, x.action)), p.alpha * p.size),
+    ],
+    ids=["division", "power", "square root", "logarithm"],
+)
+def test_no_gradient_comes_from_the_branch_not_taken(rate):
+    """Where a value is 0 or negative, what stands in the other branch has no finite derivative."""
+
+    def start(p, facts):
+        return {"q": zeros(facts.n_actions)}
+
+    def update(p, s, x):
+        return {"q": put(s.q, x.action, where(x.reward > 0, 0.5, -0.5) * rate(p, s, x))}
+
+    model = learner(start, update, choose)
+    trials = random_trials(model, n_actions=3)
+    params = random_params(model, trials)
+    (_, found), (_, expected) = (
+        rl.log_prob(model, trials, params, backend=b, gradient=True) for b in ("fused", "scan")
+    )
+    for name in found:
+        assert np.isfinite(found[name]).all()
+        assert_allclose(found[name], expected[name], rtol=1e-9, atol=1e-12)
+
+
+def test_arithmetic_on_true_and_false_is_left_to_the_scan():
+    def update(p, s, x):
+        return {"q": add_at(s.q, x.action, p.alpha * ((x.reward > 0) + (x.action > 0)))}
+
+    model = learner(small_start, update, choose)
+    trials = random_trials(model, n_actions=3)
+    with pytest.warns(ScanWarning, match="true or false"):
+        rl.log_prob(model, trials, random_params(model, trials))
+
+
+def test_two_likelihoods_of_single_choices_in_one_model():
+    model = rl.get_model("delta")
+    long, short = random_trials(model, n_subjects=4, n_actions=2), random_trials(model, n_subjects=3, n_actions=2)
+    with pm.Model() as built:
+        alpha = pm.Beta("alpha", 1, 1)
+        model.categorical("first", long, alpha=alpha, beta=3.0)
+        model.categorical("second", short, alpha=alpha, beta=3.0)
+    assert built.named_vars_to_dims["second"] == ("obs_second",)
+    n = [int(t["scored"].sum()) for t in (long, short)]
+    assert [len(built.coords[d]) for d in ("obs", "obs_second")] == n
 
 
 # ------------------------------------------------------------------------------------- calls of the kernel
