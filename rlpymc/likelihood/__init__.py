@@ -10,7 +10,7 @@ import pytensor.tensor as pt
 import xarray as xr
 
 from rlpymc.errors import unknown
-from rlpymc.likelihood import fused
+from rlpymc.likelihood import fused, interface
 from rlpymc.likelihood.arguments import parameter_arrays
 from rlpymc.likelihood.modes import pytensor_mode
 from rlpymc.likelihood.scan import placeholders
@@ -121,9 +121,10 @@ def latents(
             outer = ("subject", "trial")
             shown = data.masks["complete" if what == "signal" else "exists"]
             value = np.where(shown.reshape(shown.shape + (1,) * (value.ndim - 2)), value, np.nan)
-        own = tuple(f"{labels[what].format(name)}_dim_{k}" for k in range(value.ndim - len(outer)))
-        own = tuple(f"{name}_dim_{k}" for k in range(value.ndim - len(outer))) if what == "final" else own
-        out[labels[what].format(name)] = ((*outer, *own), value)
+        label = labels[what].format(name)
+        axes = name if what == "final" else label  # a final state has the axes of the state
+        own = tuple(f"{axes}_dim_{k}" for k in range(value.ndim - len(outer)))
+        out[label] = ((*outer, *own), value)
     return xr.Dataset(out, coords={"subject": data.subjects, "trial": trials["trial"].values})
 
 
@@ -163,7 +164,7 @@ def _scan(data: Sequences, arrays: Mapping[str, np.ndarray], what: str, mode: st
     shapes = tuple(arrays[p.name].shape for p in model.parameters)
     names, function = _compiled(model, data.facts, segments, shapes, what, mode)
     inputs = [data.inputs[i.name] for i in model.inputs]
-    masks = [data.masks[name] for name in ("scored", "learned", "responded")]
+    masks = [data.masks[name] for name in interface.MASKS]
     values = function(*(arrays[p.name] for p in model.parameters), *inputs, *masks)
     found = {name: np.asarray(v) for name, v in zip(names, values, strict=True)}
     last = {s: k for k, s in enumerate(segments.subject)}  # each subject's last segment

@@ -27,7 +27,7 @@ from rlpymc.responses import Bernoulli, Categorical
 from rlpymc.sequences import Sequences, require_scored
 from rlpymc.trials import column_dims
 
-MASKS = ("scored", "learned", "responded", "reset")
+MASKS = (*interface.MASKS, "reset")
 
 
 def data_columns(data: Sequences) -> dict[str, np.ndarray]:
@@ -130,8 +130,7 @@ class _Likelihood:
         if self._step is None:
             terms = self._forward(params).terms(self._columns["scored"])
             return terms.sum(axis=tuple(range(1, terms.ndim)))
-        found = self._kernel("gradient" if self._active else "value", params)
-        return found[0] if isinstance(found, list) else found
+        return self._kernel("gradient" if self._active else "value", params)
 
     def argument(self, response: str) -> Tensor:
         """Return the argument of a response's distribution, if it has one alone, (subject, trial, ...)."""
@@ -139,8 +138,7 @@ class _Likelihood:
             forward = self._forward(self._params)
             (argument,) = (pt.as_tensor(v) for v in forward.graph.responses[response].arguments.values())
             return forward.put_back(forward.trial_by_trial({"argument": argument})["argument"])
-        found = self._kernel("arguments", self._params)
-        return found[0] if isinstance(found, list) else found
+        return self._kernel("arguments", self._params)
 
     def _forward(self, params: Tensors) -> Forward:
         data, columns = self._data, self._columns
@@ -148,12 +146,13 @@ class _Likelihood:
         masks = columns["learned"], columns["responded"]
         return Forward(data.model, data.facts, data.segments, params, inputs, *masks)
 
-    def _kernel(self, mode: str, params: Tensors) -> Any:
+    def _kernel(self, mode: str, params: Tensors) -> Tensor:
+        """Return the first of a kernel's outputs."""
         assert self._step is not None
         ordered = [params[p.name] for p in self._data.model.parameters]
         columns = [self._columns[name] for name in (*self._data.columns, *interface.MASKS)]
         where = [pt.constant(v) for v in layout(self._data.segments)]
-        return Kernel(self._step, mode, self._active)(*ordered, *columns, *where)
+        return Kernel(self._step, mode, self._active)(*ordered, *columns, *where, return_list=True)[0]
 
 
 def _marginals(params: Mapping[str, Any]) -> dict[str, Marginal]:

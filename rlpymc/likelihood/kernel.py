@@ -24,6 +24,7 @@ trial: the kernels of `STEPS` take columns and masks of one trial, (subject, 1, 
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from rlpymc.likelihood.expressions import SEGMENT, TRIAL, Node, ancestors, constant, is_constant, make, pullback, raw
 from rlpymc.likelihood.interface import STEPS, Output, arguments, outputs, response_axis
@@ -33,6 +34,7 @@ from rlpymc.likelihood.trace import Trace, Update, per_trial
 _EXPENSIVE = {"exp", "log", "log1p", "expm1", "sqrt", "tanh", "sigmoid", "erf", "pow", "div", "read"}
 
 
+@lru_cache(maxsize=512)
 def source(trace: Trace, mode: str, active: tuple[str, ...] = ()) -> str:
     """Return the numba source of a kernel.
 
