@@ -1,27 +1,31 @@
-"""Value and gradient of every model: compiled loop against scan, and how long each takes to compile.
+"""Value and gradient of every model: lanes, the scalar loop, scans, and kernels written by hand.
 
-    ./run python -m benchmarks.likelihood [--subjects 20] [--trials 100] [MODEL ...]
+    ./run python -m benchmarks.likelihood [--quick] [MODEL ...]
 
-The two run in turn, so that whatever else the machine does disturbs both alike; medians, and their ratio.  Compile
-times are CPU seconds of a first call.
+Nanoseconds a trial, medians of rounds in turn.  "lanes" is what the library runs, on data packed before; "scalar" the
+same step printed as one numba loop over one subject after the other, which is the lanes' reference in the tests; "scan"
+PyTensor's, the reference of both.  --quick leaves out the scans, whose compilation takes most of the time.
 """
 
 import argparse
-import os
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pytensor
 import pytensor.tensor as pt
-from rich.console import Console
-from rich.table import Table
+import xarray as xr
 
 import rlpymc as rl
+from benchmarks import hand
+from benchmarks.measure import Report, in_turn
 from rlpymc.likelihood import fused, interface, kernel
+from rlpymc.likelihood.evaluator import Evaluator
 from rlpymc.likelihood.scan import placeholders
 from rlpymc.model import Model
-from rlpymc.sequences import sequences
+from rlpymc.sequences import Sequences, sequences
 from rlpymc.validate.material import default_task, plausible_params
 
 MODELS = (
@@ -37,74 +41,133 @@ MODELS = (
     "delta_prediction",
     "hmm(delta)",
 )
+SIZES = ((1, 150), (20, 100), (208, 200), (2000, 200))
+MIDDLE = (208, 200)
+
+
+@dataclass
+class Case:
+    """A model with simulated data.
+
+    Parameters
+    ----------
+    model, data
+        The model and its data.
+    params : dict
+        Every parameter.
+    """
+
+    model: Model
+    data: Sequences
+    params: dict[str, np.ndarray]
+
+    def __post_init__(self) -> None:
+        model = self.model
+        self.active = tuple(p.name for p in model.parameters if p.value is None and not p.support.discrete)
+        self.trials = int(self.data.masks["exists"].sum())
+        step = fused.find_trace(model, self.data.facts, self.data.columns)
+        assert step is not None
+        self.step = step
+
+    def lanes(self, packed: bool = True) -> Callable[[], Any]:
+        """Return the library's own way."""
+        evaluate = Evaluator(self.step, "gradient", self.data, self.active, packed)
+        return lambda: evaluate(self.params)
+
+    def scalar(self) -> Callable[[], Any]:
+        """Return the scalar loop."""
+        data, function = self.data, fused.jit(kernel.source(self.step, "gradient", self.active))
+        masks = [data.masks[name] for name in interface.MASKS]
+        arguments = [*self.params.values(), *(data.inputs[k] for k in data.columns), *masks]
+        arguments += fused.layout(data.segments)
+        return lambda: function(*arguments)
+
+    def scan(self, mode: str) -> Callable[[], Any]:
+        """Return the scan, compiled by numba or JAX."""
+        data, shapes = self.data, {k: v.shape for k, v in self.params.items()}
+        symbols, variables, scored, forward = placeholders(self.model, data.facts, data.segments, shapes)
+        total = forward.terms(scored).sum()
+        slopes = pt.grad(total, [variables[k] for k in self.active])
+        function = pytensor.function(symbols, [total, *slopes], mode=mode, on_unused_input="ignore", trust_input=True)
+        masks = [data.masks[name] for name in interface.MASKS]
+        values = [*self.params.values(), *(data.inputs[i.name] for i in self.model.inputs), *masks]
+        return lambda: [np.asarray(v) for v in function(*values)]
+
+
+def simulated(name: str, n_subjects: int, n_trials: int, length: int | None = None) -> Case:
+    """Return a model with simulated data, of one segment a subject or of segments of some length."""
+    model = rl.get_model(name)
+    if name == "delta":  # two arms, as in most of its uses
+        task = rl.tasks.Bandit([0.2, 0.8], block_length=length or n_trials)
+    else:
+        task = default_task(model, block_length=length or n_trials)
+    trials = rl.simulate(model, task, plausible_params(model), n_subjects, n_trials, seed=1)
+    if length:
+        reset = np.broadcast_to(np.arange(n_trials) % length == 0, (n_subjects, n_trials))
+        trials = trials.assign(reset=(("subject", "trial"), reset.copy()))
+    return Case(model, sequences(model, trials), _params(model, trials))
+
+
+def _params(model: Model, trials: xr.Dataset) -> dict[str, np.ndarray]:
+    return {p.name: np.ascontiguousarray(trials[f"true_{p.name}"].values, dtype=float) for p in model.parameters}
+
+
+def sizes(report: Report, models: tuple[str, ...]) -> None:
+    """Report nanoseconds a trial over sizes."""
+    rows = []
+    for name in models:
+        written = hand.KERNELS.get(name)
+        for size in [*SIZES, (1, 90_000)]:
+            case = simulated(name, *size, length=300 if size[0] == 1 and size[1] > 1000 else None)
+            functions = {"lanes": case.lanes(), "not packed": case.lanes(packed=False), "scalar": case.scalar()}
+            if written and size[1] <= 1000:
+                functions["hand"] = written(case.params, case.data.inputs, case.data.facts)
+            found = {k: v / case.trials * 1e9 for k, v in in_turn(functions).items()}
+            label = f"{size[0]} x {size[1]}" if size[1] <= 1000 else "1 x (300 x 300)"
+            by_hand: tuple[object, object] = ("", "")
+            if "hand" in found:
+                by_hand = found["hand"], found["lanes"] / found["hand"]
+            own = [found[k] for k in ("lanes", "not packed", "scalar")]
+            rows.append([name, label, *own, found["lanes"] / found["scalar"], *by_hand])
+    columns = ("model", "subjects x trials", "lanes", "not packed", "scalar", "lanes / scalar", "hand", "lanes / hand")
+    report.table("Value and gradient, ns a trial", columns, rows)
+
+
+def scans(report: Report, models: tuple[str, ...]) -> None:
+    """Report the scans at one size."""
+    rows = []
+    for name in models:
+        case = simulated(name, *MIDDLE)
+        functions = {"lanes": case.lanes()}
+        compiled = {}
+        for mode in ("NUMBA", "JAX"):
+            started = time.process_time()
+            try:
+                function = case.scan(mode)
+                function()
+            except NotImplementedError:  # what PyTensor cannot differentiate in JAX
+                continue
+            functions[mode], compiled[mode] = function, time.process_time() - started
+        found = {k: v / case.trials * 1e9 for k, v in in_turn(functions, rounds=5).items()}
+        row: list[object] = [name, found["lanes"]]
+        for mode in ("NUMBA", "JAX"):
+            shown = [found[mode], found["lanes"] / found[mode], compiled[mode]] if mode in found else ["", "", ""]
+            row += shown
+        rows.append(row)
+    columns = ("model", "lanes", "scan, numba", "lanes / it", "it compiles, CPU s", "scan, JAX", "lanes / it")
+    report.table(f"Against the scans, {MIDDLE[0]} x {MIDDLE[1]}, ns a trial", (*columns, "it compiles, CPU s"), rows)
 
 
 def main() -> None:
-    """Print a table."""
+    """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("models", nargs="*", default=MODELS, metavar="MODEL")
-    parser.add_argument("--subjects", type=int, default=20)
-    parser.add_argument("--trials", type=int, default=100)
-    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--quick", action="store_true")
     options = parser.parse_args()
-    columns = (
-        "model",
-        "loop, us",
-        "scan, us",
-        "scan / loop",
-        "loop, ns a trial",
-        "loop compiles, s",
-        "scan compiles, s",
-    )
-    table = Table(*columns, title=f"value and gradient, {options.subjects} subjects x {options.trials} trials")
-    for name in options.models:
-        loop, scan, seconds = compare(rl.get_model(name), options.subjects, options.trials, options.rounds)
-        a_trial = loop / options.subjects / options.trials
-        cells = [loop * 1e6, scan * 1e6, scan / loop, a_trial * 1e9, *seconds]
-        table.add_row(name, *(f"{v:.3g}" for v in cells))
-    Console(width=120).print(f"{os.cpu_count()} cores, numba mode", table)
-
-
-def compare(model: Model, n_subjects: int, n_trials: int, rounds: int) -> tuple[float, float, tuple[float, float]]:
-    """Return the medians of loop and scan in seconds, and the CPU seconds of their first calls."""
-    task = default_task(model, block_length=n_trials)
-    trials = rl.simulate(model, task, plausible_params(model), n_subjects, n_trials, seed=1)
-    data = sequences(model, trials)
-    params = {k: trials[f"true_{k}"].values for k in (p.name for p in model.parameters)}
-    params = {k: np.ascontiguousarray(v, dtype=float) for k, v in params.items()}
-    active = tuple(p.name for p in model.parameters if p.value is None and not p.support.discrete)
-    masks = [data.masks[name] for name in interface.MASKS]
-
-    step = fused.find_trace(model, data.facts, data.columns)
-    assert step is not None
-    started = time.process_time()
-    function = fused.jit(kernel.source(step, "gradient", active))
-    arguments = [*params.values(), *(data.inputs[k] for k in data.columns), *masks, *fused.layout(data.segments)]
-    function(*arguments)
-    loop_compiles = time.process_time() - started
-
-    started = time.process_time()
-    shapes = {k: v.shape for k, v in params.items()}
-    symbols, variables, scored, forward = placeholders(model, data.facts, data.segments, shapes)
-    total = forward.terms(scored).sum()
-    slopes = pt.grad(total, [variables[k] for k in active])
-    scan = pytensor.function(symbols, [total, *slopes], mode="NUMBA", on_unused_input="ignore", trust_input=True)
-    values = [*params.values(), *(data.inputs[i.name] for i in model.inputs), *masks]
-    scan(*values)
-    scan_compiles = time.process_time() - started
-
-    times = np.array([(seconds(lambda: function(*arguments)), seconds(lambda: scan(*values))) for _ in range(rounds)])
-    loop_median, scan_median = np.median(times, axis=0)
-    return float(loop_median), float(scan_median), (loop_compiles, scan_compiles)
-
-
-def seconds(function: Callable[[], object], at_least: float = 0.02) -> float:
-    """Return the time of a call, the mean over as many as take some while."""
-    started, calls = time.perf_counter(), 0
-    while (elapsed := time.perf_counter() - started) < at_least:
-        function()
-        calls += 1
-    return elapsed / calls
+    report = Report("Likelihood")
+    sizes(report, tuple(options.models))
+    if not options.quick:
+        scans(report, tuple(options.models))
 
 
 if __name__ == "__main__":

@@ -77,6 +77,18 @@ class RLModel(pm.Model):
 
     spec: Spec
     trials: xr.Dataset
+    _built: tuple[Any, ...] = ()
+
+    @property
+    def _content(self) -> tuple[Any, ...]:
+        """What a density consists of."""
+        return (*self.basic_RVs, None, *self.potentials)
+
+    @property
+    def as_built(self) -> bool:
+        """Whether no distribution or potential was added or taken away since `build`."""
+        before, now = self._built, self._content
+        return len(before) == len(now) and all(a is b for a, b in zip(before, now, strict=True))
 
     def set_trials(self, trials: xr.Dataset) -> None:
         """Replace the data by others of the same shape, without building or compiling anew.
@@ -177,6 +189,7 @@ def build(
         used = "scan" if find_trace(data.model, data.facts, data.columns, (), backend) is None else "fused"
         built.spec, built.trials = Spec(data.model, population, likelihood, used), trials
         LIKELIHOODS[likelihood]("choice", data, population.variables(data), used)
+        built._built = built._content
     return built
 
 

@@ -10,6 +10,7 @@ import pytensor.tensor as pt
 
 from rlpymc.errors import unknown
 from rlpymc.likelihood.arguments import parameter_array
+from rlpymc.likelihood.density import Part, Pooled, Single, Weights
 from rlpymc.likelihood.distribution import Marginal
 from rlpymc.parameters import Parameter
 from rlpymc.priors import DiscreteUniform, HalfNormal, Normal, Prior
@@ -175,13 +176,37 @@ class Population:
         return found
 
     def _marginal(self, parameter: Parameter, prior: Prior) -> Marginal:
-        name, weights = parameter.name, np.exp(prior.log_prob(whole_numbers(parameter)))
-        values, weights = whole_numbers(parameter)[weights > 0], weights[weights > 0]
+        name, (values, shares) = parameter.name, _shares(parameter, prior)
         if self.pooling != "partial":
-            return Marginal(values, np.log(weights / weights.sum()))
+            return Marginal(values, np.log(shares))
         pm.modelcontext(None).add_coord(f"{name}_value", values)
-        probs = pm.Dirichlet(f"{name}_probs", len(values) * weights / weights.sum(), dims=f"{name}_value")
+        probs = pm.Dirichlet(f"{name}_probs", len(values) * shares, dims=f"{name}_value")
         return Marginal(values, pt.log(probs))
+
+    def parts(self, data: Sequences) -> dict[str, Part]:
+        """Return the same variables as `variables` makes, as records, of the parameters that are estimated."""
+        found: dict[str, Part] = {}
+        for parameter in filter(self.is_free, data.model.parameters):
+            name, size = parameter.name, int(np.prod(data.parameter_shape(parameter.name)))
+            prior = self.prior(parameter)
+            assert prior is not None
+            if parameter.support.discrete:
+                values, shares = _shares(parameter, prior)
+                pooled = self.pooling == "partial"
+                weights = tuple(len(values) * shares) if pooled else tuple(np.log(shares))
+                found[name] = Weights(tuple(values.tolist()), **{"concentration" if pooled else "log_weights": weights})
+            elif name in self.shared or self.pooling in ("complete", "none"):
+                found[name] = Single(prior, size, name in self.shared or self.pooling == "complete")
+            else:
+                found[name] = Pooled(*self.hyperpriors(parameter), parameter.support, size)
+        return found
+
+
+def _shares(parameter: Parameter, prior: Prior) -> tuple[np.ndarray, np.ndarray]:
+    """Return the whole numbers that a prior allows, and their probabilities."""
+    weights = np.exp(prior.log_prob(whole_numbers(parameter)))
+    values, weights = whole_numbers(parameter)[weights > 0], weights[weights > 0]
+    return values, weights / weights.sum()
 
 
 def whole_numbers(parameter: Parameter) -> np.ndarray:

@@ -1,10 +1,14 @@
 """Prior distributions as small records, which become PyMC distributions when a model is built."""
 
 from dataclasses import asdict, dataclass
+from math import lgamma, log, pi, sqrt
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy import stats
+from scipy.special import betaln, logit
+
+from rlpymc import math
 
 if TYPE_CHECKING:
     from pytensor.tensor.variable import TensorVariable
@@ -28,6 +32,17 @@ class Prior:
         """Return the log density at each value."""
         return self.scipy().logpdf(value)
 
+    def unbounded(self, v: Any) -> tuple[Any, Any]:
+        """Return the value that belongs to a number on the real line, as PyMC maps it, and the log density there.
+
+        Written with `rlpymc.math`, and so on arrays and on expressions alike.
+        """
+        raise TypeError(f"{type(self).__name__} has no map to the real line")
+
+    def middle(self) -> float:
+        """Return the number on the real line that belongs to the median."""
+        return float(log(self.quantile(0.5)))
+
     def quantile(self, probability: Any) -> Any:
         """Return the values below which the distribution has these probabilities."""
         return self.scipy().ppf(probability)
@@ -47,6 +62,14 @@ class Normal(Prior):
     mu: float = 0.0
     sigma: float = 1.0
 
+    def unbounded(self, v: Any) -> tuple[Any, Any]:
+        """Return the value that belongs to a number on the real line, and the log density there."""
+        return v, -0.5 * ((v - self.mu) / self.sigma) ** 2 - log(self.sigma * sqrt(2 * pi))
+
+    def middle(self) -> float:
+        """Return the number on the real line that belongs to the median."""
+        return self.mu
+
     def scipy(self) -> Any:
         """Return the same distribution as a frozen SciPy one."""
         return stats.norm(self.mu, self.sigma)
@@ -57,6 +80,11 @@ class HalfNormal(Prior):
     """Normal distribution around 0 with standard deviation `sigma`, cut to positive values."""
 
     sigma: float = 1.0
+
+    def unbounded(self, v: Any) -> tuple[Any, Any]:
+        """Return the value that belongs to a number on the real line, and the log density there."""
+        value = math.exp(v)
+        return value, v - 0.5 * (value / self.sigma) ** 2 + log(2 / (self.sigma * sqrt(2 * pi)))
 
     def scipy(self) -> Any:
         """Return the same distribution as a frozen SciPy one."""
@@ -70,6 +98,10 @@ class LogNormal(Prior):
     mu: float = 0.0
     sigma: float = 1.0
 
+    def unbounded(self, v: Any) -> tuple[Any, Any]:
+        """Return the value that belongs to a number on the real line, and the log density there."""
+        return math.exp(v), Normal(self.mu, self.sigma).unbounded(v)[1]
+
     def scipy(self) -> Any:
         """Return the same distribution as a frozen SciPy one."""
         return stats.lognorm(self.sigma, scale=np.exp(self.mu))
@@ -81,6 +113,15 @@ class Beta(Prior):
 
     alpha: float = 1.0
     beta: float = 1.0
+
+    def unbounded(self, v: Any) -> tuple[Any, Any]:
+        """Return the value that belongs to a number on the real line, and the log density there."""
+        density = -self.alpha * math.softplus(-v) - self.beta * math.softplus(v)
+        return math.sigmoid(v), density - float(betaln(self.alpha, self.beta))
+
+    def middle(self) -> float:
+        """Return the number on the real line that belongs to the median."""
+        return float(logit(self.quantile(0.5)))
 
     def scipy(self) -> Any:
         """Return the same distribution as a frozen SciPy one."""
@@ -94,6 +135,11 @@ class Gamma(Prior):
     alpha: float = 1.0
     beta: float = 1.0
 
+    def unbounded(self, v: Any) -> tuple[Any, Any]:
+        """Return the value that belongs to a number on the real line, and the log density there."""
+        value = math.exp(v)
+        return value, self.alpha * v - self.beta * value + self.alpha * log(self.beta) - lgamma(self.alpha)
+
     def scipy(self) -> Any:
         """Return the same distribution as a frozen SciPy one."""
         return stats.gamma(self.alpha, scale=1 / self.beta)
@@ -104,6 +150,11 @@ class Exponential(Prior):
     """Exponential distribution with rate `lam`."""
 
     lam: float = 1.0
+
+    def unbounded(self, v: Any) -> tuple[Any, Any]:
+        """Return the value that belongs to a number on the real line, and the log density there."""
+        value = math.exp(v)
+        return value, v - self.lam * value + log(self.lam)
 
     def scipy(self) -> Any:
         """Return the same distribution as a frozen SciPy one."""
@@ -116,6 +167,14 @@ class Uniform(Prior):
 
     lower: float = 0.0
     upper: float = 1.0
+
+    def unbounded(self, v: Any) -> tuple[Any, Any]:
+        """Return the value that belongs to a number on the real line, and the log density there."""
+        return self.lower + (self.upper - self.lower) * math.sigmoid(v), -math.softplus(-v) - math.softplus(v)
+
+    def middle(self) -> float:
+        """Return the number on the real line that belongs to the median."""
+        return 0.0
 
     def scipy(self) -> Any:
         """Return the same distribution as a frozen SciPy one."""

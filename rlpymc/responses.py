@@ -42,6 +42,9 @@ class Categorical:
         if "probs" in self.arguments:
             return math.log(math.take(self.arguments["probs"], action))
         logits = self.arguments["logits"]
+        if math.size(logits) == 2:  # one exponential will do
+            sign = math.where(math.equal(action, 1), 1.0, -1.0)
+            return -math.softplus(sign * (logits[..., 0] - logits[..., 1]))
         return math.take(logits, action) - math.logsumexp(logits)
 
     def sample(self, rng: np.random.Generator) -> np.ndarray:

@@ -237,6 +237,16 @@ def _check_on_offer(
         )
 
 
+def one_subject(data: Sequences, i: int) -> Sequences:
+    """Return the data of one subject, without the padding after its last trial."""
+    length = int(data.masks["exists"][i].sum())
+
+    def pick(values: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        return {k: np.ascontiguousarray(v[i : i + 1, :length]) for k, v in values.items()}
+
+    return Sequences(data.model, data.trials, data.facts, pick(data.inputs), pick(data.masks))
+
+
 def require_scored(data: Sequences) -> None:
     """Raise a ValueError that names the subjects without a single scored trial."""
     if (none := ~data.scored_trials.any(axis=1)).any():

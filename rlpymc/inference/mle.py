@@ -21,6 +21,11 @@ from rlpymc.sequences import Sequences, require_scored, sequences
 METHODS = ("L-BFGS-B", "TNC", "SLSQP", "trust-constr", "Nelder-Mead", "Powell", "COBYQA")  # those that keep to bounds
 DERIVATIVE_FREE = ("Nelder-Mead", "Powell", "COBYQA")
 AT_BOUND = 1e-6  # distance from a bound, in units of the prior's width, that counts as on it
+DRAWN = 50  # points looked at for each from which a search starts
+APART = 0.4  # how far these are from each other, in diagonals of the cube of prior probabilities
+POLISHED = 3  # different optima found roughly that are then found precisely
+ROUGH = {"ftol": 1e-5, "gtol": 1e-4, "maxiter": 60}  # options of L-BFGS-B
+PRECISE = {"ftol": 1e-13, "gtol": 1e-8, "maxiter": 1000}
 FLAT = 1e-3  # curvature, in nats over the squared width of the prior, below which a direction is flat
 
 
@@ -90,6 +95,7 @@ def fit_mle(
     *,
     fixed: Mapping[str, Any] | None = None,
     free: Sequence[str] = (),
+    coupled: Sequence[Sequence[str]] = (),
     starts: int = 10,
     method: str | None = None,
     seed: int | None = 0,
@@ -109,8 +115,11 @@ def fit_mle(
         Parameters to hold at a value: numbers, or arrays (subject, *shape).
     free : sequence of str
         Parameters to estimate that the model holds constant.
+    coupled : sequence of sequences of str
+        Groups of parameters that are equal, such as ``[("bias_wm", "bias_rl")]``: estimated as one.
     starts : int
-        Number of starting points of each subject: the prior's median, and draws from the prior.
+        Number of starting points of each subject: the best of twenty times as many, which are the prior's median and
+        draws from the prior.
     method : str, optional
         A method of `scipy.optimize.minimize` that takes bounds.  Unless told, L-BFGS-B with the exact gradient; for
         choice rules that make the likelihood a staircase (epsilon_greedy), Nelder-Mead.
@@ -143,16 +152,38 @@ def fit_mle(
         raise unknown("method", method, METHODS)
     population = Population("none", fixed=fixed or {}, free=free)
     population.check(data)
-    problem = Objective(data, population, backend, mode)
+    _check_coupled(data, population, coupled)
+    problem = Objective(data, population, backend, mode, coupled)
     method = method or ("L-BFGS-B" if all(rule.smooth for rule in data.model.rules) else "Nelder-Mead")
     rng = np.random.default_rng(seed)
     fits = [
-        _fit_subject(problem, i, problem.starting_points(starts, rng), method)
+        _fit_subject(problem, i, starts, rng, method)
         for i in track(
             range(data.shape[0]), f"{data.model.name}: maximum likelihood", disable=not progress, transient=True
         )
     ]
     return _collect(problem, fits)
+
+
+def _check_coupled(data: Sequences, population: Population, coupled: Sequence[Sequence[str]]) -> None:
+    """Raise a ValueError unless parameters that are to be equal can be."""
+    names = [p.name for p in data.model.parameters]
+    seen: set[str] = set()
+    for group in coupled:
+        if isinstance(group, str) or len(group) < 2:
+            raise ValueError(f"coupled: found {group!r}, expected groups of two or more: [('bias_wm', 'bias_rl')]")
+        for name in group:
+            if name not in names:
+                raise unknown(f"parameter of {data.model.name} in coupled", name, names)
+            if name in seen:
+                raise ValueError(f"coupled: {name!r} is named twice")
+            seen.add(name)
+        first, *rest = (data.model.parameter(name) for name in group)
+        for p in (first, *rest):
+            if not population.is_free(p) or p.support.discrete:
+                raise ValueError(f"coupled: {p.name!r} is not estimated as a number; leave it out, or free it")
+            if p.support != first.support or data.parameter_shape(p.name) != data.parameter_shape(first.name):
+                raise ValueError(f"coupled: {p.name!r} and {first.name!r} differ in support or shape")
 
 
 @dataclass(frozen=True)
@@ -167,12 +198,24 @@ class _Fit:
     note: str
 
 
-def _fit_subject(problem: Objective, i: int, points: list[np.ndarray], method: str) -> _Fit:
+def _fit_subject(problem: Objective, i: int, starts: int, rng: np.random.Generator, method: str) -> _Fit:
     """Return the best optimum over whole numbers and starting points, with what can be said of it."""
-    results = [
-        (_optimum(problem.of_subject(i, whole), problem, points, method), whole) for whole in problem.whole_numbers()
-    ]
-    best, whole = min(results, key=lambda found: found[0].fun)
+    cube, points = problem.spread_points(DRAWN * starts, rng)
+    numbers = problem.whole_numbers()
+    found = []
+
+    def search(x: np.ndarray, k: int, options: dict[str, Any]) -> OptimizeResult:
+        result = _search(problem.of_subject(i, numbers[k]), problem, x, method, options)
+        result.whole = k
+        return result
+
+    for k, whole in enumerate(numbers):
+        chosen = _apart(cube, problem.values(i, whole, points), starts if problem.estimated else 1)
+        found += [search(points[j], k, ROUGH) for j in chosen]
+    # what is best for one whole number may lead to what is best for another
+    found = [search(r.x, k, PRECISE) for r in _different(found) for k in range(len(numbers))]
+    best = min(found, key=lambda r: r.fun)
+    whole = numbers[best.whole]
     function = problem.of_subject(i, whole)
     if best.fun >= IMPOSSIBLE:
         return _Fit(best.x, whole, -np.inf, np.full((best.x.size,) * 2, np.nan), "failed", "the data are impossible")
@@ -182,16 +225,39 @@ def _fit_subject(problem: Objective, i: int, points: list[np.ndarray], method: s
     return _Fit(best.x, whole, -best.fun, cov, status, note)
 
 
-def _optimum(function: Any, problem: Objective, points: list[np.ndarray], method: str) -> OptimizeResult:
-    """Return the best optimum over starting points."""
+def _apart(cube: np.ndarray, values: np.ndarray, n: int) -> list[int]:
+    """Return the n best points, each some way from those better than it as long as there are such."""
+    order, chosen = np.argsort(values, kind="stable"), list[int]()
+    for distance in (APART * np.sqrt(cube.shape[1]), 0.0):
+        for k in order:
+            far = all(np.linalg.norm(cube[k] - cube[j]) > distance for j in chosen)
+            if len(chosen) < n and far and k not in chosen:
+                chosen.append(int(k))
+    return chosen
+
+
+def _different(optima: list[OptimizeResult]) -> list[OptimizeResult]:
+    """Return the best few optima that are not the same one found again."""
+    found: list[OptimizeResult] = []
+    for new in sorted(optima, key=lambda r: r.fun):
+        if len(found) < POLISHED and all(abs(new.fun - old.fun) > 1e-2 for old in found):
+            found.append(new)
+    return found
+
+
+def _search(function: Any, problem: Objective, x: np.ndarray, method: str, options: dict[str, Any]) -> OptimizeResult:
+    """Return the optimum that a search from one point finds."""
     if not problem.estimated:
-        return OptimizeResult(x=np.zeros(0), fun=function(np.zeros(0))[0])
-    options = {"ftol": 1e-13, "gtol": 1e-8, "maxiter": 1000} if method == "L-BFGS-B" else {}
+        return OptimizeResult(x=x, fun=function(x)[0])
     with_gradient = method not in DERIVATIVE_FREE
-    objective = function if with_gradient else lambda x: function(x)[0]
-    jac = True if with_gradient else None
-    results = [minimize(objective, x, jac=jac, method=method, bounds=problem.bounds, options=options) for x in points]
-    return min(results, key=lambda r: r.fun)
+    return minimize(
+        function if with_gradient else lambda x: function(x)[0],
+        x,
+        jac=True if with_gradient else None,
+        method=method,
+        bounds=problem.bounds,
+        options=options if method == "L-BFGS-B" else {},
+    )
 
 
 def _describe(problem: Objective, function: Any, best: OptimizeResult, method: str) -> tuple[np.ndarray, str, str]:

@@ -15,6 +15,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rlpymc.build import RLModel, data_hash, response_hash
 from rlpymc.errors import unknown
 from rlpymc.inference.diagnostics import SamplingWarning, diagnose, problems_before_sampling
+from rlpymc.inference.machine_sampler import MachinePosterior
 from rlpymc.inference.posterior import draw_whole_numbers
 from rlpymc.inference.posterior import log_likelihood as pointwise
 
@@ -185,8 +186,8 @@ def _sample_nutpie(
     seeds = np.random.SeedSequence(seed).generate_state(chains)
     done = {k: chain for k in range(chains) if store and (chain := store.chain(k)) is not None}
     waiting = [k for k in range(chains) if k not in done]
-    if waiting:
-        compiled = nutpie.compile_pymc_model(rl_model)
+    machine = MachinePosterior(rl_model) if waiting and MachinePosterior.serves(rl_model) else None
+    compiled = nutpie.compile_pymc_model(rl_model) if waiting and machine is None else None
     running: dict[int, Any] = {}
     with _progress(waiting, settings["draws"] + settings["tune"], progress) as report:
         try:
@@ -194,7 +195,7 @@ def _sample_nutpie(
                 while waiting and len(running) < (cores or os.cpu_count() or 1):
                     k = waiting.pop(0)
                     running[k] = nutpie.sample(
-                        compiled,
+                        compiled if machine is None else machine.chain().compiled,
                         chains=1,
                         cores=1,
                         seed=int(seeds[k]),
@@ -207,6 +208,9 @@ def _sample_nutpie(
                 for k in list(running):
                     with suppress(TimeoutError):  # not finished yet
                         done[k] = running[k].wait(timeout=0.05)
+                        if machine is not None:
+                            points = done[k]["posterior"].to_dataset()["point"].values[0]
+                            done[k]["posterior"] = xr.DataTree(machine.variables(points))
                         del running[k]
                         if store:
                             store.write(k, done[k])

@@ -1,22 +1,25 @@
 """The likelihood of one subject as a function of a flat vector: what optimisers work on."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from itertools import product
-from typing import Any
 
 import numpy as np
 import pytensor
 import pytensor.tensor as pt
+from scipy.stats import qmc
 
-from rlpymc.likelihood import interface, kernel
-from rlpymc.likelihood.fused import find_trace, jit, layout, named
+from rlpymc.likelihood import interface
+from rlpymc.likelihood.draws import repeat_subjects
+from rlpymc.likelihood.evaluator import Evaluator
+from rlpymc.likelihood.fused import find_trace
 from rlpymc.likelihood.modes import pytensor_mode
 from rlpymc.likelihood.scan import placeholders
+from rlpymc.likelihood.trace import Trace
 from rlpymc.model import Facts, Model
 from rlpymc.parameters import Parameter, resolve_shape
 from rlpymc.population import Population, whole_numbers
-from rlpymc.sequences import Segments, Sequences
+from rlpymc.sequences import Segments, Sequences, one_subject
 
 IMPOSSIBLE = 1e10  # stands for an infinite objective, with which a line search cannot work
 
@@ -34,6 +37,8 @@ class Objective:
         What is estimated.
     backend, mode : str
         What computes the likelihood, see `rlpymc.log_prob`.
+    coupled : sequence of sequences of str
+        Parameters that are equal; the first of each group stands for all.
 
     Attributes
     ----------
@@ -43,15 +48,19 @@ class Objective:
         Whole numbers, each combination of which is tried.
     """
 
-    def __init__(self, data: Sequences, population: Population, backend: str, mode: str) -> None:
+    def __init__(
+        self, data: Sequences, population: Population, backend: str, mode: str, coupled: Sequence[Sequence[str]] = ()
+    ) -> None:
         self.data = data
-        free = [p for p in data.model.parameters if population.is_free(p)]
+        self.tied = {name: first for first, *rest in coupled for name in rest}
+        free = [p for p in data.model.parameters if population.is_free(p) and p.name not in self.tied]
         self.estimated = [p for p in free if not p.support.discrete]
         self.profiled = [p for p in free if p.support.discrete]
         self.shapes = {p.name: data.parameter_shape(p.name) for p in data.model.parameters}
         self.sizes = [int(np.prod(self.shapes[p.name])) for p in self.estimated]
         self.priors = {p.name: population.prior(p) for p in self.estimated}
-        self.constants = {p.name: population.constant(p, data) for p in data.model.parameters if p not in free}
+        given = [p for p in data.model.parameters if p not in free and p.name not in self.tied]
+        self.constants = {p.name: population.constant(p, data) for p in given}
         self.labels = [
             f"{p.name}[{','.join(map(str, k))}]" if self.shapes[p.name] else p.name
             for p in self.estimated
@@ -62,16 +71,26 @@ class Objective:
         self.median = np.array([q[1] for q in quantiles])
         self.width = np.array([(q[2] - q[0]) / 2 for q in quantiles])
         names = [p.name for p in self.estimated]
+        names += [name for name, first in self.tied.items() if first in names]
         step = find_trace(data.model, data.facts, data.columns, (), backend)
-        self._likelihood = _loops(data, step, names) if step is not None else _scans(data, names, mode)
+        self._likelihood = _Loops(data, step, names) if step is not None else _Scans(data, names, mode)
 
     def _by_entry(self) -> list[Parameter]:
         return [p for p, size in zip(self.estimated, self.sizes, strict=True) for _ in range(size)]
 
     def unflatten(self, x: np.ndarray) -> dict[str, np.ndarray]:
-        """Return the estimated parameters by name."""
+        """Return the estimated parameters by name, and those that are tied to them."""
         parts = np.split(x, np.cumsum(self.sizes)[:-1]) if self.sizes else []
-        return {p.name: part.reshape(self.shapes[p.name]) for p, part in zip(self.estimated, parts, strict=True)}
+        found = {p.name: part.reshape(self.shapes[p.name]) for p, part in zip(self.estimated, parts, strict=True)}
+        return found | {name: found[first] for name, first in self.tied.items()}
+
+    def flatten(self, slopes: Sequence[np.ndarray]) -> np.ndarray:
+        """Return derivatives, those of the estimated parameters and then of the tied ones, as a flat vector."""
+        own = list(slopes[: len(self.estimated)])
+        order = [p.name for p in self.estimated]
+        for first, slope in zip(self.tied.values(), slopes[len(own) :], strict=True):
+            own[order.index(first)] = own[order.index(first)] + slope
+        return np.concatenate([np.ravel(s) for s in own]) if own else np.zeros(0)
 
     def constant(self, name: str, i: int) -> np.ndarray:
         """Return a parameter that is not estimated, for one subject."""
@@ -86,23 +105,37 @@ class Objective:
             for combination in product(*values)
         ]
 
-    def starting_points(self, n: int, rng: np.random.Generator) -> list[np.ndarray]:
-        """Return the prior's median and draws from it."""
-        drawn = [
-            np.concatenate([np.ravel(self.priors[p.name].sample(rng, self.shapes[p.name])) for p in self.estimated])  # type: ignore[union-attr]
-            for _ in range(n - 1 if self.estimated else 0)
-        ]
-        return [np.clip(x, *self.bounds.T) for x in (self.median, *drawn)]
+    def spread_points(self, n: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        """Return probabilities that fill the unit cube evenly, (point, entry), and the priors' quantiles at these.
+
+        The first is the priors' median.
+        """
+        d = sum(self.sizes)
+        cube = qmc.Sobol(d, rng=rng).random_base2(int(np.ceil(np.log2(n))))[:n] if d else np.empty((n, 0))
+        cube[0] = 0.5
+        columns = [self.priors[p.name].quantile(cube[:, k]) for k, p in enumerate(self._by_entry())]  # type: ignore[union-attr]
+        points = np.stack(columns, axis=1) if columns else cube
+        return cube, np.clip(points, *self.bounds.T)
+
+    def values(self, i: int, whole: Mapping[str, np.ndarray], points: np.ndarray) -> np.ndarray:
+        """Return subject i's negative log likelihood at many points."""
+        given = {name: self.constant(name, i) for name in self.constants} | dict(whole)
+        n = len(points)
+        params = {k: np.broadcast_to(v, (n, *np.shape(v))) for k, v in given.items()}
+        parts = np.split(points, np.cumsum(self.sizes)[:-1], axis=1) if self.sizes else []
+        params |= {p.name: v.reshape((n, *self.shapes[p.name])) for p, v in zip(self.estimated, parts, strict=True)}
+        params |= {name: params[first] for name, first in self.tied.items()}
+        found = self._likelihood.at_many(i, params)
+        return np.where(np.isfinite(found), -found, IMPOSSIBLE)
 
     def of_subject(self, i: int, whole: Mapping[str, np.ndarray]) -> Callable[[np.ndarray], tuple[float, np.ndarray]]:
         """Return the function of a flat vector that gives subject i's negative log likelihood and its gradient."""
-        likelihood = self._likelihood(i)
+        likelihood = self._likelihood.of_subject(i)
         fixed = {name: np.array(self.constant(name, i)) for name in self.constants} | dict(whole)
 
         def function(x: np.ndarray) -> tuple[float, np.ndarray]:
             value, slopes = likelihood({**fixed, **self.unflatten(x)})
-            gradient = -np.concatenate([np.ravel(s) for s in slopes]) if slopes else np.zeros(0)
-            return (-value if np.isfinite(value) else IMPOSSIBLE), gradient
+            return (-value if np.isfinite(value) else IMPOSSIBLE), -self.flatten(slopes)
 
         return function
 
@@ -124,37 +157,46 @@ class Objective:
         return (hessian + hessian.T) / 2
 
 
-def _loops(data: Sequences, step: Any, estimated: list[str]) -> Callable[[int], Likelihood]:
-    """Return what gives each subject's likelihood by a compiled loop."""
-    active, mode = tuple(estimated), "gradient" if estimated else "value"
-    function = jit(kernel.source(step, mode, active))
-    names = [o.name for o in interface.outputs(step, mode, active)]
-    subject, first, end = layout(data.segments)
-    params = [p.name for p in data.model.parameters]
+class _Loops:
+    """The likelihood of single subjects by a compiled loop."""
 
-    def of_subject(i: int) -> Likelihood:
-        columns = [np.ascontiguousarray(data.inputs[k][i : i + 1]) for k in data.columns]
-        masks = [np.ascontiguousarray(data.masks[k][i : i + 1]) for k in interface.MASKS]
-        own = subject == i
-        where = np.zeros(own.sum(), dtype=np.int64), first[own], end[own]
+    def __init__(self, data: Sequences, step: Trace, estimated: list[str]) -> None:
+        self._data, self._step, self._estimated = data, step, estimated
+        self._one: tuple[int, Evaluator] | None = None  # whole numbers are tried one after the other,
+        self._many: tuple[int, int, Evaluator] | None = None  # and all with the same subject's data
+
+    def of_subject(self, i: int) -> Likelihood:
+        """Return one subject's likelihood and its gradient."""
+        if self._one is None or self._one[0] != i:
+            mode = "gradient" if self._estimated else "value"
+            self._one = i, Evaluator(self._step, mode, one_subject(self._data, i), tuple(self._estimated))
+        evaluate = self._one[1]
 
         def likelihood(values: Mapping[str, np.ndarray]) -> tuple[float, list[np.ndarray]]:
-            arrays = [np.ascontiguousarray(np.asarray(values[k], dtype=float)[None]) for k in params]
-            found = named(function(*arrays, *columns, *masks, *where), names)
-            return float(found["total"][0]), [found[f"g_{k}"][0] for k in estimated]
+            found = evaluate(values)
+            return float(found["total"][0]), [found[f"g_{k}"][0] for k in self._estimated]
 
         return likelihood
 
-    return of_subject
+    def at_many(self, i: int, params: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Return one subject's log likelihood for many values of the parameters."""
+        n = len(next(iter(params.values())))
+        if self._many is None or self._many[:2] != (i, n):
+            self._many = i, n, Evaluator(self._step, "value", repeat_subjects(one_subject(self._data, i), n))
+        return self._many[2](params)["total"]
 
 
-def _scans(data: Sequences, estimated: list[str], mode: str) -> Callable[[int], Likelihood]:
-    """Return what gives each subject's likelihood by a scan, compiled once for all of them."""
-    place, rows = _padded_segments(data.segments, data.shape[0])
-    function = _compiled_total(data.model, data.facts, place, tuple(estimated), mode)
+class _Scans:
+    """The likelihood of single subjects by a scan, compiled once for all of them."""
 
-    def of_subject(i: int) -> Likelihood:
-        row, used = rows[i]
+    def __init__(self, data: Sequences, estimated: list[str], mode: str) -> None:
+        self._data = data
+        place, self._rows = _padded_segments(data.segments, data.shape[0])
+        self._function = _compiled_total(data.model, data.facts, place, tuple(estimated), mode)
+
+    def of_subject(self, i: int) -> Likelihood:
+        """Return one subject's likelihood and its gradient."""
+        data, (row, used) = self._data, self._rows[i]
 
         def pick(values: np.ndarray) -> np.ndarray:
             return np.ascontiguousarray(values.reshape((-1, *values.shape[2:]))[row])
@@ -164,12 +206,15 @@ def _scans(data: Sequences, estimated: list[str], mode: str) -> Callable[[int], 
         masks = [m & used.reshape(used.shape + (1,) * (m.ndim - 2)) for m in masks]
 
         def likelihood(values: Mapping[str, np.ndarray]) -> tuple[float, list[np.ndarray]]:
-            value, *slopes = function(*(values[p.name] for p in data.model.parameters), *inputs, *masks)
+            value, *slopes = self._function(*(values[p.name] for p in data.model.parameters), *inputs, *masks)
             return float(value), slopes
 
         return likelihood
 
-    return of_subject
+    def at_many(self, i: int, params: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Return one subject's log likelihood for many values of the parameters."""
+        likelihood, n = self.of_subject(i), len(next(iter(params.values())))
+        return np.array([likelihood({k: np.array(v[j]) for k, v in params.items()})[0] for j in range(n)])
 
 
 def _padded_segments(

@@ -17,7 +17,8 @@ from pytensor.graph.basic import Constant, Variable
 
 from rlpymc.likelihood import check_backend, interface
 from rlpymc.likelihood.arguments import check_names, parameter_array
-from rlpymc.likelihood.fused import find_trace, layout
+from rlpymc.likelihood.evaluator import Blocks
+from rlpymc.likelihood.fused import find_trace
 from rlpymc.likelihood.op import Kernel
 from rlpymc.likelihood.scan import Forward, Tensor, Tensors, core
 from rlpymc.likelihood.step import yoked
@@ -151,8 +152,9 @@ class _Likelihood:
         assert self._step is not None
         ordered = [params[p.name] for p in self._data.model.parameters]
         columns = [self._columns[name] for name in (*self._data.columns, *interface.MASKS)]
-        where = [pt.constant(v) for v in layout(self._data.segments)]
-        return Kernel(self._step, mode, self._active)(*ordered, *columns, *where, return_list=True)[0]
+        blocks = Blocks.of(self._data.segments)
+        where = [pt.constant(v) for v in blocks.layout]
+        return Kernel(self._step, mode, self._active, blocks.width)(*ordered, *columns, *where, return_list=True)[0]
 
 
 def _marginals(params: Mapping[str, Any]) -> dict[str, Marginal]:

@@ -59,6 +59,12 @@ class Graph:
     def __init__(self) -> None:
         self._nodes: dict[Any, Node] = {}
 
+    def copy(self) -> "Graph":
+        """Return a graph with the same nodes, to which others can be added."""
+        other = Graph()
+        other._nodes = dict(self._nodes)
+        return other
+
     @contextmanager
     def active(self) -> Iterator["Graph"]:
         """Within this context new nodes belong to this graph."""
@@ -265,7 +271,19 @@ def _d_div(g: Node, n: Node, a: Node, b: Node) -> tuple[Node, Node]:
     return _unless_cut_off(g, share), _unless_cut_off(g, make("neg", make("mul", share, n)))
 
 
+def _is_positive(node: Node) -> bool:
+    """Return whether a sum is known to be above 0: one that starts from a positive number and adds exponentials."""
+    if node.op == "constant":
+        return bool(node.value > 0)
+    parts = node.arguments
+    return node.op == "add" and any(
+        _is_positive(a) and (b.op == "exp" or _is_positive(b)) for a, b in (parts, parts[::-1])
+    )
+
+
 def _d_log(g: Node, n: Node, a: Node) -> tuple[Node]:
+    if _is_positive(a):
+        return (make("div", g, a),)
     zero = make("eq", a, constant(0.0))  # an impossible choice has no gradient
     return (_unless_cut_off(g, _zero_if(zero, make("div", g, a))),)
 

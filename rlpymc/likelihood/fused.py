@@ -9,7 +9,9 @@ import numba
 import numpy as np
 
 from rlpymc.likelihood import interface, kernel
+from rlpymc.likelihood.evaluator import Evaluator
 from rlpymc.likelihood.expressions import Unsupported
+from rlpymc.likelihood.lanes import MODES
 from rlpymc.likelihood.scan import core
 from rlpymc.likelihood.trace import Trace, Variant, trace
 from rlpymc.model import Facts, Model
@@ -88,7 +90,12 @@ def layout(segments: Segments) -> list[np.ndarray]:
 
 
 def run(
-    step: Trace, mode: str, params: Mapping[str, np.ndarray], data: Sequences, active: tuple[str, ...] = ()
+    step: Trace,
+    mode: str,
+    params: Mapping[str, np.ndarray],
+    data: Sequences,
+    active: tuple[str, ...] = (),
+    threads: int = 1,
 ) -> dict[str, np.ndarray]:
     """Return what a kernel computes, by name.
 
@@ -104,7 +111,11 @@ def run(
         Columns and masks.
     active : tuple of str
         Parameters with respect to which the gradient is wanted.
+    threads : int
+        How many threads share the work.
     """
+    if mode in MODES:
+        return Evaluator(step, mode, data, active, packed=False, threads=threads)(params)
     values = [np.ascontiguousarray(params[p.name], dtype=float) for p in step.variant.model.parameters]
     columns = [data.inputs[i.name] for i in step.variant.model.inputs if i.name not in step.variant.assumed]
     masks = [data.masks[name] for name in interface.MASKS]

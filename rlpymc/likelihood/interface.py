@@ -84,3 +84,10 @@ def arguments(trace: Trace, mode: str) -> list[str]:
     if mode in STEPS:
         return [*params, *columns, *MASKS, *(f"state_{k}" for k in trace.start)]
     return [*params, *columns, *MASKS, *LAYOUT, *(w.name for w in weights(trace, mode))]
+
+
+def dtypes(trace: Trace, mode: str) -> list[str]:
+    """Return the types of a kernel's arguments, in order."""
+    columns = {f"x_{i.name}": i.dtype for i in trace.variant.model.inputs}
+    kinds = columns | dict.fromkeys(MASKS, "bool") | dict.fromkeys(LAYOUT, "int64")
+    return [kinds.get(name, "float64") for name in arguments(trace, mode)]

@@ -23,15 +23,14 @@ and for each segment its subject, first trial and end.  What it returns is in `o
 trial: the kernels of `STEPS` take columns and masks of one trial, (subject, 1, ...), and states, (subject, entries).
 """
 
-from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
-from rlpymc.likelihood.expressions import SEGMENT, TRIAL, Node, ancestors, constant, is_constant, make, pullback, raw
+from rlpymc.likelihood.expressions import SEGMENT, Node, constant, is_constant
 from rlpymc.likelihood.interface import STEPS, Output, arguments, outputs, response_axis
+from rlpymc.likelihood.plan import Block, Plan, factors, whole_parameter
 from rlpymc.likelihood.printer import Printer, adjoint_name, state_name, subscript
-from rlpymc.likelihood.trace import Trace, Update, per_trial
-
-_EXPENSIVE = {"exp", "log", "log1p", "expm1", "sqrt", "tanh", "sigmoid", "erf", "pow", "div", "read"}
+from rlpymc.likelihood.trace import Trace, per_trial
 
 
 @lru_cache(maxsize=512)
@@ -51,123 +50,42 @@ def source(trace: Trace, mode: str, active: tuple[str, ...] = ()) -> str:
     active : tuple of str
         Parameters with respect to which the gradient is wanted.
     """
-    with trace.graph.active():
-        return _Kernel(trace, mode, active).text()
-
-
-def _factors(term: Node) -> tuple[Node, list[Node], list[Node]]:
-    """Split a log probability into a rest, and what logarithms are added and subtracted of."""
-    rest = constant(0.0)
-    up: list[Node] = []
-    down: list[Node] = []
-
-    def go(node: Node, sign: int) -> None:
-        nonlocal rest
-        match node.op:
-            case "add":
-                go(node.arguments[0], sign)
-                go(node.arguments[1], sign)
-            case "sub":
-                go(node.arguments[0], sign)
-                go(node.arguments[1], -sign)
-            case "neg":
-                go(node.arguments[0], -sign)
-            case "log":
-                (up if sign > 0 else down).append(node.arguments[0])
-            case _:
-                rest = make("add" if sign > 0 else "sub", rest, node)
-
-    go(term, 1)
-    return rest, up, down
-
-
-@dataclass
-class _Block:
-    """What is computed on a trial under one mask: a response's term, or an update."""
-
-    condition: str
-    roots: list[Node]
-    slopes: list[tuple[Node, Node]]  # leaves and the derivatives that the block adds to theirs
-    kept: list[Node]  # forward values that the backward loop needs
-    update: Update | None = None
-
-    def __post_init__(self) -> None:
-        self.forward = {n.number for n in per_trial(self.roots)}
+    with trace.graph.copy().active():  # the text depends on nothing that was printed before
+        return _Kernel(Plan(trace, mode, active)).text()
 
 
 class _Kernel:
     """One kernel in the making."""
 
-    def __init__(self, trace: Trace, mode: str, active: tuple[str, ...]) -> None:
-        self.trace, self.mode, self.active = trace, mode, active
-        self.backward = mode in ("gradient", "terms_pullback", "arguments_pullback")
-        self.live = trace.depends(active)
-        self.print = Printer(trace)
-        self.responses = self._response_blocks() if mode not in ("start", "update", "latents") else []
-        self.updates = self._update_blocks()
-        self.blocks = [*self.responses, *self.updates]
-        kept = {n.number: n for b in self.blocks for n in b.kept}
-        self.slots = {number: k for k, number in enumerate(sorted(kept))}
-        self.kept, self.stored = kept, set[int]()
-        self.sums: dict[int, tuple[str, Node]] = {}  # of derivatives, by what is computed once a segment
+    def __init__(self, plan: Plan) -> None:
+        self.plan, self.trace, self.mode, self.backward = plan, plan.trace, plan.mode, plan.backward
+        self.print = Printer(self.trace, self._adjoint)
+        self.responses, self.updates, self.slots, self.kept = plan.responses, plan.updates, plan.slots, plan.kept
+        self.stored = set[int]()
 
-    # ----------------------------------------------------------------------------------------------- blocks
-    def _response_blocks(self) -> list[_Block]:
-        blocks = []
-        if self.mode in ("arguments", "arguments_pullback", "respond"):
-            roots, seeds = [], []
-            for key, nodes in self.trace.arguments.items():
-                for k, node in enumerate(nodes.reshape(-1)):
-                    roots.append(node)
-                    seeds.append((node, raw("adjoint", value=f"w_{key}[i, t{subscript(nodes.shape, k)}]")))
-            return [self._block("", roots, seeds)]
-        for r, term in enumerate(self.trace.terms.values()):
-            place = f"[i, t{subscript(response_axis(self.trace), r)}]"
-            weight = raw("adjoint", value=f"weight{place}") if self.mode == "terms_pullback" else constant(1.0)
-            blocks.append(self._block(f"scored{place}", [term], [(term, weight)]))
-        return blocks
+    def _condition(self, block: Block) -> str:
+        """Return where a block counts."""
+        assert block.mask is not None
+        name, r = block.mask
+        return f"{name}[i, t{subscript(response_axis(self.trace), r) if name == 'scored' else ''}]"
 
-    def _update_blocks(self) -> list[_Block]:
-        blocks = []
-        for mask, update in self.trace.updates.items():
-            seeds = [
-                (n, raw("adjoint", value=f"e_{s}_{k}")) for (s, k), n in update.numbers.items() if self._is_live(s)
-            ]
-            seeds += [
-                (value, raw("adjoint", value=f"b{j}_{mask}"))
-                for j, (s, _, value) in enumerate(update.writes)
-                if self._is_live(s)
-            ]
-            if update.nodes:
-                blocks.append(self._block(f"{mask}[i, t]", update.nodes, seeds, update))
-        return blocks
-
-    def _is_live(self, state: str) -> bool:
-        return state in self.live.states
-
-    def _block(
-        self, condition: str, roots: list[Node], seeds: list[tuple[Node, Node]], update: Update | None = None
-    ) -> _Block:
-        slopes = pullback(seeds, self.live, SEGMENT) if self.backward else []
-        block = _Block(condition, roots, slopes, [], update)
-        wanted = [g for _, g in slopes] + [n.arguments[1] for n, _ in slopes if n.op == "read"]
-        if update is not None and self.backward:
-            wanted += [position for s, position, _ in update.writes if self._is_live(s)]
-        found: dict[int, Node] = {}
-
-        def go(node: Node) -> None:
-            if node.stage < TRIAL or node.op in ("input", "adjoint", "parameter_now", "constant"):
-                return
-            if node.number in block.forward and (node.op == "state" or node.op in _EXPENSIVE):
-                found[node.number] = node
-            else:
-                for a in node.arguments:
-                    go(a)
-
-        for node in wanted:
-            go(node)
-        block.kept = list(found.values())
-        return block
+    def _adjoint(self, what: str, *key: Any) -> str:
+        """Return what stands for a derivative that is known, see `plan`."""
+        match what:
+            case "weight":
+                return f"weight[i, t{subscript(response_axis(self.trace), key[0])}]"
+            case "argument":
+                return f"w_{key[0]}[i, t{subscript(self.trace.arguments[key[0]].shape, key[1])}]"
+            case "after":
+                return f"e_{key[0]}_{key[1]}"
+            case "write":
+                return f"b{key[1]}_{key[0]}"
+            case "sum":
+                return f"a{key[0]}"
+            case "table":
+                return f"d_{key[0]}.sum()"
+        name, k = key
+        return f"d_{name}[{k}]" if name in self.trace.tables else adjoint_name(name, k)
 
     # ---------------------------------------------------------------------------------------------- forward
     def _start(self) -> None:
@@ -175,7 +93,7 @@ class _Kernel:
             if name not in self.trace.tables:
                 for k, node in enumerate(nodes):
                     self.print.line(f"{state_name(name, k)} = {self.print.number(node)}")
-            elif (parameter := _whole_parameter(nodes)) is not None:
+            elif (parameter := whole_parameter(nodes)) is not None:
                 self.print.line(f"s_{name}[:] = {self._parameter_row('p', parameter)}.ravel()")
             elif all(n is nodes[0] for n in nodes):
                 self.print.line(f"s_{name}[:] = {self.print.number(nodes[0])}")
@@ -198,10 +116,10 @@ class _Kernel:
                 p.text(node)
             self._keep()
             for block, term in zip(self.responses, self.trace.terms.values(), strict=False):
-                if not block.condition:
+                if block.mask is None:
                     self._response(block, term)
                 else:
-                    with p.block(f"if {block.condition}:"):
+                    with p.block(f"if {self._condition(block)}:"):
                         self._response(block, term)
             self._change_states()
         if self.mode in ("value", "gradient"):
@@ -216,12 +134,12 @@ class _Kernel:
 
     def _shared(self) -> list[Node]:
         """Return what more than one block needs, and reads of tables that another block changes first."""
-        blocks = self.updates if self.mode == "latents" else self.blocks
+        blocks = self.plan.blocks
         by_number = {n.number: n for b in blocks for n in per_trial(b.roots)}
         shared = []
         for number in sorted(by_number):
             node, inside = by_number[number], [b for b in blocks if number in b.forward]
-            changed = {name for b in self.updates if b is not inside[0] and b.update for name in b.update.states}
+            changed = {name for b in self.updates if b is not inside[0] for name in b.update.states}
             early = node.op == "read" and node.arguments[0].value in changed
             if node.op not in ("input", "state", "table") and (len(inside) > 1 or early):
                 shared.append(node)
@@ -234,21 +152,21 @@ class _Kernel:
                 self.print.line(f"tape[t, {self.slots[number]}] = {self.print.number(node)}")
                 self.stored.add(number)
 
-    def _response(self, block: _Block, term: Node) -> None:
+    def _response(self, block: Block, term: Node) -> None:
         p = self.print
         if self.mode == "terms":
-            p.line(f"{block.condition.replace('scored', 'terms')} = {p.number(term)}")
+            p.line(f"{self._condition(block).replace('scored', 'terms')} = {p.number(term)}")
         elif self.mode in ("arguments", "respond"):
             place = "i, t" if self.mode == "arguments" else "i"
             for key, nodes in self.trace.arguments.items():
                 for k, node in enumerate(nodes.reshape(-1)):
                     p.line(f"y_{key}[{place}{subscript(nodes.shape, k)}] = {p.number(node)}")
         elif self.mode in ("value", "gradient"):
-            rest, up, down = _factors(term)
+            rest, up, down = factors(term)
             if not is_constant(rest, 0):
                 p.line(f"rest += {p.text(rest)}")
-            for product, sign, factors in (("up", "+", up), ("down", "-", down)):
-                for factor in factors:
+            for product, sign, multiplied in (("up", "+", up), ("down", "-", down)):
+                for factor in multiplied:
                     text = p.text(factor)
                     p.line(f"new = {product} * {text}")
                     p.line("if 1e-250 < new < 1e250:")
@@ -263,12 +181,11 @@ class _Kernel:
     def _change_states(self) -> None:
         p = self.print
         read_later = {n.value for b in self.updates[1:] for n in per_trial(b.roots) if n.op == "state"}
-        late = [key for key in (self.updates[0].update.numbers if self.updates else ()) if key in read_later]  # type: ignore[union-attr]
+        late = [key for key in (self.updates[0].update.numbers if self.updates else ()) if key in read_later]
         for name, k in late:
             p.line(f"n_{name}_{k} = {state_name(name, k)}")
         for block in self.updates:
-            with p.block(f"if {block.condition}:"):
-                assert block.update is not None
+            with p.block(f"if {self._condition(block)}:"):
                 for node in block.kept:
                     p.text(node)
                 writes = [(s, p.index(at), p.number(value)) for s, at, value in block.update.writes]
@@ -293,52 +210,39 @@ class _Kernel:
                     p.line(f"{prefix}_{name}[i, t{subscript(value.shape, k)}] = {p.number(node)}")
 
     # --------------------------------------------------------------------------------------------- backward
-    def _numbers(self) -> list[tuple[str, int]]:
-        """Return the states held in variables that carry derivatives."""
-        held = [name for name in self.trace.start if name not in self.trace.tables and self._is_live(name)]
-        return [(name, k) for name in held for k in range(len(self.trace.start[name]))]
-
     def _backward(self) -> None:
         p = self.print
-        for name, k in self._numbers():
+        for name, k in self.plan.numbers:
             p.line(f"{adjoint_name(name, k)} = 0.0")
-        for name in self._live_tables():
+        for name in self.plan.live_tables:
             p.line(f"d_{name}[:] = 0.0")
-        for block in self.blocks:
-            for leaf, _ in block.slopes:
-                if leaf.stage <= SEGMENT and leaf.number not in self.sums:
-                    self.sums[leaf.number] = (f"a{len(self.sums)}", leaf)
-        for total, _ in self.sums.values():
-            p.line(f"{total} = 0.0")
+        for j in range(len(self.plan.sums)):
+            p.line(f"a{j} = 0.0")
         with p.block("for t in range(end[n] - 1, first[n] - 1, -1):"):
-            changed = [key for b in self.updates if b.update for key in b.update.numbers if self._is_live(key[0])]
+            changed = [key for b in self.updates for key in b.update.numbers if self.plan.is_live(key[0])]
             for name, k in changed:
                 p.line(f"e_{name}_{k} = {adjoint_name(name, k)}")
                 p.line(f"{adjoint_name(name, k)} = 0.0")
             for block in self.updates:
                 self._backward_update(block)
             for block in self.responses:
-                if block.slopes and block.condition:
-                    with p.block(f"if {block.condition}:"):
+                if block.slopes and block.mask is not None:
+                    with p.block(f"if {self._condition(block)}:"):
                         self._add_slopes(block)
                 else:
                     self._add_slopes(block)
         self._to_parameters()
 
-    def _live_tables(self) -> list[str]:
-        return [name for name in self.trace.start if name in self.trace.tables and self._is_live(name)]
-
-    def _backward_update(self, block: _Block) -> None:
+    def _backward_update(self, block: Block) -> None:
         p, update = self.print, block.update
-        assert update is not None
-        changed = [key for key in update.numbers if self._is_live(key[0])]
-        writes = [(j, *w) for j, w in enumerate(update.writes) if self._is_live(w[0])]
+        changed = [key for key in update.numbers if self.plan.is_live(key[0])]
+        writes = self.plan.live_writes(update)
         if not changed and not writes:
             return
-        mask = block.condition.partition("[")[0]
-        with p.block(f"if {block.condition}:"):
+        mask = block.name
+        with p.block(f"if {self._condition(block)}:"):
             self._load(block)
-            for j, name, position, _ in reversed(writes):
+            for j, name, position in reversed(writes):
                 at = p.index(position)
                 p.line(f"b{j}_{mask} = d_{name}[{at}]")
                 p.line(f"d_{name}[{at}] = 0.0")
@@ -348,11 +252,11 @@ class _Kernel:
                 for name, k in changed:
                     p.line(f"{adjoint_name(name, k)} += e_{name}_{k}")
 
-    def _load(self, block: _Block) -> None:
+    def _load(self, block: Block) -> None:
         for node in block.kept:
             self.print.name(node, f"tape[t, {self.slots[node.number]}]")
 
-    def _add_slopes(self, block: _Block, loaded: bool = False) -> None:
+    def _add_slopes(self, block: Block, loaded: bool = False) -> None:
         """Add what a block contributes to the derivatives of states, parameters and what depends on these alone."""
         p = self.print
         if not loaded:
@@ -361,7 +265,7 @@ class _Kernel:
         for leaf, g in block.slopes:
             value = p.number(g)
             if leaf.stage <= SEGMENT:
-                lines.append(f"{self.sums[leaf.number][0]} += {value}")
+                lines.append(f"a{self.plan.sums.index(leaf)} += {value}")
             elif leaf.op == "state":
                 lines.append(f"{adjoint_name(*leaf.value)} += {value}")
             elif leaf.op == "read":
@@ -375,21 +279,11 @@ class _Kernel:
     def _to_parameters(self) -> None:
         """Carry derivatives from what was computed once a segment to the parameters."""
         p = self.print
-        seeds = [(node, raw("adjoint", value=total)) for total, node in self.sums.values()]
-        for name, nodes in self.trace.start.items():
-            if not self._is_live(name):
-                continue
-            if name not in self.trace.tables:
-                seeds += [(node, raw("adjoint", value=adjoint_name(name, k))) for k, node in enumerate(nodes)]
-            elif (parameter := _whole_parameter(nodes)) is not None:
-                if parameter in self.active:
-                    shape = self.trace.parameter_shapes[parameter]
-                    p.line(f"{self._parameter_row('g', parameter)} += d_{name}.reshape({shape})")
-            elif all(n is nodes[0] for n in nodes):
-                seeds.append((nodes[0], raw("adjoint", value=f"d_{name}.sum()")))
-            else:
-                seeds += [(node, raw("adjoint", value=f"d_{name}[{k}]")) for k, node in enumerate(nodes)]
-        for leaf, g in pullback(seeds, self.live, 0):
+        slopes, whole = self.plan.start_slopes()
+        for name, parameter in whole.items():
+            shape = self.trace.parameter_shapes[parameter]
+            p.line(f"{self._parameter_row('g', parameter)} += d_{name}.reshape({shape})")
+        for leaf, g in slopes:
             p.line(f"g_{p.parameter(leaf)} += {p.number(g)}")
 
     # ---------------------------------------------------------------------------------------------- assembly
@@ -401,7 +295,7 @@ class _Kernel:
             self._forward()
         if self.backward:
             self._backward()
-        out = outputs(self.trace, self.mode, self.active)
+        out = outputs(self.trace, self.mode, self.plan.active)
         head = [f"def kernel({', '.join(arguments(self.trace, self.mode))}):", "    N, T = scored.shape[:2]"]
         size = {"subject": "(N,", "trial": "(N, T,"}
         for o in out:
@@ -414,7 +308,7 @@ class _Kernel:
             head.append(f"    tape = np.empty((T, {max(1, len(self.slots))}))")
         for name in sorted(self.trace.tables) if self.mode not in ("respond", "update") else ():
             head.append(f"    s_{name} = np.empty({len(self.trace.start[name])})")
-            if self.backward and self._is_live(name):
+            if self.backward and self.plan.is_live(name):
                 head.append(f"    d_{name} = np.empty({len(self.trace.start[name])})")
         head += self._loop()
         return "\n".join([*head, *self.print.before, *self.print.lines, f"    return {names}"]) + "\n"
@@ -451,16 +345,11 @@ class _Kernel:
 
     def _range_check(self, out: list[Output], names: str) -> list[str]:
         """Return a first loop that lets nothing reach memory outside of a table: where an index would, all is NaN."""
-        shown = [n for v in (*self.trace.signals.values(), *self.trace.probs.values()) for n in v.nodes.flat]
-        positions = [
-            n.arguments[1] for n in ancestors([*shown, *(n for b in self.blocks for n in b.roots)]) if n.op == "read"
-        ]
-        positions += [at for update in self.trace.updates.values() for _, at, _ in update.writes]
-        used = {n.value for n in ancestors(positions) if n.op == "input" and n.value[2] is not None}
+        used = self.plan.indices()
         if not used:
             return []
         shapes = self.trace.column_shapes
-        texts = [f"0 <= x_{name}[i, t{subscript(shapes[name], k)}] < {limit}" for name, k, limit in sorted(used)]
+        texts = [f"0 <= x_{name}[i, t{subscript(shapes[name], k)}] < {limit}" for name, k, limit in used]
         inside = " and ".join(texts)
         if self.mode in STEPS:  # called from Python alone, and so can raise
             return [
@@ -477,10 +366,3 @@ class _Kernel:
             *(f"        {o.name}[:] = np.nan" for o in out),
             f"        return {names}",
         ]
-
-
-def _whole_parameter(nodes: list[Node]) -> str | None:
-    """Return the parameter whose entries, in order, these are."""
-    if all(n.op == "parameter" and n.value == (nodes[0].value[0], k) for k, n in enumerate(nodes)):
-        return str(nodes[0].value[0])
-    return None

@@ -1,6 +1,6 @@
 """Writing expressions as statements of Python, each once, where it is first needed."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -33,8 +33,8 @@ INFIX = {
 class Printer:
     """Writes expressions as statements, each once, where it is first needed."""
 
-    def __init__(self, trace: Trace) -> None:
-        self._trace = trace
+    def __init__(self, trace: Trace, adjoint: Callable[..., str]) -> None:
+        self._trace, self._adjoint = trace, adjoint
         self.lines: list[str] = []
         self.before: list[str] = []  # what depends on parameters alone, computed before the loop over trials
         self._depth, self._count = 2, 0
@@ -81,7 +81,7 @@ class Printer:
             known = self.known(node)  # in the backward loop it stands on the tape
             return known if known is not None else state_name(*node.value)
         if node.op == "adjoint":
-            return str(node.value)
+            return self._adjoint(*node.value)
         if (known := self.known(node)) is not None:
             return known
         return self.name(node, self._computation(node), inside=node.stage == TRIAL)

@@ -20,7 +20,7 @@ stop_gradient = disconnected_grad
 
 def where(condition: Any, a: Any, b: Any) -> Any:
     """Return a where the condition holds and b elsewhere."""
-    return pt.switch(condition, _double(a), _double(b))
+    return pt.switch(np.asarray(condition) if isinstance(condition, bool) else condition, _double(a), _double(b))
 
 
 def log(x: Any) -> Any:

@@ -13,6 +13,7 @@ from pytensor.gradient import NullTypeGradError
 
 import rlpymc as rl
 from rlpymc.likelihood import fused, interface, kernel, printer
+from rlpymc.likelihood.evaluator import Blocks
 from rlpymc.likelihood.expressions import Graph, constant, is_constant, make, pullback, raw
 from rlpymc.likelihood.fused import ScanWarning
 from rlpymc.likelihood.modes import QUICK
@@ -587,10 +588,11 @@ def test_kernel_in_a_function_of_one_s_own():
     params = random_params(model, trials)
     inputs = [pt.as_tensor(params[p.name]) for p in model.parameters]
     columns = [data.inputs[k] for k in data.columns] + [data.masks[k] for k in interface.MASKS]
-    op = Kernel(step, "terms", ("alpha",))
+    blocks = Blocks.of(data.segments)
+    op = Kernel(step, "terms", ("alpha",), blocks.width)
     assert len(names) == len(inputs) + len(columns) + 3
     alpha = pt.vector("alpha")
-    terms = op(alpha, *inputs[1:], *columns, *fused.layout(data.segments))
+    terms = op(alpha, *inputs[1:], *columns, *blocks.layout)
     weight = np.random.default_rng(0).normal(size=data.shape)
     slope = pytensor.function([alpha], pt.grad((terms * weight).sum(), alpha), mode=QUICK)(params["alpha"])
     by_trial = [

@@ -1,0 +1,36 @@
+"""All benchmarks, side by side in one run.
+
+    ./run python -m benchmarks [--write]
+
+--write puts the tables into benchmarks/README.md.
+"""
+
+import argparse
+from pathlib import Path
+
+from benchmarks import compilation, likelihood, posterior, published_fits
+from benchmarks.measure import Report, machine
+
+README = Path(__file__).parent / "README.md"
+START = "<!-- tables -->"
+
+
+def main() -> None:
+    """Print all tables, and write them down where that is asked for."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--write", action="store_true")
+    write = parser.parse_args().write
+    out = Report("Results")
+    out.say(f"Measured on {machine()}.")
+    posterior.report(out, rounds=3)
+    published_fits.report(out)
+    compilation.report(out, likelihood.MODELS, ("delta", "rlwm"))
+    likelihood.sizes(out, likelihood.MODELS)
+    likelihood.scans(out, likelihood.MODELS)
+    if write:
+        kept = README.read_text().partition(START)[0]
+        README.write_text(f"{kept}{START}\n\n" + "\n".join(out.lines).rstrip() + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,242 @@
+"""A kernel and the data that it works on: laid out once, evaluated for any parameters."""
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from copy import copy
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from rlpymc.likelihood import interface, machine
+from rlpymc.likelihood.lanes import ALIGNMENT, HEAD, lane_kernel
+from rlpymc.likelihood.trace import Trace
+from rlpymc.sequences import Segments, Sequences
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """Segments in the order in which a kernel takes them: the longest first, as many side by side as it has lanes.
+
+    Parameters
+    ----------
+    width : int
+        Number of lanes.
+    subject, first, end : (lane,) int
+        Each segment's subject, first trial and end; the last block is filled up with segments without trials.
+    offset : (block + 1,) int
+        The first row of each block, where rows stand one after the other; the last one is their number.
+    """
+
+    width: int
+    subject: np.ndarray
+    first: np.ndarray
+    end: np.ndarray
+    offset: np.ndarray
+
+    @classmethod
+    def of(cls, segments: Segments, width: int | None = None) -> "Blocks":
+        """Return the blocks of some segments, for so many lanes or as many as suit them."""
+        first = segments.row[:, 0] % segments.place.shape[1]
+        length = segments.exists.sum(axis=1)
+        order = np.argsort(-length, kind="stable")
+        width = width or suitable_width(length[order])
+        n_spare = -len(order) % width
+        lanes = np.concatenate([order, np.repeat(order[-1:], n_spare)])
+        length = np.concatenate([length[order], np.zeros(n_spare, dtype=np.int64)])
+        subject, first = segments.subject[lanes].astype(np.int64), first[lanes].astype(np.int64)
+        end = first + length
+        offset = np.concatenate([[0], np.cumsum((end - first)[::width])])
+        return cls(width, subject, first, end, offset.astype(np.int64))
+
+    @property
+    def count(self) -> int:
+        """Number of blocks."""
+        return len(self.offset) - 1
+
+    @property
+    def longest(self) -> int:
+        """Trials of the longest segment."""
+        return int((self.end - self.first).max())
+
+    @property
+    def layout(self) -> list[np.ndarray]:
+        """The arrays of `rlpymc.likelihood.interface.LAYOUT`."""
+        return [self.subject, self.first, self.end]
+
+
+# What a row of so many lanes costs, in rows of one: between the values measured for delta and for rlwm.
+COST = {1: 1.0, 2: 1.15, 4: 1.3, 8: 2.1}
+
+
+def suitable_width(lengths: np.ndarray) -> int:
+    """Return how many lanes suit segments of these lengths, the longest first: those with which all cost least."""
+    return min(COST, key=lambda width: COST[width] * int(lengths[::width].sum()))
+
+
+class Evaluator:
+    """A kernel bound to data.
+
+    Parameters
+    ----------
+    step : Trace
+        The model's step.
+    mode : str
+        Of `rlpymc.likelihood.lanes.MODES`.
+    data : Sequences
+        Columns and masks.
+    active : tuple of str
+        Parameters with respect to which the gradient is wanted.
+    packed : bool
+        Whether to pack the data beforehand, which pays from the second evaluation on.
+    threads : int
+        How many threads share the work.  More than one pays for tens of thousands of trials; not within chains or
+        processes that run side by side.
+    width : int, optional
+        Number of lanes, unless it is to be chosen.
+
+    Attributes
+    ----------
+    params : dict of ndarray
+        What the kernel reads as parameters.
+    addresses : list of int
+        What its functions take, one for each thread.
+    """
+
+    def __init__(
+        self,
+        step: Trace,
+        mode: str,
+        data: Sequences,
+        active: Sequence[str] = (),
+        packed: bool = True,
+        threads: int = 1,
+        width: int | None = None,
+    ) -> None:
+        self.blocks = blocks = Blocks.of(data.segments, width)
+        self.kernel = lane_kernel(step, mode, tuple(active), blocks.width, _always_true(data, blocks))
+        self._machine = machine.load(self.kernel.text, blocks.width > 1)
+        columns = [data.inputs[i.name] for i in step.variant.model.inputs if i.name not in step.variant.assumed]
+        masks = [data.masks[name] for name in interface.MASKS]
+        self._data = [*(np.ascontiguousarray(v) for v in (*columns, *masks)), *blocks.layout]
+        shapes, by_trial = {"subject": data.shape[:1], "trial": data.shape}, step.variant.by_trial
+        self._n_trials = data.shape[1]
+        self._shapes = [
+            {k: shapes["trial" if k in by_trial else "subject"] + own for k, own in step.parameter_shapes.items()},
+            {w.name: shapes[w.outer] + w.own for w in interface.weights(step, mode)},
+            {o.name: shapes[o.outer] + o.own for o in self.kernel.outputs},
+        ]
+        self._threads = max(1, min(threads, blocks.count))
+        self._pool = ThreadPoolExecutor(self._threads) if self._threads > 1 else None
+        self._rows: np.ndarray | None = None
+        self._held: dict[str, np.ndarray] = {}
+        self._take_memory()
+        if packed and not by_trial and not self._shapes[1]:
+            self._pack()
+
+    def _take_memory(self) -> None:
+        """Make all arrays that the kernel writes to or whose content changes, and list their addresses."""
+        kernel, blocks = self.kernel, self.blocks
+        self.params, self._weights = ({k: np.empty(shape) for k, shape in v.items()} for v in self._shapes[:2])
+        self._wrong, self._by_lane = np.zeros(1, dtype=np.int64), np.empty(blocks.count * kernel.by_lane)
+        per_trial, besides = kernel.scratch
+        fixed = [*self.params.values(), *self._data, *self._weights.values()]
+        limits = np.searchsorted(blocks.offset, np.linspace(0, blocks.offset[-1], self._threads + 1)).tolist()
+        self._scratch = [np.empty(per_trial * blocks.longest + besides) for _ in range(self._threads)]
+        self._numbers = []
+        for begin, end, scratch in zip(limits[:-1], limits[1:], self._scratch, strict=True):
+            head = {
+                "first_block": begin,
+                "end_block": end,
+                "n_lanes": len(blocks.subject),
+                "n_trials": self._n_trials,
+                "longest": blocks.longest,
+                "rows": 0 if self._rows is None else _aligned(self._rows),
+                "offset": blocks.offset.ctypes.data,
+                "scratch": scratch.ctypes.data,
+                "by_lane": self._by_lane.ctypes.data,
+                "wrong": self._wrong.ctypes.data,
+            }
+            places = [*(head[k] for k in HEAD), *(v.ctypes.data for v in fixed), *([0] * len(kernel.outputs))]
+            self._numbers.append(np.array(places, dtype=np.int64))
+        self.addresses = [v.ctypes.data for v in self._numbers]
+
+    def _pack(self) -> None:
+        self._rows = np.empty(self.blocks.offset[-1] * self.kernel.row + ALIGNMENT // 8)
+        for numbers, address in zip(self._numbers, self.addresses, strict=True):
+            numbers[HEAD.index("rows")] = _aligned(self._rows)
+            self._machine.function("pack")(address)
+
+    def twin(self) -> "Evaluator":
+        """Return another one for the same data, which can be used at the same time."""
+        other = copy(self)
+        other._take_memory()
+        other._wrong[:] = self._wrong
+        return other
+
+    @property
+    def has_wrong_index(self) -> bool:
+        """Whether an index in the data is out of range, as far as that is known."""
+        return bool(self._wrong[0])
+
+    def hold(self) -> dict[str, np.ndarray]:
+        """Return arrays for results, for a caller that runs the kernel by its addresses; they are not set to zero."""
+        self._held = {name: np.empty(shape) for name, shape in self._shapes[2].items()}
+        self._write_to(self._held)
+        return self._held
+
+    def start(self, function: str) -> int:
+        """Return where one of the kernel's functions starts."""
+        return self._machine.address(function)
+
+    def _write_to(self, results: Mapping[str, np.ndarray]) -> None:
+        addresses = [v.ctypes.data for v in results.values()]
+        for numbers in self._numbers:
+            numbers[numbers.size - len(addresses) :] = addresses
+
+    def __call__(
+        self, params: Mapping[str, Any], weights: Mapping[str, np.ndarray] | None = None
+    ) -> dict[str, np.ndarray]:
+        """Return what the kernel computes, by name.
+
+        Parameters
+        ----------
+        params : dict of (subject, *shape) or (subject, trial, *shape)
+            Every parameter.
+        weights : dict of ndarray, optional
+            What a pullback takes beside them.
+        """
+        for name, held in self.params.items():
+            held[...] = params[name]
+        for name, held in self._weights.items():
+            held[...] = (weights or {})[name]
+        found = {name: np.zeros(shape) for name, shape in self._shapes[2].items()}
+        self._write_to(found)
+        compute = self._machine.function("compute")
+        if self._pool is None:
+            compute(self.addresses[0])
+        else:
+            list(self._pool.map(compute, self.addresses))
+        self._machine.function("collect")(self.addresses[0])
+        if self.has_wrong_index:
+            for v in found.values():
+                v[...] = np.nan
+        if self._held:
+            self._write_to(self._held)
+        return found
+
+
+def _always_true(data: Sequences, blocks: Blocks) -> frozenset[str]:
+    """Return the masks that are true on all trials, so that a kernel need not look at them.
+
+    Trials that fill up a block are not scored.  What is learned there does no harm: nothing depends on it any more.
+    """
+    exists = data.masks["exists"]
+    found = {name for name in interface.MASKS if data.masks[name][exists].all()}
+    full = blocks.width * int(blocks.offset[-1]) == int(exists.sum())
+    return frozenset(found if full else found - {"scored"})
+
+
+def _aligned(array: np.ndarray) -> int:
+    """Return the first address in an array at which a line of the cache begins."""
+    return -(-array.ctypes.data // ALIGNMENT) * ALIGNMENT

@@ -1,0 +1,136 @@
+"""Machine code: functions in LLVM's language made to run, and kept on disk for the next process.
+
+What is on disk is found by a fingerprint of the function's text, the version of the compiler and the processor, and is
+used only if it is unchanged: each file starts with a fingerprint of the rest.  A file that is not, for whatever reason,
+is made anew.  Files are written under another name and then renamed, so that processes at work at once never see half
+a file.  Where nothing can be written, every process compiles for itself.
+"""
+
+import ctypes
+import os
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from functools import cache, lru_cache
+from hashlib import sha256
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+from typing import Any
+
+import llvmlite
+import llvmlite.binding as llvm
+
+RECIPE = 1  # to be counted up when `_compile` changes
+MOST_FILES = 2000  # the oldest are removed beyond
+
+
+def folder() -> Path:
+    """Return where machine code is kept: the environment's RLPYMC_CACHE, or the user's folder for caches."""
+    if chosen := os.environ.get("RLPYMC_CACHE"):
+        return Path(chosen)
+    if sys.platform == "win32":
+        base = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
+    elif sys.platform == "darwin":
+        base = Path.home() / "Library" / "Caches"
+    else:
+        base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return base / "rlpymc"
+
+
+class Machine:
+    """Functions in LLVM's language, compiled.
+
+    Parameters
+    ----------
+    text : str
+        A module, whose functions take one address each and return nothing.
+    wide : bool
+        Whether to use vectors of 64 bytes, where there are any; numbers one by one do better without them.
+    """
+
+    def __init__(self, text: str, wide: bool = True) -> None:
+        key = fingerprint(text, wide)
+        code = _read(key)
+        if code is None:
+            code = _compile(text, wide)
+            _write(key, code)
+        self._engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), _target(wide))  # owns the memory
+        self._engine.add_object_file(llvm.ObjectFileRef.from_data(code))
+        self._engine.finalize_object()
+
+    def address(self, name: str) -> int:
+        """Return where a function starts."""
+        return int(self._engine.get_function_address(name))
+
+    @cache  # noqa: B019  machines are kept anyway, see `load`
+    def function(self, name: str) -> Callable[[int], None]:
+        """Return a function; calls of it release Python's lock."""
+        return ctypes.CFUNCTYPE(None, ctypes.c_void_p)(self.address(name))
+
+
+@lru_cache(maxsize=512)
+def load(text: str, wide: bool = True) -> Machine:
+    """Return a module's functions, compiled once in a process, and seldom in a machine's life."""
+    return Machine(text, wide)
+
+
+def fingerprint(text: str, wide: bool = True) -> str:
+    """Return what tells machine code apart: the text, the compiler and how it is used, and the processor."""
+    versions = (RECIPE, llvmlite.__version__, llvm.llvm_version_info, sys.platform, *_processor(wide))
+    return sha256(repr((versions, text)).encode()).hexdigest()
+
+
+@cache
+def _processor(wide: bool) -> tuple[str, str, str]:
+    features = llvm.get_host_cpu_features()
+    if not wide:
+        features.update({name: False for name in features if name.startswith("avx512")})
+    return llvm.get_process_triple(), llvm.get_host_cpu_name(), features.flatten()
+
+
+def _target(wide: bool) -> Any:
+    """Return a new target machine: engines take theirs over."""
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+    triple, cpu, features = _processor(wide)
+    return llvm.Target.from_triple(triple).create_target_machine(
+        cpu=cpu, features=features, opt=3, reloc="default", codemodel="jitdefault", jit=True
+    )
+
+
+def _compile(text: str, wide: bool) -> bytes:
+    module, machine = llvm.parse_assembly(text), _target(wide)
+    module.triple, module.data_layout = machine.triple, str(machine.target_data)
+    module.verify()
+    options = llvm.create_pipeline_tuning_options(speed_level=2)
+    options.slp_vectorization = False  # the code is made of vectors
+    passes = llvm.create_pass_builder(machine, options)
+    passes.getModulePassManager().run(module, passes)
+    return bytes(machine.emit_object(module))
+
+
+def _read(key: str) -> bytes | None:
+    """Return kept machine code, if it is there and unchanged."""
+    try:
+        content = (folder() / f"{key}.o").read_bytes()
+    except (OSError, RuntimeError):  # not there, or nobody is at home
+        return None
+    digest, code = content[:32], content[32:]
+    return code if sha256(key.encode() + code).digest() == digest else None
+
+
+def _write(key: str, code: bytes) -> None:
+    with suppress(OSError, RuntimeError):  # a disk that is full or locked costs time alone
+        path = folder()
+        path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with NamedTemporaryFile(dir=path, suffix=".part", delete=False) as file:
+            part = Path(file.name)
+            try:
+                file.write(sha256(key.encode() + code).digest() + code)
+                file.close()
+                part.replace(path / f"{key}.o")
+            finally:
+                part.unlink(missing_ok=True)
+        files = sorted(path.glob("*.o"), key=lambda f: f.stat().st_mtime)
+        for old in files[: max(0, len(files) - MOST_FILES)]:
+            old.unlink(missing_ok=True)
