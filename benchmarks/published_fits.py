@@ -61,9 +61,8 @@ def report(out: Report) -> None:
     columns = ("variant", "sum of log likelihoods", "published", "smallest gain", "people gained", "CPU s")
     out.table("Nine working-memory models, 40 people", columns, rows)
     worst = min(float((found[b] - found[a]).min()) for a, b in NESTED)
-    out.say(
-        f"All nine: {time.process_time() - began:.0f} CPU seconds. Smallest gain of a variant over one nested in it: {worst:.2g}."
-    )
+    spent = time.process_time() - began
+    out.say(f"All nine: {spent:.0f} CPU seconds. Smallest gain of a variant over one nested in it: {worst:.2g}.")
 
 
 if __name__ == "__main__":

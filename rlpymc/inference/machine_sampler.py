@@ -4,7 +4,7 @@ It serves models as `build` makes them.  One that was changed afterwards, by a f
 by hand, is compiled by PyTensor.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from itertools import product
 from types import SimpleNamespace
 from typing import Any
@@ -19,6 +19,11 @@ from rlpymc.likelihood.distribution import data_columns
 from rlpymc.likelihood.evaluator import Evaluator
 from rlpymc.likelihood.fused import find_trace
 
+FIELDS = {  # of nutpie's compiled models
+    *("dims", "reparameterized_names", "compiled_logp_func", "compiled_expand_func", "initial_point_func"),
+    *("shared_data", "shared_var_keys", "user_data", "n_expanded", "shape_info", "logp_func", "expand_func"),
+    *("_n_dim", "_shapes", "_coords", "_transform_adapt_args"),
+}
 POINT = "unconstrained_parameter"  # nutpie's name for the axis of points
 
 
@@ -36,6 +41,15 @@ class Chain:
 
     compiled: Any
     density: Density
+
+
+def _nutpie_is_known() -> bool:
+    """Return whether nutpie takes functions by their addresses as it did; this is no part of its documentation."""
+    try:
+        from nutpie.compile_pymc import CompiledPyMCModel
+    except ImportError:
+        return False
+    return {f.name for f in fields(CompiledPyMCModel)} == FIELDS
 
 
 class MachinePosterior:
@@ -61,8 +75,8 @@ class MachinePosterior:
 
     @staticmethod
     def serves(rl_model: RLModel) -> bool:
-        """Return whether a model is as it was built, and its likelihood a compiled loop."""
-        if rl_model.spec.backend != "fused" or not rl_model.as_built:
+        """Return whether a model is as it was built, its likelihood a compiled loop, and nutpie as it is known."""
+        if rl_model.spec.backend != "fused" or not rl_model.as_built or not _nutpie_is_known():
             return False
         columns = data_columns(rl_model.data)
         return all(np.array_equal(rl_model[name].get_value(), values) for name, values in columns.items())

@@ -9,6 +9,7 @@ import pandas as pd
 import xarray as xr
 from rich.progress import track
 from scipy.optimize import OptimizeResult, minimize
+from threadpoolctl import threadpool_limits
 
 from rlpymc.errors import unknown
 from rlpymc.inference.objective import IMPOSSIBLE, Objective
@@ -21,10 +22,12 @@ from rlpymc.sequences import Sequences, require_scored, sequences
 METHODS = ("L-BFGS-B", "TNC", "SLSQP", "trust-constr", "Nelder-Mead", "Powell", "COBYQA")  # those that keep to bounds
 DERIVATIVE_FREE = ("Nelder-Mead", "Powell", "COBYQA")
 AT_BOUND = 1e-6  # distance from a bound, in units of the prior's width, that counts as on it
-DRAWN = 50  # points looked at for each from which a search starts
-APART = 0.4  # how far these are from each other, in diagonals of the cube of prior probabilities
+DRAWN = 30  # points looked at for each from which a search starts
+APART = 0.3  # how far these are from each other, in diagonals of the cube of prior probabilities
 POLISHED = 3  # different optima found roughly that are then found precisely
-ROUGH = {"ftol": 1e-5, "gtol": 1e-4, "maxiter": 60}  # options of L-BFGS-B
+MOVED = 6  # points from which another one is looked for, where one parameter of the best is moved
+GAIN = 1e-2  # by which optima differ, in nats
+ROUGH = {"ftol": 1e-6, "gtol": 1e-4, "maxiter": 60}  # options of L-BFGS-B
 PRECISE = {"ftol": 1e-13, "gtol": 1e-8, "maxiter": 1000}
 FLAT = 1e-3  # curvature, in nats over the squared width of the prior, below which a direction is flat
 
@@ -156,12 +159,12 @@ def fit_mle(
     problem = Objective(data, population, backend, mode, coupled)
     method = method or ("L-BFGS-B" if all(rule.smooth for rule in data.model.rules) else "Nelder-Mead")
     rng = np.random.default_rng(seed)
-    fits = [
-        _fit_subject(problem, i, starts, rng, method)
-        for i in track(
-            range(data.shape[0]), f"{data.model.name}: maximum likelihood", disable=not progress, transient=True
-        )
-    ]
+    label = f"{data.model.name}: maximum likelihood"
+    with threadpool_limits(1):  # the optimiser's matrices are too small to be shared out
+        fits = [
+            _fit_subject(problem, i, starts, rng, method)
+            for i in track(range(data.shape[0]), label, disable=not progress, transient=True)
+        ]
     return _collect(problem, fits)
 
 
@@ -215,6 +218,13 @@ def _fit_subject(problem: Objective, i: int, starts: int, rng: np.random.Generat
     # what is best for one whole number may lead to what is best for another
     found = [search(r.x, k, PRECISE) for r in _different(found) for k in range(len(numbers))]
     best = min(found, key=lambda r: r.fun)
+    while problem.estimated:  # as long as another value of a single parameter leads further
+        moved = problem.moved(best.x)
+        values = [(v, j, k) for k, whole in enumerate(numbers) for j, v in enumerate(problem.values(i, whole, moved))]
+        other = min((search(moved[j], k, ROUGH) for _, j, k in sorted(values)[:MOVED]), key=lambda r: r.fun)
+        if not other.fun < best.fun - GAIN:
+            break
+        best = min((search(other.x, k, PRECISE) for k in range(len(numbers))), key=lambda r: r.fun)
     whole = numbers[best.whole]
     function = problem.of_subject(i, whole)
     if best.fun >= IMPOSSIBLE:
@@ -228,11 +238,12 @@ def _fit_subject(problem: Objective, i: int, starts: int, rng: np.random.Generat
 def _apart(cube: np.ndarray, values: np.ndarray, n: int) -> list[int]:
     """Return the n best points, each some way from those better than it as long as there are such."""
     order, chosen = np.argsort(values, kind="stable"), list[int]()
+    nearest = np.full(len(cube), np.inf)  # distance of each point from those chosen
     for distance in (APART * np.sqrt(cube.shape[1]), 0.0):
         for k in order:
-            far = all(np.linalg.norm(cube[k] - cube[j]) > distance for j in chosen)
-            if len(chosen) < n and far and k not in chosen:
+            if len(chosen) < n and nearest[k] > distance:
                 chosen.append(int(k))
+                nearest = np.minimum(nearest, np.linalg.norm(cube - cube[k], axis=1))
     return chosen
 
 
@@ -240,7 +251,7 @@ def _different(optima: list[OptimizeResult]) -> list[OptimizeResult]:
     """Return the best few optima that are not the same one found again."""
     found: list[OptimizeResult] = []
     for new in sorted(optima, key=lambda r: r.fun):
-        if len(found) < POLISHED and all(abs(new.fun - old.fun) > 1e-2 for old in found):
+        if len(found) < POLISHED and all(abs(new.fun - old.fun) > GAIN for old in found):
             found.append(new)
     return found
 

@@ -202,6 +202,7 @@ def _sample_nutpie(
                         progress_bar=False,
                         progress_callback=report(k),
                         save_warmup=False,
+                        adaptation="draw_diag",  # more effective draws of the populations' spreads than by gradients
                         blocking=False,
                         **settings,
                     )

@@ -117,6 +117,14 @@ class Objective:
         points = np.stack(columns, axis=1) if columns else cube
         return cube, np.clip(points, *self.bounds.T)
 
+    def moved(self, x: np.ndarray) -> np.ndarray:
+        """Return points in each of which one entry of another is moved, to some quantile of its prior."""
+        levels = [0.05, 0.25, 0.5, 0.75, 0.95]
+        points = np.repeat(x[None], len(levels) * x.size, axis=0)
+        for k, p in enumerate(self._by_entry()):
+            points[k * len(levels) : (k + 1) * len(levels), k] = self.priors[p.name].quantile(levels)  # type: ignore[union-attr]
+        return np.clip(points, *self.bounds.T)
+
     def values(self, i: int, whole: Mapping[str, np.ndarray], points: np.ndarray) -> np.ndarray:
         """Return subject i's negative log likelihood at many points."""
         given = {name: self.constant(name, i) for name in self.constants} | dict(whole)

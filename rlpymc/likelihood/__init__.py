@@ -37,6 +37,7 @@ def log_prob(
     backend: str = "fused",
     gradient: bool = False,
     mode: str = "quick",
+    threads: int = 1,
 ) -> Any:
     """Return the log probability of each trial's responses.
 
@@ -57,6 +58,8 @@ def log_prob(
     mode : {"quick", "NUMBA", "JAX", ...}
         How a scan is compiled: "quick" is ready at once, and right for a few calls; the others, PyTensor's, pay off
         over hundreds.
+    threads : int
+        How many threads share the work of a loop; more than one pays for tens of thousands of trials.
 
     Returns
     -------
@@ -74,7 +77,7 @@ def log_prob(
     check_backend(backend)
     data = sequences(get_model(model), trials)
     arrays = parameter_arrays(data, params)
-    values = evaluate(data, arrays, "gradient" if gradient else "terms", backend, mode)
+    values = evaluate(data, arrays, "gradient" if gradient else "terms", backend, mode, threads)
     dims = {"subject": data.subjects, "trial": trials["trial"].values}
     terms = values["terms"] if values["terms"].ndim == 2 else values["terms"].sum(axis=2)
     out = xr.DataArray(terms, coords=dims, dims=list(dims), name="log_prob")
@@ -129,7 +132,12 @@ def latents(
 
 
 def evaluate(
-    data: Sequences, arrays: Mapping[str, np.ndarray], what: str, backend: str = "fused", mode: str = "quick"
+    data: Sequences,
+    arrays: Mapping[str, np.ndarray],
+    what: str,
+    backend: str = "fused",
+    mode: str = "quick",
+    threads: int = 1,
 ) -> dict[str, np.ndarray]:
     """Return what a model says of data and parameters.
 
@@ -144,7 +152,7 @@ def evaluate(
         same, and ``g_<parameter>``.  "arguments": those of each response's distribution,
         ``y_<response>_<argument>`` (subject, trial, ...).  "latents": ``before_<state>``, ``signal_<name>``,
         ``probs_<response>`` (subject, trial, ...), and ``final_<state>`` (subject, ...).
-    backend, mode : str
+    backend, mode, threads
         As for `log_prob`.
     """
     model = data.model
@@ -152,9 +160,9 @@ def evaluate(
     step = fused.find_trace(model, data.facts, data.columns, by_trial, backend)
     if step is None:
         return _scan(data, arrays, what, mode)
-    found = fused.run(step, "terms" if what == "gradient" else what, arrays, data)
+    found = fused.run(step, "terms" if what == "gradient" else what, arrays, data, (), threads)
     if what == "gradient":
-        found |= fused.run(step, "gradient", arrays, data, tuple(arrays))
+        found |= fused.run(step, "gradient", arrays, data, tuple(arrays), threads)
     return found
 
 

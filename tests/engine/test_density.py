@@ -1,5 +1,7 @@
 """The posterior's density as machine code: that of the PyMC model, at the same points, with the same gradient."""
 
+from dataclasses import dataclass
+
 import numpy as np
 import pymc as pm
 import pytest
@@ -144,6 +146,17 @@ def test_a_model_as_built_is_served():
     """If this fails, sampling still works, by PyTensor, and takes ten times longer to start."""
     assert MachinePosterior.serves(built("delta", {}))
     assert not MachinePosterior.serves(built("delta", {}, backend="scan"))
+
+
+def test_an_unknown_nutpie_is_left_to_pytensor(monkeypatch):
+    """What is used of nutpie is not documented: a version with other fields costs time, and nothing else."""
+
+    @dataclass
+    class Other:
+        logp: object
+
+    monkeypatch.setattr("nutpie.compile_pymc.CompiledPyMCModel", Other)
+    assert not MachinePosterior.serves(built("delta", {}))
 
 
 def add_potential(model):

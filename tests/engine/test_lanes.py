@@ -725,8 +725,9 @@ def test_blocks(n, width):
     assert {v.dtype for v in (*blocks.layout, blocks.offset)} == {np.dtype(np.int64)}
     found = blocks.end - blocks.first
     assert_array_equal(found[:n], sorted(lengths, reverse=True))
-    for spare in blocks.layout:
-        assert (spare[n:] == 0).all()
+    assert (found[n:] == 0).all()  # spare lanes repeat the last segment, without trials
+    assert (blocks.subject[n:] == blocks.subject[n - 1]).all()
+    assert (blocks.first[n:] == blocks.first[n - 1]).all()
     order = np.argsort(-np.array(lengths), kind="stable")
     assert_array_equal(blocks.subject[:n], order // 4)
     assert_array_equal(blocks.first[:n], [sum(lengths[k - k % 4 : k]) for k in order])
