@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import xarray as xr
 
 import rlpymc as rl
 from benchmarks.measure import Report
@@ -39,15 +40,15 @@ NESTED = (
 )
 
 
-def answered() -> Any:
-    """Return the trials that the published fits are of."""
+def answered_trials() -> xr.Dataset:
+    """Return the trials that the published fits are of: answered later than 150 ms, put next to each other."""
     table = rl.to_table(rl.example_data("collins2018_rlwm"))
     return rl.read_trials(table[(table["rt"] > 0.15) & table["action"].notna()], reset="block")
 
 
 def report(out: Report) -> None:
     """Report each variant, and how nested ones compare."""
-    trials, published, rows, found = answered(), pd.read_csv(PUBLISHED), [], {}
+    trials, published, rows, found = answered_trials(), pd.read_csv(PUBLISHED), [], {}
     began = time.process_time()
     for name, (model, options) in VARIANTS.items():
         started = time.process_time()

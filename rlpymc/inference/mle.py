@@ -22,10 +22,10 @@ from rlpymc.sequences import Sequences, require_scored, sequences
 METHODS = ("L-BFGS-B", "TNC", "SLSQP", "trust-constr", "Nelder-Mead", "Powell", "COBYQA")  # those that keep to bounds
 DERIVATIVE_FREE = ("Nelder-Mead", "Powell", "COBYQA")
 AT_BOUND = 1e-6  # distance from a bound, in units of the prior's width, that counts as on it
-DRAWN = 30  # points looked at for each from which a search starts
+DRAWN = 100  # points looked at for each from which a search starts
 APART = 0.3  # how far these are from each other, in diagonals of the cube of prior probabilities
 POLISHED = 3  # different optima found roughly that are then found precisely
-MOVED = 6  # points from which another one is looked for, where one parameter of the best is moved
+MOVED = 8  # points from which another one is looked for, where one parameter of the best is moved
 GAIN = 1e-2  # by which optima differ, in nats
 ROUGH = {"ftol": 1e-6, "gtol": 1e-4, "maxiter": 60}  # options of L-BFGS-B
 PRECISE = {"ftol": 1e-13, "gtol": 1e-8, "maxiter": 1000}
@@ -121,8 +121,8 @@ def fit_mle(
     coupled : sequence of sequences of str
         Groups of parameters that are equal, such as ``[("bias_wm", "bias_rl")]``: estimated as one.
     starts : int
-        Number of starting points of each subject: the best of twenty times as many, which are the prior's median and
-        draws from the prior.
+        Number of starting points of each subject: the best of a hundred times as many, which fill the priors evenly,
+        bounds included.
     method : str, optional
         A method of `scipy.optimize.minimize` that takes bounds.  Unless told, L-BFGS-B with the exact gradient; for
         choice rules that make the likelihood a staircase (epsilon_greedy), Nelder-Mead.
@@ -158,11 +158,11 @@ def fit_mle(
     _check_coupled(data, population, coupled)
     problem = Objective(data, population, backend, mode, coupled)
     method = method or ("L-BFGS-B" if all(rule.smooth for rule in data.model.rules) else "Nelder-Mead")
-    rng = np.random.default_rng(seed)
+    cube, points = problem.spread_points(DRAWN * starts, np.random.default_rng(seed))
     label = f"{data.model.name}: maximum likelihood"
     with threadpool_limits(1):  # the optimiser's matrices are too small to be shared out
         fits = [
-            _fit_subject(problem, i, starts, rng, method)
+            _fit_subject(problem, i, starts, cube, points, method)
             for i in track(range(data.shape[0]), label, disable=not progress, transient=True)
         ]
     return _collect(problem, fits)
@@ -201,9 +201,8 @@ class _Fit:
     note: str
 
 
-def _fit_subject(problem: Objective, i: int, starts: int, rng: np.random.Generator, method: str) -> _Fit:
+def _fit_subject(problem: Objective, i: int, starts: int, cube: np.ndarray, points: np.ndarray, method: str) -> _Fit:
     """Return the best optimum over whole numbers and starting points, with what can be said of it."""
-    cube, points = problem.spread_points(DRAWN * starts, rng)
     numbers = problem.whole_numbers()
     found = []
 

@@ -22,6 +22,8 @@ from rlpymc.population import Population, whole_numbers
 from rlpymc.sequences import Segments, Sequences, one_subject
 
 IMPOSSIBLE = 1e10  # stands for an infinite objective, with which a line search cannot work
+AT_EDGE = 0.115  # share of starting points that have a parameter at its lower bound, and at its upper one
+FAR = 1e-3  # probability beyond the farthest starting point, where there is no bound
 
 type Likelihood = Callable[[Mapping[str, np.ndarray]], tuple[float, list[np.ndarray]]]
 
@@ -58,6 +60,8 @@ class Objective:
         self.profiled = [p for p in free if p.support.discrete]
         self.shapes = {p.name: data.parameter_shape(p.name) for p in data.model.parameters}
         self.sizes = [int(np.prod(self.shapes[p.name])) for p in self.estimated]
+        ends = np.cumsum([0, *self.sizes])
+        self._places = {p.name: slice(a, b) for p, a, b in zip(self.estimated, ends[:-1], ends[1:], strict=True)}
         self.priors = {p.name: population.prior(p) for p in self.estimated}
         given = [p for p in data.model.parameters if p not in free and p.name not in self.tied]
         self.constants = {p.name: population.constant(p, data) for p in given}
@@ -80,17 +84,15 @@ class Objective:
 
     def unflatten(self, x: np.ndarray) -> dict[str, np.ndarray]:
         """Return the estimated parameters by name, and those that are tied to them."""
-        parts = np.split(x, np.cumsum(self.sizes)[:-1]) if self.sizes else []
-        found = {p.name: part.reshape(self.shapes[p.name]) for p, part in zip(self.estimated, parts, strict=True)}
-        return found | {name: found[first] for name, first in self.tied.items()}
+        found = {name: x[place].reshape(self.shapes[name]) for name, place in self._places.items()}
+        return found | {name: found[first] for name, first in self.tied.items()} if self.tied else found
 
     def flatten(self, slopes: Sequence[np.ndarray]) -> np.ndarray:
         """Return derivatives, those of the estimated parameters and then of the tied ones, as a flat vector."""
-        own = list(slopes[: len(self.estimated)])
-        order = [p.name for p in self.estimated]
-        for first, slope in zip(self.tied.values(), slopes[len(own) :], strict=True):
-            own[order.index(first)] = own[order.index(first)] + slope
-        return np.concatenate([np.ravel(s) for s in own]) if own else np.zeros(0)
+        flat = np.zeros(sum(self.sizes))
+        for name, slope in zip((*self._places, *self.tied.values()), slopes, strict=True):
+            flat[self._places[name]] += slope.reshape(-1)
+        return flat
 
     def constant(self, name: str, i: int) -> np.ndarray:
         """Return a parameter that is not estimated, for one subject."""
@@ -106,32 +108,37 @@ class Objective:
         ]
 
     def spread_points(self, n: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-        """Return probabilities that fill the unit cube evenly, (point, entry), and the priors' quantiles at these.
+        """Return probabilities that fill the unit cube and its faces, (point, entry), and the priors' quantiles there.
 
         The first is the priors' median.
         """
         d = sum(self.sizes)
         cube = qmc.Sobol(d, rng=rng).random_base2(int(np.ceil(np.log2(n))))[:n] if d else np.empty((n, 0))
+        cube = np.clip(0.5 + (cube - 0.5) / (1 - 2 * AT_EDGE), 0, 1)
         cube[0] = 0.5
-        columns = [self.priors[p.name].quantile(cube[:, k]) for k, p in enumerate(self._by_entry())]  # type: ignore[union-attr]
-        points = np.stack(columns, axis=1) if columns else cube
-        return cube, np.clip(points, *self.bounds.T)
+        columns = [self._quantile(k, cube[:, k]) for k in range(d)]
+        return cube, np.stack(columns, axis=1) if columns else cube
 
     def moved(self, x: np.ndarray) -> np.ndarray:
-        """Return points in each of which one entry of another is moved, to some quantile of its prior."""
-        levels = [0.05, 0.25, 0.5, 0.75, 0.95]
-        points = np.repeat(x[None], len(levels) * x.size, axis=0)
-        for k, p in enumerate(self._by_entry()):
-            points[k * len(levels) : (k + 1) * len(levels), k] = self.priors[p.name].quantile(levels)  # type: ignore[union-attr]
-        return np.clip(points, *self.bounds.T)
+        """Return points in each of which one entry of another is moved, to a bound or some quantile of its prior."""
+        levels = np.linspace(0, 1, 5)
+        points = np.repeat(x[None], levels.size * x.size, axis=0)
+        for k in range(x.size):
+            points[k * levels.size : (k + 1) * levels.size, k] = self._quantile(k, levels)
+        return points
+
+    def _quantile(self, k: int, probability: np.ndarray) -> np.ndarray:
+        """Return quantiles of an entry's prior, within its bounds; where there is no bound, not all the way out."""
+        p = self._by_entry()[k]
+        within = [0.0 if np.isfinite(p.support.lower) else FAR, 1.0 if np.isfinite(p.support.upper) else 1 - FAR]
+        return np.clip(self.priors[p.name].quantile(np.clip(probability, *within)), *self.bounds[k])  # type: ignore[union-attr]
 
     def values(self, i: int, whole: Mapping[str, np.ndarray], points: np.ndarray) -> np.ndarray:
         """Return subject i's negative log likelihood at many points."""
         given = {name: self.constant(name, i) for name in self.constants} | dict(whole)
         n = len(points)
         params = {k: np.broadcast_to(v, (n, *np.shape(v))) for k, v in given.items()}
-        parts = np.split(points, np.cumsum(self.sizes)[:-1], axis=1) if self.sizes else []
-        params |= {p.name: v.reshape((n, *self.shapes[p.name])) for p, v in zip(self.estimated, parts, strict=True)}
+        params |= {k: points[:, place].reshape((n, *self.shapes[k])) for k, place in self._places.items()}
         params |= {name: params[first] for name, first in self.tied.items()}
         found = self._likelihood.at_many(i, params)
         return np.where(np.isfinite(found), -found, IMPOSSIBLE)
@@ -178,10 +185,13 @@ class _Loops:
         if self._one is None or self._one[0] != i:
             mode = "gradient" if self._estimated else "value"
             self._one = i, Evaluator(self._step, mode, one_subject(self._data, i), tuple(self._estimated))
-        evaluate = self._one[1]
+        evaluator = self._one[1]
+        found = evaluator.hold()
 
         def likelihood(values: Mapping[str, np.ndarray]) -> tuple[float, list[np.ndarray]]:
-            found = evaluate(values)
+            for name, read in evaluator.params.items():
+                read[...] = values[name]
+            evaluator.again()
             return float(found["total"][0]), [found[f"g_{k}"][0] for k in self._estimated]
 
         return likelihood

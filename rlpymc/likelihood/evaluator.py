@@ -212,6 +212,18 @@ class Evaluator:
             held[...] = (weights or {})[name]
         found = {name: np.zeros(shape) for name, shape in self._shapes[2].items()}
         self._write_to(found)
+        self._run(found)
+        if self._held:
+            self._write_to(self._held)
+        return found
+
+    def again(self) -> None:
+        """Compute from what `params` hold now, into the arrays from `hold`."""
+        for v in self._held.values():
+            v.fill(0.0)
+        self._run(self._held)
+
+    def _run(self, results: Mapping[str, np.ndarray]) -> None:
         compute = self._machine.function("compute")
         if self._pool is None:
             compute(self.addresses[0])
@@ -219,11 +231,8 @@ class Evaluator:
             list(self._pool.map(compute, self.addresses))
         self._machine.function("collect")(self.addresses[0])
         if self.has_wrong_index:
-            for v in found.values():
-                v[...] = np.nan
-        if self._held:
-            self._write_to(self._held)
-        return found
+            for v in results.values():
+                v.fill(np.nan)
 
 
 def _always_true(data: Sequences, blocks: Blocks) -> frozenset[str]:

@@ -156,8 +156,7 @@ def test_a_note_names_what_is_flat_and_what_is_at_a_bound() -> None:
 
 @pytest.mark.parametrize("free", [True, False], ids=["something free", "nothing free"])
 def test_impossible_data_fail_and_have_no_likelihood(free: bool) -> None:
-    fixed = {"alpha": 0.5, "epsilon": 0.0} if not free else {"epsilon": 0.0}
-    found = fit("delta+epsilon_greedy", fixed=fixed)
+    found = fit("delta+epsilon_greedy", fixed={"alpha": 0.5, "epsilon": 0.0}, free=("q0",) if free else ())
     assert set(found.status.values) == {"failed"}
     assert (found.log_lik == -np.inf).all()
 
@@ -200,6 +199,51 @@ def test_nothing_to_estimate_is_the_log_likelihood() -> None:
 
 
 # ---------------------------------------------------------------- the table
+
+
+# ---------------------------------------------------------------- parameters that are equal
+
+
+def test_coupled_parameters_are_estimated_as_one() -> None:
+    model, data = "delta(rates=sign)", trials()
+    coupled = fit(model, data, coupled=[("alpha_pos", "alpha_neg")])
+    assert_array_equal(coupled.params["alpha_pos"], coupled.params["alpha_neg"])
+    plain, free = fit(), fit(model, data)
+    assert_allclose(coupled.log_lik, plain.log_lik, rtol=0, atol=1e-6)
+    assert_allclose(coupled.params["alpha_pos"], plain.params["alpha"], rtol=0, atol=1e-3)
+    assert_allclose(coupled.se["alpha_pos"], plain.se["alpha"], rtol=1e-3)
+    assert_allclose(coupled.aic, plain.aic, rtol=0, atol=1e-6)  # as many parameters
+    assert "alpha_neg" not in coupled.se
+    assert (free.log_lik >= coupled.log_lik - 1e-6).all()
+    assert float((free.log_lik - coupled.log_lik).max()) > 1e-3
+
+
+def test_coupled_parameters_in_a_scan() -> None:
+    options = {"coupled": [("alpha_pos", "alpha_neg")], "starts": 2}
+    data = trials().isel(subject=[0])
+    loop = fit("delta(rates=sign)", data, **options)
+    scan = fit("delta(rates=sign)", data, backend="scan", **options)
+    assert_allclose(scan.log_lik, loop.log_lik, rtol=0, atol=1e-7)
+
+
+@pytest.mark.parametrize(
+    ("coupled", "options", "parts"),
+    [
+        ([("alpha_pos",)], {}, ("('alpha_pos',)", "two or more")),
+        (["alpha_pos"], {}, ("'alpha_pos'", "two or more")),
+        ([("alpha_pos", "alpha")], {}, ("'alpha'", "alpha_neg")),
+        ([("alpha_pos", "alpha_neg"), ("alpha_neg", "q0")], {}, ("'alpha_neg'", "twice")),
+        ([("alpha_pos", "alpha_neg")], {"fixed": {"alpha_neg": 0.2}}, ("'alpha_neg'", "not estimated")),
+        ([("alpha_pos", "q0")], {}, ("'q0'", "not estimated")),
+        ([("alpha_pos", "beta")], {}, ("'beta'", "'alpha_pos'", "support")),
+    ],
+    ids=["one", "a name", "unknown", "twice", "fixed", "a constant", "another support"],
+)
+def test_what_cannot_be_coupled_is_named(coupled: Any, options: dict[str, Any], parts: tuple[str, ...]) -> None:
+    assert_says(refused(model="delta(rates=sign)", coupled=coupled, **options), *parts)
+
+
+# ---------------------------------------------------------------- what it looks like
 
 
 def test_the_table_has_a_row_for_each_subject() -> None:
