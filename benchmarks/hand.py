@@ -86,6 +86,56 @@ def _delta_of_two(
     return out
 
 
+@_jit
+def _delta_back(
+    alpha: np.ndarray, q0: np.ndarray, beta: np.ndarray, action: np.ndarray, reward: np.ndarray
+) -> np.ndarray:
+    """Return the same, with a tape of the way forth and a sweep back."""
+    n_subjects, n_trials = action.shape
+    out = np.empty((3, n_subjects))
+    errors, shares, gaps = np.empty(n_trials), np.empty(n_trials), np.empty(n_trials)
+    for i in range(n_subjects):
+        a, b = alpha[i], beta[i]
+        x = y = q0[i]
+        logs, down = 0.0, 1.0
+        for t in range(n_trials):
+            first = action[i, t] == 0
+            own = x if first else y
+            gap = y - x if first else x - y
+            e = exp(b * gap)
+            z = 1.0 + e
+            p = e / z
+            new = down * z
+            if not new < 1e250:
+                logs += log(down)
+                new = z
+                if z > 1e250:
+                    logs += b * gap
+                    new = p = 1.0
+            down = new
+            error = reward[i, t] - own
+            errors[t], shares[t], gaps[t] = error, p, gap
+            own += a * error
+            x = own if first else x
+            y = y if first else own
+        by_alpha = by_beta = by_x = by_y = 0.0
+        for t in range(n_trials - 1, -1, -1):
+            first = action[i, t] == 0
+            by_own = by_x if first else by_y
+            by_other = by_y if first else by_x
+            by_alpha += by_own * errors[t]
+            by_beta -= shares[t] * gaps[t]
+            pull = b * shares[t]
+            by_own += pull - a * by_own
+            by_other -= pull
+            by_x = by_own if first else by_other
+            by_y = by_other if first else by_own
+        out[0, i] = -logs - log(down)
+        out[1, i] = by_alpha
+        out[2, i] = by_beta
+    return out
+
+
 @lru_cache
 def _delta_of(n_actions: int) -> Callable[..., np.ndarray]:
     """Return the kernel for a number of options, which the compiler is to know."""
@@ -144,7 +194,16 @@ def _delta_of(n_actions: int) -> Callable[..., np.ndarray]:
 
 def delta(params: Params, inputs: Inputs, facts: Facts) -> Evaluate:
     """Return the evaluation of `delta`."""
-    kernel = _delta_of_two if facts.n_actions == 2 else _delta_of(facts.n_actions)
+    return _delta(_delta_of_two if facts.n_actions == 2 else _delta_of(facts.n_actions), params, inputs)
+
+
+def delta_back(params: Params, inputs: Inputs, facts: Facts) -> Evaluate:
+    """Return the evaluation of `delta` with two options, derivatives going back as the library's do."""
+    _expect(facts, n_actions=2)
+    return _delta(_delta_back, params, inputs)
+
+
+def _delta(kernel: Callable[..., np.ndarray], params: Params, inputs: Inputs) -> Evaluate:
     return _bind(kernel, params, ("alpha", "q0", "beta"), inputs, ("action", "reward"), ("alpha", "beta"))
 
 
@@ -492,7 +551,10 @@ def _column(values: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(values, dtype=np.uint8 if values.dtype.kind == "i" else values.dtype)
 
 
-KERNELS: dict[str, Callable[[Params, Inputs, Facts], Evaluate]] = {
+type Bind = Callable[[Params, Inputs, Facts], Evaluate]
+
+BACK: dict[str, Bind] = {"delta": delta_back}  # with a sweep back
+KERNELS: dict[str, Bind] = {  # the fastest
     "delta": delta,
     "kalman": kalman,
     "q_mdp": q_mdp,

@@ -39,6 +39,9 @@ MODELS = (
     "rlwm(interaction=True)",
     "q_mdp",
     "delta_prediction",
+    "biased_random",
+    "choice_kernel",
+    "wsls",
     "hmm(delta)",
 )
 SIZES = ((1, 150), (20, 100), (208, 200), (2000, 200))
@@ -70,9 +73,12 @@ class Case:
         self.step = step
 
     def lanes(self, packed: bool = True) -> Callable[[], Any]:
-        """Return the library's own way."""
-        evaluate = Evaluator(self.step, "gradient", self.data, self.active, packed)
-        return lambda: evaluate(self.params)
+        """Return the library's own way, as the optimiser and the sampler run it."""
+        evaluator = Evaluator(self.step, "gradient", self.data, self.active, packed)
+        for name, read in evaluator.params.items():
+            read[...] = self.params[name]
+        evaluator.hold()
+        return evaluator.again
 
     def scalar(self) -> Callable[[], Any]:
         """Return the scalar loop."""
@@ -116,21 +122,20 @@ def sizes(report: Report, models: tuple[str, ...]) -> None:
     """Report nanoseconds a trial over sizes."""
     rows = []
     for name in models:
-        written = hand.KERNELS.get(name)
         for size in [*SIZES, (1, 90_000)]:
             case = simulated(name, *size, length=300 if size[0] == 1 and size[1] > 1000 else None)
             functions = {"lanes": case.lanes(), "not packed": case.lanes(packed=False), "scalar": case.scalar()}
-            if written and size[1] <= 1000:
-                functions["hand"] = written(case.params, case.data.inputs, case.data.facts)
+            for label, kernels in (("hand", hand.KERNELS), ("hand, back", hand.BACK)):
+                if name in kernels and size[1] <= 1000:
+                    functions[label] = kernels[name](case.params, case.data.inputs, case.data.facts)
             found = {k: v / case.trials * 1e9 for k, v in in_turn(functions).items()}
             label = f"{size[0]} x {size[1]}" if size[1] <= 1000 else "1 x (300 x 300)"
-            by_hand: tuple[object, object] = ("", "")
-            if "hand" in found:
-                by_hand = found["hand"], found["lanes"] / found["hand"]
-            own = [found[k] for k in ("lanes", "not packed", "scalar")]
-            rows.append([name, label, *own, found["lanes"] / found["scalar"], *by_hand])
-    columns = ("model", "subjects x trials", "lanes", "not packed", "scalar", "lanes / scalar", "hand", "lanes / hand")
-    report.table("Value and gradient, ns a trial", columns, rows)
+            row: list[object] = [name, label, found["lanes"], found["not packed"]]
+            for other in ("scalar", "hand", "hand, back"):
+                row += [found[other], found["lanes"] / found[other]] if other in found else ["", ""]
+            rows.append(row)
+    columns = ("model", "subjects x trials", "lanes", "not packed", "scalar", "lanes / it", "hand", "lanes / it")
+    report.table("Value and gradient, ns a trial", (*columns, "hand, back", "lanes / it"), rows)
 
 
 def scans(report: Report, models: tuple[str, ...]) -> None:

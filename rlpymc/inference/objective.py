@@ -130,8 +130,10 @@ class Objective:
     def _quantile(self, k: int, probability: np.ndarray) -> np.ndarray:
         """Return quantiles of an entry's prior, within its bounds; where there is no bound, not all the way out."""
         p = self._by_entry()[k]
-        within = [0.0 if np.isfinite(p.support.lower) else FAR, 1.0 if np.isfinite(p.support.upper) else 1 - FAR]
-        return np.clip(self.priors[p.name].quantile(np.clip(probability, *within)), *self.bounds[k])  # type: ignore[union-attr]
+        lowest = 0.0 if np.isfinite(p.support.lower) else FAR
+        highest = 1.0 if np.isfinite(p.support.upper) else 1 - FAR
+        found = self.priors[p.name].quantile(np.clip(probability, lowest, highest))  # type: ignore[union-attr]
+        return np.clip(found, *self.bounds[k])
 
     def values(self, i: int, whole: Mapping[str, np.ndarray], points: np.ndarray) -> np.ndarray:
         """Return subject i's negative log likelihood at many points."""

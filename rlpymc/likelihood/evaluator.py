@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from copy import copy
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -129,7 +130,9 @@ class Evaluator:
         self._threads = max(1, min(threads, blocks.count))
         self._pool = ThreadPoolExecutor(self._threads) if self._threads > 1 else None
         self._rows: np.ndarray | None = None
-        self._held: dict[str, np.ndarray] = {}
+        self._held: np.ndarray | None = None
+        self._ends = np.cumsum([0, *(prod(shape) for shape in self._shapes[2].values())])
+        self._offsets = 8 * self._ends[:-1]
         self._take_memory()
         if packed and not by_trial and not self._shapes[1]:
             self._pack()
@@ -181,18 +184,23 @@ class Evaluator:
 
     def hold(self) -> dict[str, np.ndarray]:
         """Return arrays for results, for a caller that runs the kernel by its addresses; they are not set to zero."""
-        self._held = {name: np.empty(shape) for name, shape in self._shapes[2].items()}
+        self._held, views = self._results()
         self._write_to(self._held)
-        return self._held
+        return views
+
+    def _results(self) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+        """Return zeros for all results, and the part of each by name."""
+        flat = np.zeros(self._ends[-1])
+        pairs = zip(self._ends[:-1], self._shapes[2].items(), strict=True)
+        return flat, {k: flat[begin : begin + prod(shape)].reshape(shape) for begin, (k, shape) in pairs}
 
     def start(self, function: str) -> int:
         """Return where one of the kernel's functions starts."""
         return self._machine.address(function)
 
-    def _write_to(self, results: Mapping[str, np.ndarray]) -> None:
-        addresses = [v.ctypes.data for v in results.values()]
+    def _write_to(self, results: np.ndarray) -> None:
         for numbers in self._numbers:
-            numbers[numbers.size - len(addresses) :] = addresses
+            numbers[numbers.size - len(self._shapes[2]) :] = self._offsets + results.ctypes.data
 
     def __call__(
         self, params: Mapping[str, Any], weights: Mapping[str, np.ndarray] | None = None
@@ -210,20 +218,20 @@ class Evaluator:
             held[...] = params[name]
         for name, held in self._weights.items():
             held[...] = (weights or {})[name]
-        found = {name: np.zeros(shape) for name, shape in self._shapes[2].items()}
-        self._write_to(found)
-        self._run(found)
-        if self._held:
+        flat, found = self._results()
+        self._write_to(flat)
+        self._run(flat)
+        if self._held is not None:
             self._write_to(self._held)
         return found
 
     def again(self) -> None:
         """Compute from what `params` hold now, into the arrays from `hold`."""
-        for v in self._held.values():
-            v.fill(0.0)
+        assert self._held is not None, "hold comes first"
+        self._held.fill(0.0)
         self._run(self._held)
 
-    def _run(self, results: Mapping[str, np.ndarray]) -> None:
+    def _run(self, results: np.ndarray) -> None:
         compute = self._machine.function("compute")
         if self._pool is None:
             compute(self.addresses[0])
@@ -231,8 +239,7 @@ class Evaluator:
             list(self._pool.map(compute, self.addresses))
         self._machine.function("collect")(self.addresses[0])
         if self.has_wrong_index:
-            for v in results.values():
-                v.fill(np.nan)
+            results.fill(np.nan)
 
 
 def _always_true(data: Sequences, blocks: Blocks) -> frozenset[str]:

@@ -1,0 +1,29 @@
+"""Benchmarks compare what gives the same numbers."""
+
+import pytest
+from numpy.testing import assert_allclose
+
+import rlpymc as rl
+from benchmarks import hand
+from benchmarks.likelihood import MODELS, simulated
+from rlpymc.likelihood.evaluator import Evaluator
+
+
+@pytest.mark.parametrize(
+    ("name", "bind"),
+    [*hand.KERNELS.items(), *hand.BACK.items()],
+    ids=lambda v: getattr(v, "__name__", v),
+)
+def test_a_loop_by_hand_is_the_library(name, bind):
+    case = simulated(name, 3, 50)
+    found = Evaluator(case.step, "gradient", case.data, case.active)(case.params)
+    total, slopes = bind(case.params, case.data.inputs, case.data.facts)()
+    assert_allclose(total, found["total"], rtol=1e-10)
+    assert sorted(slopes) == sorted(case.active)
+    for parameter, slope in slopes.items():
+        assert_allclose(slope, found[f"g_{parameter}"], rtol=1e-8, atol=1e-9)
+
+
+def test_every_model_is_measured():
+    measured = {name.split("(")[0].split("+")[0] for name in MODELS}
+    assert measured == {*rl.list_models().index, "hmm"}
