@@ -2,6 +2,7 @@
 
 import json
 import os
+import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -66,7 +67,7 @@ def sample(
     -------
     xr.DataTree
         Groups posterior, sample_stats, observed_data, constant_data and log_likelihood; what it was made from is in
-        its attributes.
+        its attributes, and how long the chains ran, in seconds, in those of the posterior (sampling_time).
 
     Warns
     -----
@@ -189,6 +190,7 @@ def _sample_nutpie(
     machine = MachinePosterior(rl_model) if waiting and MachinePosterior.serves(rl_model) else None
     compiled = nutpie.compile_pymc_model(rl_model) if waiting and machine is None else None
     running: dict[int, Any] = {}
+    started = time.perf_counter()
     with _progress(waiting, settings["draws"] + settings["tune"], progress) as report:
         try:
             while waiting or running:
@@ -208,7 +210,7 @@ def _sample_nutpie(
                     )
                 for k in list(running):
                     with suppress(TimeoutError):  # not finished yet
-                        done[k] = running[k].wait(timeout=0.05)
+                        done[k] = running[k].wait(timeout=0.01)
                         if machine is not None:
                             points = done[k]["posterior"].to_dataset()["point"].values[0]
                             done[k]["posterior"] = xr.DataTree(machine.variables(points))
@@ -219,11 +221,13 @@ def _sample_nutpie(
             for sampler in running.values():
                 sampler.cancel()
             raise
+    seconds = time.perf_counter() - started
     groups = {name: [done[k][name].to_dataset() for k in range(chains)] for name in ("posterior", "sample_stats")}
     joined = {
         name: xr.concat(parts, dim="chain", join="override").assign_coords(chain=np.arange(chains))
         for name, parts in groups.items()
     }
+    joined["posterior"].attrs["sampling_time"] = seconds  # as PyMC calls it
     return xr.DataTree.from_dict({**joined, **_data_groups(rl_model)})
 
 
