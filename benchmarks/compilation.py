@@ -22,14 +22,14 @@ import rlpymc as rl
 from benchmarks.likelihood import simulated
 warnings.simplefilter("ignore")
 name, way = sys.argv[1:]
-trials = simulated(name, 20, 100).data.trials
+trials = simulated(name, 20, 100).trials
 started = time.process_time()
 model = rl.build(name, trials)
 built = time.process_time()
 if way == "PyTensor":
     nutpie.compile_pymc_model(model)
 else:
-    rl.sample(model, draws=4, tune=0, chains=1, progress=False, log_likelihood=False)
+    rl.sample(model, draws=4, tune=1, chains=1, progress=False, log_likelihood=False)
 ended = time.process_time()
 print(built - started, ended - built)
 """

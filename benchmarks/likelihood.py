@@ -45,6 +45,7 @@ MODELS = (
     "hmm(delta)",
 )
 SIZES = ((1, 150), (20, 100), (208, 200), (2000, 200))
+SESSIONS = (300, 300)  # of one subject
 MIDDLE = (208, 200)
 
 
@@ -54,20 +55,23 @@ class Case:
 
     Parameters
     ----------
-    model, data
-        The model and its data.
+    model : Model
+        The model.
+    trials, data
+        Its data, and the same as arrays.
     params : dict
         Every parameter.
     """
 
     model: Model
+    trials: xr.Dataset
     data: Sequences
     params: dict[str, np.ndarray]
 
     def __post_init__(self) -> None:
         model = self.model
         self.active = tuple(p.name for p in model.parameters if p.value is None and not p.support.discrete)
-        self.trials = int(self.data.masks["exists"].sum())
+        self.n_trials = int(self.data.masks["exists"].sum())
         step = fused.find_trace(model, self.data.facts, self.data.columns)
         assert step is not None
         self.step = step
@@ -100,18 +104,24 @@ class Case:
         return lambda: [np.asarray(v) for v in function(*values)]
 
 
-def simulated(name: str, n_subjects: int, n_trials: int, length: int | None = None) -> Case:
-    """Return a model with simulated data, of one segment a subject or of segments of some length."""
+def simulated(name: str, n_subjects: int, n_trials: int) -> Case:
+    """Return a model with simulated data."""
     model = rl.get_model(name)
-    if name == "delta":  # two arms, as in most of its uses
-        task = rl.tasks.Bandit([0.2, 0.8], block_length=length or n_trials)
-    else:
-        task = default_task(model, block_length=length or n_trials)
+    # two arms, as in most uses of the delta rule
+    task = rl.tasks.Bandit([0.2, 0.8]) if name == "delta" else default_task(model, block_length=n_trials)
     trials = rl.simulate(model, task, plausible_params(model), n_subjects, n_trials, seed=1)
-    if length:
-        reset = np.broadcast_to(np.arange(n_trials) % length == 0, (n_subjects, n_trials))
-        trials = trials.assign(reset=(("subject", "trial"), reset.copy()))
-    return Case(model, sequences(model, trials), _params(model, trials))
+    return Case(model, trials, sequences(model, trials), _params(model, trials))
+
+
+def put_end_to_end(case: Case) -> Case:
+    """Return the same data as those of one subject, whose sessions the subjects are."""
+    trials = case.trials
+    merged = {
+        name: (v.dims, v.values.reshape(1, -1, *v.shape[2:]) if v.dims[:2] == ("subject", "trial") else v.values[:1])
+        for name, v in trials.data_vars.items()
+    }
+    one = xr.Dataset(merged, {"subject": [0], "trial": np.arange(trials["exists"].size)}, trials.attrs)
+    return Case(case.model, one, sequences(case.model, one), _params(case.model, one))
 
 
 def _params(model: Model, trials: xr.Dataset) -> dict[str, np.ndarray]:
@@ -122,14 +132,16 @@ def sizes(report: Report, models: tuple[str, ...]) -> None:
     """Report nanoseconds a trial over sizes."""
     rows = []
     for name in models:
-        for size in [*SIZES, (1, 90_000)]:
-            case = simulated(name, *size, length=300 if size[0] == 1 and size[1] > 1000 else None)
+        for size in (*SIZES, SESSIONS):
+            case = simulated(name, *size)
+            if size == SESSIONS:
+                case = put_end_to_end(case)
             functions = {"lanes": case.lanes(), "not packed": case.lanes(packed=False), "scalar": case.scalar()}
             for label, kernels in (("hand", hand.KERNELS), ("hand, back", hand.BACK)):
-                if name in kernels and size[1] <= 1000:
+                if name in kernels and size != SESSIONS:
                     functions[label] = kernels[name](case.params, case.data.inputs, case.data.facts)
-            found = {k: v / case.trials * 1e9 for k, v in in_turn(functions).items()}
-            label = f"{size[0]} x {size[1]}" if size[1] <= 1000 else "1 x (300 x 300)"
+            found = {k: v / case.n_trials * 1e9 for k, v in in_turn(functions).items()}
+            label = f"{size[0]} x {size[1]}" if size != SESSIONS else f"1 x ({size[0]} x {size[1]})"
             row: list[object] = [name, label, found["lanes"], found["not packed"]]
             for other in ("scalar", "hand", "hand, back"):
                 row += [found[other], found["lanes"] / found[other]] if other in found else ["", ""]
@@ -153,7 +165,7 @@ def scans(report: Report, models: tuple[str, ...]) -> None:
             except NotImplementedError:  # what PyTensor cannot differentiate in JAX
                 continue
             functions[mode], compiled[mode] = function, time.process_time() - started
-        found = {k: v / case.trials * 1e9 for k, v in in_turn(functions, rounds=5).items()}
+        found = {k: v / case.n_trials * 1e9 for k, v in in_turn(functions, rounds=5).items()}
         row: list[object] = [name, found["lanes"]]
         for mode in ("NUMBA", "JAX"):
             shown = [found[mode], found["lanes"] / found[mode], compiled[mode]] if mode in found else ["", "", ""]

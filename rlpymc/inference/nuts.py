@@ -86,8 +86,8 @@ def sample(
         raise ValueError("folder is for sampler='nutpie'; the others do not give out single chains")
     if not isinstance(rl_model, RLModel):
         raise TypeError(f"sample takes a model from rlpymc.build, found {type(rl_model).__name__}; use pymc.sample")
-    if draws < 4 or tune < 0 or chains < 1:
-        raise ValueError(f"found draws={draws}, tune={tune}, chains={chains}, expected at least 4, 0 and 1")
+    if draws < 4 or tune < 1 or chains < 1:
+        raise ValueError(f"found draws={draws}, tune={tune}, chains={chains}, expected at least 4, 1 and 1")
     if sampler == "numpyro" and rl_model.spec.backend != "scan":
         raise ValueError("sampler='numpyro' runs in JAX, which cannot call a compiled loop: build(..., backend='scan')")
     if not rl_model.free_RVs:

@@ -600,3 +600,13 @@ def test_kernel_in_a_function_of_one_s_own():
     ]
     wanted = ((by_trial[0] - by_trial[1]) / 2e-6 * weight).sum(axis=1)
     assert_allclose(slope, wanted, rtol=1e-5, atol=1e-7)
+
+
+def test_threads_change_nothing():
+    trials = rl.simulate("delta", rl.tasks.Bandit([0.2, 0.8]), {"alpha": 0.3, "beta": 3.0}, 40, 20, seed=1)
+    params = {"alpha": np.linspace(0.1, 0.9, 40), "beta": 2.0}
+    one, slopes = rl.log_prob("delta", trials, params, gradient=True)
+    two, same_slopes = rl.log_prob("delta", trials, params, gradient=True, threads=2)
+    xr.testing.assert_allclose(one, two, rtol=1e-12)
+    for name in slopes:
+        xr.testing.assert_allclose(slopes[name], same_slopes[name], rtol=1e-12)
