@@ -37,6 +37,13 @@ class Categorical:
         """Probability of each action."""
         return self.arguments["probs"] if "probs" in self.arguments else math.softmax(self.arguments["logits"])
 
+    @property
+    def log_probs(self) -> Any:
+        """Log probability of each action; -inf for what cannot be chosen."""
+        if "probs" in self.arguments:
+            return math.log(self.arguments["probs"])
+        return math.log_softmax(self.arguments["logits"])
+
     def log_prob(self, action: Any) -> Any:
         """Return the log probability of one action."""
         if "probs" in self.arguments:

@@ -1,4 +1,4 @@
-"""Choice rules: how the values of actions, and the choices made before, become probabilities.
+"""The choice rules of models: how the values of actions, and the choices made before, become probabilities.
 
 Rules compose in a fixed order: one that turns values into logits or probabilities (`softmax`, `epsilon_greedy`,
 `logits`), what adds to logits (`stickiness`, `choice_kernel`), and what mixes probabilities (`lapse`).  Each is the
@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from rlpymc.errors import unknown
-from rlpymc.math import equal, full, max, onehot, put, size, softmax, sum, take, where, zeros
+from rlpymc.math import full, onehot, put, size, softmax, take, where, zeros
 from rlpymc.parameters import Input, Parameter, boolean, positive, real, unit
+from rlpymc.policies.probabilities import epsilon_greedy, mixed_with_chance, softmax_logits
 from rlpymc.priors import Beta, Gamma, Normal
 from rlpymc.responses import Categorical
 
@@ -65,7 +66,7 @@ available = Input("available", boolean, shape=("n_actions",), default=True)
 
 
 def _softmax_logits(p: Any, s: Any, x: Any, values: Any) -> Any:
-    return p.beta * values
+    return softmax_logits(values, p.beta)
 
 
 def _values_as_logits(p: Any, s: Any, x: Any, values: Any) -> Any:
@@ -73,9 +74,7 @@ def _values_as_logits(p: Any, s: Any, x: Any, values: Any) -> Any:
 
 
 def _epsilon_greedy_probs(p: Any, s: Any, x: Any, values: Any) -> Any:
-    offered = where(x.available, values, -float("inf"))
-    best = where(equal(offered, max(offered)[..., None]), 1.0, 0.0)
-    return (1 - p.epsilon) * best / sum(best) + p.epsilon * _uniform(x)
+    return epsilon_greedy(values, p.epsilon, x.available)
 
 
 def _last_start(p: Any, facts: Any) -> dict[str, Any]:
@@ -104,12 +103,7 @@ def _kernel_update(p: Any, s: Any, x: Any) -> dict[str, Any]:
 
 
 def _lapse_probs(p: Any, s: Any, x: Any, probs: Any) -> Any:
-    return (1 - p.lapse) * probs + p.lapse * _uniform(x)
-
-
-def _uniform(x: Any) -> Any:
-    offered = where(x.available, 1.0, 0.0)
-    return offered / sum(offered)
+    return mixed_with_chance(probs, p.lapse, x.available)
 
 
 RULES = {
