@@ -19,10 +19,13 @@ __all__ = [
 
 
 def numbers(name: str, found: Any) -> np.ndarray:
-    """Return an array of float64, or raise a TypeError that says what was found instead of numbers."""
+    """Return an array of float64; a TypeError for what are no numbers, a ValueError for rows of different lengths."""
     if isinstance(found, np.ma.MaskedArray):
         raise TypeError(f"{name}: found a masked array, whose mask would be lost; give -inf to what is not on offer")
-    array = np.asarray(found)
+    try:
+        array = np.asarray(found)
+    except ValueError as error:
+        raise ValueError(f"{name}: found rows of different lengths, expected an array of numbers") from error
     if array.dtype.kind not in "iuf":
         raise TypeError(f"{name}: found {type(found).__name__} of {array.dtype}, expected numbers")
     return array.astype(float, copy=False)
@@ -78,14 +81,14 @@ def whole_numbers(name: str, found: Any, n: int) -> np.ndarray:
     Numbers below 0 are refused, too: NumPy would count them from the end.
     """
     array = np.asarray(found)
-    if array.dtype.kind not in "iu":
+    if array.size and array.dtype.kind not in "iu":  # an empty list counts as whole numbers
         raise ValueError(f"{name}: found {found!r} of {array.dtype}, expected whole numbers from 0 to {n - 1}")
     wrong = (array < 0) | (array >= n)
     if wrong.any():
         where = tuple(int(k) for k in np.argwhere(wrong)[0])
         at = f" at index {where}" if where else ""
         raise ValueError(f"{name}: found {array[where]}{at}, expected whole numbers from 0 to {n - 1}")
-    return array
+    return array.astype(int, copy=False)
 
 
 def one_number(name: str, found: Any) -> float:

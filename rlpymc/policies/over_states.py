@@ -10,7 +10,7 @@ from rlpymc.policies.q_functions import as_qfunction
 from rlpymc.responses import Categorical
 
 if TYPE_CHECKING:
-    from rlpymc.policies.value_based import ValuePolicy
+    from rlpymc.policies.value_policy import ValuePolicy
 
 __all__ = ["StatePolicy"]
 
@@ -38,6 +38,8 @@ class StatePolicy:
     ValueError
         If the numbers of actions differ, or actions of the space are not counted from 0.
     """
+
+    __slots__ = ("n_actions", "policy", "q")  # so that nothing can be assigned that would have no effect
 
     def __init__(self, policy: "ValuePolicy", qfunction: Any, action_space: Any = None) -> None:
         self.policy, self.q = policy, as_qfunction(qfunction)

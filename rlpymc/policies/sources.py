@@ -49,13 +49,15 @@ def evaluated(name: str, source: Any, states: Any, axes: tuple[str, ...]) -> np.
     Raises
     ------
     TypeError
-        If the function returns no numbers.
+        If states are no array, or the function returns no numbers.
     ValueError
         If there is no such state, or the function returns another shape.
     """
     if isinstance(source, np.ndarray):
         return numbers(name, source[whole_numbers("state", states, len(source))])
     batch = np.asarray(states)
+    if batch.dtype == object:
+        raise TypeError(f"state: found {type(states).__name__} of {batch.dtype}, expected an array of states")
     single = batch.ndim == 0
     if single:
         batch = batch[None]
