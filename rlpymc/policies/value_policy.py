@@ -3,18 +3,16 @@
 import copy
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from rlpymc import math
 from rlpymc.policies.arguments import action_values, check_structure, probabilities, whole_numbers
 from rlpymc.policies.categorical import mean_log_ratio, mean_under
+from rlpymc.policies.over_states import StatePolicy
 from rlpymc.policies.probabilities import greedy
 from rlpymc.responses import Categorical
-
-if TYPE_CHECKING:
-    from rlpymc.policies.over_states import StatePolicy
 
 __all__ = ["ValuePolicy"]
 
@@ -168,7 +166,7 @@ class ValuePolicy(ABC):
         distribution = self._distribution(action_values(q))
         return mean_log_ratio(distribution.probs, distribution.log_probs, _log_probs(other, q, distribution))
 
-    def over(self, qfunction: Any, action_space: Any = None) -> "StatePolicy":
+    def over(self, qfunction: Any, action_space: Any = None) -> StatePolicy:
         """Return the same policy on states, whose values a Q function gives.
 
         Parameters
@@ -191,8 +189,6 @@ class ValuePolicy(ABC):
         ValueError
             If values or the number of actions are not right.
         """
-        from rlpymc.policies.over_states import StatePolicy
-
         return StatePolicy(copy.copy(self), qfunction, action_space)
 
 
