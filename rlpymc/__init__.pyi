@@ -1,4 +1,5 @@
 from . import math as math
+from . import mdp as mdp
 from . import plots as plots
 from . import policies as policies
 from . import priors as priors
