@@ -1,22 +1,46 @@
 """Numbers that describe processes and policies, checked in the same words everywhere."""
 
-from numbers import Real
 from typing import Any
 
 import numpy as np
 
+LARGEST = np.finfo(np.float64).max
+SMALLEST = np.nextafter(0.0, 1.0)  # above 0
 SUM = 1e-8  # by how much probabilities may miss a sum of one: more than rounding, less than anyone's typing error
+
+
+def number(name: str, found: Any, low: float, high: float, expected: str) -> float:
+    """Return a number in [low, high], or say what was found and what was expected."""
+    one = np.asarray(found)
+    if one.ndim or one.dtype.kind not in "biuf" or not low <= one <= high:
+        raise ValueError(f"{name}: found {found!r}, expected {expected}")
+    return float(one)
+
+
+def weight(name: str, found: Any) -> float:
+    """Return the weight of an entropy: a finite number of at least 0, True for 1, False for 0."""
+    return number(name, found, 0.0, LARGEST, "a number of at least 0, in units of reward, or True for 1")
 
 
 def numbers(name: str, found: Any, shape: tuple[int, ...] | None = None, hint: str = "") -> np.ndarray:
     """Return a copy as float64, or say which shape or entry was found."""
     try:
+        if np.iscomplexobj(found):
+            raise ValueError("found complex ones")
         array = np.array(found, dtype=np.float64)
     except (TypeError, ValueError) as error:
         raise ValueError(f"{name}: expected an array of numbers; {error}") from None
     if shape is not None and array.shape != shape:
         raise ValueError(f"{name}: found shape {array.shape}, expected {shape}.{hint and ' ' + hint}")
     return array
+
+
+def axes(name: str, found: Any) -> int:
+    """Return how many axes an array has, or say that it is none."""
+    try:
+        return np.ndim(found)
+    except ValueError as error:
+        raise ValueError(f"{name}: expected an array of numbers; {error}") from None
 
 
 def place(labels: tuple[str, ...], entry: Any) -> str:
@@ -75,13 +99,6 @@ def probabilities(name: str, found: Any, shape: tuple[int, ...], labels: tuple[s
         count = f" ({len(wrong)} such rows in all)" if entry else ""
         raise ValueError(f"{name}: the probabilities{where} sum to {sums[entry]:.10g}{count}, expected 1")
     return array
-
-
-def weight(name: str, found: Any) -> float:
-    """Return the weight of an entropy: a finite number of at least 0, True for 1, False for 0."""
-    if not isinstance(found, Real | np.bool) or not 0 <= float(found) < np.inf:
-        raise ValueError(f"{name}: found {found!r}, expected a number of at least 0, in units of reward, or True for 1")
-    return float(found)
 
 
 def few(found: np.ndarray, most: int = 8) -> str:

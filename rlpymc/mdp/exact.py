@@ -10,10 +10,10 @@ from scipy.sparse import csgraph
 from scipy.sparse.linalg import bicgstab, spsolve
 from scipy.special import entr
 
-from rlpymc.mdp.checks import few, weight
+from rlpymc.mdp.checks import LARGEST, axes, few, number, weight
 from rlpymc.mdp.policy import actions, among_best, greedy, one_hot, policy_by_step
 from rlpymc.mdp.process import MDP
-from rlpymc.tasks.settings import at_least, whole
+from rlpymc.tasks.settings import whole
 
 DENSE = 1500  # states up to which a linear system is solved as a full matrix
 
@@ -51,8 +51,9 @@ def value_iteration(m: MDP, *, tolerance: float = 1e-14, max_iterations: int = 1
     m : MDP
         With a discount below 1, or where every policy ends.
     tolerance : float
-        The sweeps end when no value changes by more; `v` is then within ``tolerance * discount / (1 - discount)`` of
-        the best. They also end when changes are within a few units of the last place of the largest value.
+        The sweeps end when no value changes by more than this, or, where all values are below 1, than this times the
+        largest; `v` is then within ``discount / (1 - discount)`` times that of the best. They also end when changes are
+        within a few units of the last place of the largest value.
     max_iterations : int
         Sweeps after which to give up.
 
@@ -81,23 +82,33 @@ def sweep(
 ) -> tuple[np.ndarray, np.ndarray, int]:
     """Return values of states and actions, and the number of sweeps, once ``v = value(r + discount E v)`` holds."""
     require_finite_values(m)
-    tolerance, max_iterations = at_least("tolerance", tolerance), whole("max_iterations", max_iterations)
+    tolerance = number("tolerance", tolerance, 0.0, LARGEST, "a number of at least 0")
+    max_iterations = whole("max_iterations", max_iterations)
     v, change = np.zeros(m.n_states), np.inf
     for done in range(1, max_iterations + 1):
         new = np.where(m.ends, 0.0, value(m.reward + m.discount * m.expected(v)))
         v, change = new, np.abs(new - v).max()
-        if change <= max(tolerance, 4 * np.spacing(np.abs(v).max())):
+        if change <= smallest_change(tolerance, v):
             return v, m.reward + m.discount * m.expected(v), done
+        if not np.isfinite(change):
+            break
     raise RuntimeError(
-        f"values still change by {change:.3g} after {max_iterations} sweeps, expected {tolerance:g}. Allow more with "
+        f"values still change by {change:.3g} after {done} sweeps, expected {tolerance:g}. Allow more with "
         "max_iterations=, less exact ones with tolerance=, or take the iteration over policies, which needs few steps."
     )
+
+
+def smallest_change(tolerance: float, values: np.ndarray) -> float:
+    """Return the change that counts as none: the tolerance, less where values are small, more where rounding is."""
+    largest = float(np.abs(values).max())
+    return float(max(tolerance * min(1.0, largest), 4 * np.spacing(largest)))
 
 
 def policy_iteration(m: MDP, start: Any = None, *, max_iterations: int = 1000) -> Solution:
     """Return the best values and policy, by evaluating policies and improving them.
 
-    A state keeps its action as long as that is among the best (see `greedy`), so that the iteration ends.
+    The iteration ends with a policy whose actions are all among the best (see `greedy`): ties, and differences of
+    rounding, are no improvements.
 
     Parameters
     ----------
@@ -132,10 +143,9 @@ def policy_iteration(m: MDP, start: Any = None, *, max_iterations: int = 1000) -
         v = values_of(m, one_hot(m, action), 0.0)
         q = m.reward + m.discount * m.expected(v)
         history.append(v)
-        kept = among_best(q)[state, action]
-        if kept.all():
+        if among_best(q)[state, action].all():
             return Solution(v, q, greedy(q), len(history), np.array(history))
-        action = np.where(kept, action, q.argmax(axis=1))
+        action = q.argmax(axis=1)
     raise RuntimeError(f"a better policy was found after each of {max_iterations} evaluations; allow more of them")
 
 
@@ -179,6 +189,10 @@ def policy_evaluation(m: MDP, policy: Any, *, entropy: float = False, horizon: i
         log_policy = np.log(by_step, out=np.zeros_like(by_step), where=by_step > 0)
         v, q = over_horizon(m, by_step, -temperature * log_policy)
         return Solution(v, q, by_step, len(by_step))
+    if axes("policy", policy) == 3:
+        raise ValueError(
+            f"policy: found one for each of {len(policy)} steps, expected a horizon with it, or (n_states, n_actions)"
+        )
     whole_policy = policy_by_step(m, policy, 1)[0]
     if m.discount == 1:
         lost = never_ending(m, whole_policy)

@@ -7,12 +7,12 @@ import numpy as np
 from scipy import sparse
 from scipy.linalg import solve_triangular
 
-from rlpymc.mdp.checks import all_finite, numbers, place, weight
+from rlpymc.mdp.checks import LARGEST, all_finite, number, numbers, place, weight
 from rlpymc.mdp.episodes import Transitions
-from rlpymc.mdp.exact import require_finite_values
+from rlpymc.mdp.exact import require_finite_values, smallest_change
 from rlpymc.mdp.process import MDP
 from rlpymc.mdp.soft import policy_at, value_at
-from rlpymc.tasks.settings import at_least, whole
+from rlpymc.tasks.settings import whole
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,7 +62,7 @@ def fitted_q(
     soft : float
         The temperature of the soft value of the next state, in units of reward; True is 1, False or 0 the maximum.
     tolerance : float
-        The iteration ends when no value changes by more, or by no more than a few units of the last place.
+        The change of values at which the iteration ends; see `value_iteration`.
     max_iterations : int
         Regressions after which to give up.
 
@@ -85,7 +85,8 @@ def fitted_q(
     """
     require_finite_values(m)
     temperature, given = weight("soft", soft), feature_table(m, features)
-    tolerance, max_iterations = at_least("tolerance", tolerance), whole("max_iterations", max_iterations)
+    tolerance = number("tolerance", tolerance, 0.0, LARGEST, "a number of at least 0")
+    max_iterations = whole("max_iterations", max_iterations)
     if data is None:
         pair = np.flatnonzero(np.repeat(~m.ends, m.n_actions))
         earned, ahead = m.reward.ravel()[pair], m.transition[pair]
@@ -115,7 +116,7 @@ def fitted_q(
         q = new
         if not np.isfinite(change):
             break
-        if change <= max(tolerance, 4 * np.spacing(np.abs(q).max())):
+        if change <= smallest_change(tolerance, q):
             own = None if given is None else weights
             return FittedQ(value_at(q, temperature) * ~m.ends, q, policy_at(q, temperature), done, own)
     raise RuntimeError(

@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from rlpymc.mdp.checks import weight
+from rlpymc.mdp.checks import LARGEST, SMALLEST, number, weight
 from rlpymc.mdp.episodes import Seed
 from rlpymc.mdp.exact import require_finite_values
 from rlpymc.mdp.fitted import feature_table
 from rlpymc.mdp.process import MDP
 from rlpymc.mdp.soft import policy_at, value_at
-from rlpymc.tasks.settings import finite, whole, within
+from rlpymc.tasks.settings import whole
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,9 +105,10 @@ def q_learning(
     """
     require_finite_values(m)
     n, temperature, given = whole("n_steps", n_steps), weight("soft", soft), feature_table(m, features)
-    if alpha is not None and not 0 < alpha <= 1:
-        raise ValueError(f"alpha: found {alpha}, expected a learning rate above 0 and at most 1")
-    epsilon, start = float(within("epsilon", epsilon)), finite("start", start)
+    if alpha is not None:
+        alpha = number("alpha", alpha, SMALLEST, 1.0, "a learning rate above 0 and at most 1")
+    epsilon = number("epsilon", epsilon, 0.0, 1.0, "a number in [0, 1]")
+    start = number("start", start, -LARGEST, LARGEST, "a finite number")
     longest = n if horizon is None else whole("horizon", horizon)
     every = None if every is None else whole("every", every)
     if given is not None and start != 0:

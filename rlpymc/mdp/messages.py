@@ -258,10 +258,14 @@ def posterior_dynamics(m: MDP, found: Messages, step: int) -> sparse.csr_array:
     Raises
     ------
     ValueError
-        If there is no such step.
+        If there is no such step, or the messages are of another process.
     """
-    if not 0 <= step < len(found.v):
+    if step not in range(len(found.v)):
         raise ValueError(f"step: found {step}, expected 0 to {len(found.v) - 1}")
+    if found.q.shape[1:] != m.reward.shape:
+        raise ValueError(
+            f"found: messages of shape {found.q.shape[1:]}, expected those of this process, {m.reward.shape}"
+        )
     later = found.v[step + 1] if step + 1 < len(found.v) else np.zeros(m.n_states)
     gain = np.repeat(_log_expected_exp(m, later).ravel(), np.diff(m.transition.indptr))
     believed = m.transition.copy()

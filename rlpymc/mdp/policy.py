@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from rlpymc.mdp.checks import all_finite, numbers, probabilities
+from rlpymc.mdp.checks import all_finite, axes, numbers, probabilities
 from rlpymc.mdp.process import MDP
 from rlpymc.tasks.settings import whole
 
@@ -21,14 +21,14 @@ def greedy(q: np.ndarray) -> np.ndarray:
     Parameters
     ----------
     q : (..., n_states, n_actions)
-        Values of actions.
+        Values of actions, finite.
 
     Returns
     -------
     (..., n_states, n_actions)
         Probabilities.
     """
-    best = among_best(q)
+    best = among_best(np.asarray(q))
     return np.asarray(best / best.sum(axis=-1, keepdims=True))
 
 
@@ -62,7 +62,7 @@ def policy_by_step(m: MDP, found: Any, horizon: int, name: str = "policy") -> np
         If the shape is another, rows are no probabilities (which step, state and action), or there is no such action.
     """
     shape = (whole("horizon", horizon), m.n_states, m.n_actions)
-    if np.ndim(found) == 1:
+    if axes(name, found) == 1:
         return np.broadcast_to(one_hot(m, actions(m, name, found)), shape)
     if np.ndim(found) == 3:
         return probabilities(name, found, shape, ("step", "state", "action"))
@@ -72,7 +72,7 @@ def policy_by_step(m: MDP, found: Any, horizon: int, name: str = "policy") -> np
 def logits_by_step(m: MDP, found: Any, horizon: int) -> np.ndarray:
     """Return logits (horizon, n_states, n_actions) from those of each step or the same for all, checked."""
     shape = (whole("horizon", horizon), m.n_states, m.n_actions)
-    array = numbers("logits", found, shape if np.ndim(found) == 3 else shape[1:])
+    array = numbers("logits", found, shape if axes("logits", found) == 3 else shape[1:])
     all_finite("logits", array, ("step", "state", "action")[-array.ndim :])
     return np.broadcast_to(array, shape)
 

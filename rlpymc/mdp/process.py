@@ -8,8 +8,7 @@ import numpy as np
 from scipy import sparse
 from scipy.sparse import csgraph
 
-from rlpymc.mdp.checks import SUM, all_finite, few, numbers, place, probabilities
-from rlpymc.tasks.settings import within
+from rlpymc.mdp.checks import SUM, all_finite, few, number, numbers, place, probabilities
 
 
 class MDP:
@@ -74,7 +73,7 @@ class MDP:
         self.reward = numbers("reward", reward, (n, k), _other_reward(reward, n, k))
         self.reward[self.ends] = 0.0
         all_finite("reward", self.reward, ("state", "action"))
-        self.discount = float(within("discount", discount))
+        self.discount = number("discount", discount, 0.0, 1.0, "a number in [0, 1]")
         if initial is None:
             if self.ends.all():
                 raise ValueError("terminal: all states are; expected one at least where an episode can start")
@@ -213,8 +212,10 @@ def _rows(transition: Any) -> tuple[sparse.csr_array, int, int]:
     if isinstance(transition, list | tuple) and any(sparse.issparse(one) for one in transition):
         n, k = transition[0].shape[0], len(transition)
         for a, one in enumerate(transition):
-            if one.shape != (n, n):
-                raise ValueError(f"transition of action {a}: found shape {one.shape}, expected ({n}, {n})")
+            if one.shape != (n, n) or n == 0:
+                raise ValueError(f"transition of action {a}: found shape {one.shape}, expected ({n or 1}, {n or 1})")
+            if np.iscomplexobj(one):
+                raise ValueError(f"transition of action {a}: found complex numbers, expected probabilities")
         by_action = sparse.vstack([sparse.csr_array(one, dtype=np.float64) for one in transition], format="csr")
         rows = by_action[(np.arange(n)[:, None] + n * np.arange(k)).ravel()]
     else:
@@ -259,7 +260,7 @@ def _check_transitions(rows: sparse.csr_array, n_actions: int) -> None:
         raise ValueError(
             f"transition of {place(('state', 'action'), divmod(int(wrong[0]), n_actions))}: the probabilities sum to "
             f"{sums[wrong[0]]:.10g} ({len(wrong)} such rows in all), expected 1. Where nothing follows, name the state "
-            "in terminal=."
+            "in terminal=; where this is rounding, divide the rows by their sums."
         )
 
 

@@ -4,10 +4,11 @@ from typing import Any
 
 import numpy as np
 
+from rlpymc.mdp.checks import LARGEST, SMALLEST, number
 from rlpymc.mdp.exact import Solution, require_finite_values, sweep, values_of
 from rlpymc.mdp.policy import greedy, policy_by_step
 from rlpymc.mdp.process import MDP
-from rlpymc.tasks.settings import at_least, whole
+from rlpymc.tasks.settings import whole
 
 
 def soft_value(q: np.ndarray, temperature: float = 1.0) -> np.ndarray:
@@ -19,7 +20,7 @@ def soft_value(q: np.ndarray, temperature: float = 1.0) -> np.ndarray:
     Parameters
     ----------
     q : (..., n_actions)
-        Values of actions.
+        Values of actions, finite or minus infinity, not all the latter.
     temperature : float
         In units of reward, above 0.
 
@@ -32,6 +33,7 @@ def soft_value(q: np.ndarray, temperature: float = 1.0) -> np.ndarray:
     ----------
     Levine (2018), "Reinforcement learning and control as probabilistic inference", section 2.3.
     """
+    q = np.asarray(q)
     best = q.max(axis=-1)
     return np.asarray(best + temperature * np.log(_relative(q, temperature).sum(axis=-1)))
 
@@ -42,7 +44,7 @@ def soft_policy(q: np.ndarray, temperature: float = 1.0) -> np.ndarray:
     Parameters
     ----------
     q : (..., n_actions)
-        Values of actions.
+        Values of actions, finite or minus infinity, not all the latter.
     temperature : float
         In units of reward, above 0.
 
@@ -51,12 +53,14 @@ def soft_policy(q: np.ndarray, temperature: float = 1.0) -> np.ndarray:
     (..., n_actions)
         Probabilities.
     """
-    relative = _relative(q, temperature)
+    relative = _relative(np.asarray(q), temperature)
     return np.asarray(relative / relative.sum(axis=-1, keepdims=True))
 
 
 def _relative(q: np.ndarray, temperature: float) -> np.ndarray:
     """Return probabilities relative to that of the best action."""
+    if not 0 < temperature <= LARGEST:
+        raise ValueError(f"temperature: found {temperature}, expected a number above 0, in units of reward")
     with np.errstate(over="ignore"):  # minus infinity is the right exponent of what is hopeless at a tiny temperature
         return np.exp((q - q.max(axis=-1, keepdims=True)) / temperature)
 
@@ -142,7 +146,8 @@ def soft_policy_iteration(
     """
     require_finite_values(m)
     temperature = positive_temperature(temperature, "policy_iteration")
-    tolerance, max_iterations = at_least("tolerance", tolerance), whole("max_iterations", max_iterations)
+    tolerance = number("tolerance", tolerance, 0.0, LARGEST, "a number of at least 0")
+    max_iterations = whole("max_iterations", max_iterations)
     uniform = np.full(m.reward.shape, 1 / m.n_actions)
     policy, history = policy_by_step(m, uniform if start is None else start, 1, "start")[0], []
     for done in range(1, max_iterations + 1):
@@ -170,8 +175,5 @@ def policy_at(q: np.ndarray, temperature: float) -> np.ndarray:
 
 def positive_temperature(temperature: float, limit: str) -> float:
     """Return a temperature above 0, or say what was found, and which function is its limit at 0."""
-    if not (np.isfinite(temperature) and temperature > 0):
-        raise ValueError(
-            f"temperature: found {temperature}, expected a number above 0, in units of reward; {limit} is the limit 0"
-        )
-    return float(temperature)
+    expected = f"a number above 0, in units of reward; {limit} is the limit 0"
+    return number("temperature", temperature, SMALLEST, LARGEST, expected)

@@ -288,6 +288,9 @@ def test_trajectories_that_are_none() -> None:
 
 def test_steps_of_the_posterior_dynamics() -> None:
     _, _, _, m = random_process(1, discount=1.0)
-    for step in (-1, T):
+    other = random_process(1, 4, discount=1.0)[3]
+    with pytest.raises(ValueError, match=r"messages of shape \(4, 3\), expected those of this process, \(5, 3\)"):
+        mdp.posterior_dynamics(m, mdp.messages(other, T), 0)
+    for step in (-1, T, 0.5):
         with pytest.raises(ValueError, match=f"step: found {step}, expected 0 to {T - 1}"):
             mdp.posterior_dynamics(m, mdp.messages(m, T), step)

@@ -240,6 +240,29 @@ def test_only_rewards_over_temperature_count() -> None:
     assert_allclose(mdp.soft_value_iteration(doubled, 1.0).v, 2 * mdp.soft_value_iteration(m, 0.5).v, atol=1e-11)
 
 
+@pytest.mark.parametrize("unit", [1e-300, 1e-20, 1e20, 1e300])
+def test_the_unit_of_rewards_does_not_matter(unit: float) -> None:
+    """Nor are small rewards taken for none: values are as exact as in other units."""
+    transition, reward, initial, m = random_process(1)
+    scaled = MDP(transition, unit * reward, 0.9, initial)
+    for solve in (
+        mdp.value_iteration,
+        mdp.policy_iteration,
+        mdp.fitted_q,
+        lambda one: mdp.soft_value_iteration(one, 0.5 * np.abs(one.reward).max()),
+        lambda one: mdp.soft_policy_iteration(one, 0.5 * np.abs(one.reward).max()),
+    ):
+        found, plain = solve(scaled), solve(m)
+        assert_allclose(found.v / unit, plain.v, rtol=1e-12)
+        assert_allclose(found.policy, plain.policy, atol=1e-12)
+
+
+def test_values_beyond_all_numbers_are_an_error() -> None:
+    transition, reward, initial, _ = random_process(1)
+    with np.errstate(over="ignore", invalid="ignore"), pytest.raises(RuntimeError, match=r"still change by (inf|nan)"):
+        mdp.value_iteration(MDP(transition, 1e308 * (reward / np.abs(reward).max()), 0.99, initial))
+
+
 def test_a_constant_more_changes_no_policy() -> None:
     transition, reward, initial, m = random_process(1)
     more = MDP(transition, reward + 4.0, 0.9, initial)
@@ -257,8 +280,8 @@ def test_one_action_leaves_no_choice() -> None:
 # ---------------------------------------------------------------- what is refused
 
 
-@pytest.mark.parametrize("temperature", [0.0, -1.0, np.nan, np.inf])
-def test_temperatures(temperature: float) -> None:
+@pytest.mark.parametrize("temperature", [0.0, -1.0, np.nan, np.inf, "1", None, [1.0, 2.0]])
+def test_temperatures(temperature: Any) -> None:
     _, _, _, m = random_process(1)
     with pytest.raises(ValueError, match=r"temperature: found .*above 0.*; value_iteration is the limit"):
         mdp.soft_value_iteration(m, temperature)
@@ -271,6 +294,23 @@ def test_weights_of_entropy(entropy: Any) -> None:
     _, _, _, m = random_process(1)
     with pytest.raises(ValueError, match=r"entropy: found .*at least 0"):
         mdp.policy_evaluation(m, random_policy(1, m), entropy=entropy)
+
+
+def test_a_soft_value_has_a_temperature() -> None:
+    assert_allclose(soft_value([1.0, 1.0]), 1 + np.log(2))
+    assert_allclose(soft_policy([1.0, 1.0, -np.inf]), [0.5, 0.5, 0])
+    for function in (soft_value, soft_policy):
+        for wrong in (0.0, -1.0, np.nan, np.inf):
+            with pytest.raises(ValueError, match=r"temperature: found .*above 0"):
+                function([1.0, 2.0], wrong)
+
+
+def test_a_policy_by_step_needs_a_horizon() -> None:
+    _, _, _, m = random_process(1)
+    with pytest.raises(ValueError, match="policy: found one for each of 2 steps, expected a horizon"):
+        mdp.policy_evaluation(m, random_policy(1, m, 2))
+    with pytest.raises(ValueError, match="policy: expected an array of numbers"):
+        mdp.policy_evaluation(m, [[1.0], [1.0, 0.0]])
 
 
 def test_first_policies() -> None:

@@ -127,6 +127,11 @@ def test_shapes() -> None:
     ragged = [sparse.eye_array(2), sparse.eye_array(3)]
     assert_says(refused(MDP, ragged, NOTHING), "action 1", "(3, 3)", "(2, 2)")
     assert_says(refused(MDP, [sparse.eye_array(2), np.eye(3)], NOTHING), "action 1", "(3, 3)", "(2, 2)")
+    for nothing in ([], np.zeros((0, 0, 0)), np.zeros((2, 0, 2)), None, 3):
+        assert_says(refused(MDP, nothing, NOTHING), "transition: found shape", "(n_states, n_actions, n_states)")
+    assert_says(refused(MDP, [sparse.csr_array((0, 0))], NOTHING), "action 0", "(0, 0)")
+    assert_says(refused(MDP, transition + 0j, reward), "transition", "complex")
+    assert_says(refused(MDP, [1j * sparse.eye_array(2)] * 2, NOTHING), "action 0", "complex")
 
 
 def test_rewards() -> None:
@@ -134,9 +139,9 @@ def test_rewards() -> None:
     assert_says(refused(MDP, STAY, changed(NOTHING, (0, 1), -np.inf)), "reward", "found -inf", "state 0, action 1")
 
 
-@pytest.mark.parametrize("discount", [-0.1, 1.1, np.nan, np.inf])
-def test_discounts(discount: float) -> None:
-    assert_says(refused(MDP, STAY, NOTHING, discount), "discount", f"{discount:g}", "[0, 1]")
+@pytest.mark.parametrize("discount", [-0.1, 1.1, np.nan, np.inf, "0.9", None, [0.9]])
+def test_discounts(discount: Any) -> None:
+    assert_says(refused(MDP, STAY, NOTHING, discount), f"discount: found {discount!r}", "[0, 1]")
 
 
 def test_first_states() -> None:
