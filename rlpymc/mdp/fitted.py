@@ -54,7 +54,8 @@ def fitted_q(
     Parameters
     ----------
     m : MDP
-        With a discount below 1, or where every policy ends. With `data`, its `transition` and `reward` play no part.
+        With a discount below 1, or where every policy ends. With `data`, its `transition` and `reward` play no other
+        part.
     data : Transitions, optional
         Steps to learn from; with none, every state and action once, and the expectation of what follows.
     features : (n_states, n_actions, n_features), optional

@@ -60,8 +60,8 @@ def q_learning(
     """Learn values while acting: ``q(s, a) += alpha (r + discount v(s') - q(s, a))``, v the maximum or the soft one.
 
     With features, ``weights += alpha features(s, a) (r + discount v(s') - q(s, a))``. What v(s') owes to the weights is
-    left out, so that this follows no gradient of any loss (a "semi-gradient"); without features it converges, with
-    features it need not.
+    left out, so that this follows no gradient of any loss (a "semi-gradient"). Without features it converges, if all is
+    tried again and again and rates fall slowly enough, as those below do; with features it need not.
 
     Parameters
     ----------
@@ -101,7 +101,7 @@ def q_learning(
 
     References
     ----------
-    Watkins & Dayan (1992); Haarnoja, Tang, Abbeel & Levine (2017), eq. 11; rates: Even-Dar & Mansour (2003).
+    Watkins & Dayan (1992); Haarnoja, Tang, Abbeel & Levine (2017); rates: Even-Dar & Mansour (2003).
     """
     require_finite_values(m)
     n, temperature, given = whole("n_steps", n_steps), weight("soft", soft), feature_table(m, features)

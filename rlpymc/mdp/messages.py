@@ -100,7 +100,7 @@ def messages(m: MDP, horizon: int, action_prior: Any = None) -> Messages:
 
     References
     ----------
-    Levine (2018), eqs 5-8, with the action prior kept.
+    Levine (2018), section 2.3, with the action prior kept.
     """
     log_prior = _log_prior(m, horizon, action_prior)
     q = np.zeros((len(log_prior), m.n_states, m.n_actions))
@@ -213,7 +213,7 @@ def log_joint(m: MDP, state: Any, action: Any, action_prior: Any = None) -> np.n
 
     References
     ----------
-    Levine (2018), eq. 4.
+    Levine (2018), section 2.2.
     """
     s, a = np.asarray(state), np.asarray(action)
     if s.shape != a.shape or s.ndim == 0 or s.size == 0:

@@ -15,7 +15,8 @@ class MDP:
     """A Markov decision process with finitely many states and actions.
 
     A terminal state ends an episode: nothing follows it, no reward and no action that would count, so that its value is
-    0, with entropy or without. Its rows of `transition` and `reward` are not read; here it leads to itself, for 0.
+    0, with entropy or without, and what a policy says there means nothing. Its rows of `transition` and `reward` are
+    not read; here it leads to itself, for 0.
 
     Parameters
     ----------
@@ -186,7 +187,7 @@ class MDP:
             open_rows[rows] = False
             states, count = np.unique(rows // self.n_actions, return_counts=True)
             stays[states] -= count
-            out = states[(stays[states] == 0) & inside[states]]
+            out = states[stays[states] == 0]
             inside[out] = False
         return np.flatnonzero(inside)
 
@@ -198,9 +199,7 @@ class MDP:
         n, k = self.n_states, self.n_actions
         weights = np.ones(n * k) if policy is None else np.ravel(policy)
         mixed = sparse.csr_array((weights, np.arange(n * k), np.arange(0, n * k + 1, k)), shape=(n, n * k))
-        chain = sparse.csr_array(mixed @ self.transition)
-        chain.eliminate_zeros()
-        return chain
+        return sparse.csr_array(mixed @ self.transition)
 
 
 def _rows(transition: Any) -> tuple[sparse.csr_array, int, int]:

@@ -31,7 +31,7 @@ def soft_value(q: np.ndarray, temperature: float = 1.0) -> np.ndarray:
 
     References
     ----------
-    Levine (2018), "Reinforcement learning and control as probabilistic inference", section 2.3.
+    Levine (2018), "Reinforcement learning and control as probabilistic inference: tutorial and review", section 2.3.
     """
     q = np.asarray(q)
     best = q.max(axis=-1)
@@ -101,7 +101,7 @@ def soft_value_iteration(
 
     References
     ----------
-    Ziebart (2010), PhD thesis; Levine (2018), eqs 11-13 and section 2.4.
+    Ziebart (2010), PhD thesis; Levine (2018), section 3.1.
     """
     temperature = positive_temperature(temperature, "value_iteration")
     v, q, sweeps = sweep(m, lambda q: soft_value(q, temperature), tolerance, max_iterations)

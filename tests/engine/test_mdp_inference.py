@@ -9,6 +9,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from rlpymc import mdp
 from rlpymc.mdp import MDP
 from tests.engine.processes import random_policy, random_process
+from tests.golden.mdp import FINITE, P0, R, gamble
 from tests.reference import trajectories
 
 T = 4
@@ -181,8 +182,6 @@ def test_with_chance_exact_messages_are_optimistic(seed: int) -> None:
 
 def test_half_a_nat_lies_between_the_two_on_the_lecture_process() -> None:
     """And none on its twin without chance."""
-    from tests.golden.mdp import FINITE, P0, R
-
     gap = mdp.messages(FINITE, T).log_evidence - mdp.structured_variational(FINITE, T).elbo
     assert 0.5 < gap < 0.6
     assert np.abs(mdp.messages(FINITE, T).policy - mdp.structured_variational(FINITE, T).policy).max() > 0.05
@@ -191,8 +190,6 @@ def test_half_a_nat_lies_between_the_two_on_the_lecture_process() -> None:
 
 
 def test_an_optimist_takes_the_gamble() -> None:
-    from tests.golden.mdp import gamble
-
     exact, bound = mdp.messages(gamble(), 2), mdp.structured_variational(gamble(), 2)
     assert_allclose(exact.policy[0, 0, 1], np.cosh(2) / (1 + np.cosh(2)), atol=1e-15)
     assert_allclose(bound.policy[0, 0], [0.5, 0.5], atol=1e-15)

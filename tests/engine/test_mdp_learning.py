@@ -141,10 +141,10 @@ def test_data_and_features_that_are_none() -> None:
 # ---------------------------------------------------------------- Q-learning
 
 
-def plain_q_learning(m: MDP, n: int, seed: int, soft: float, epsilon: float, alpha: float) -> np.ndarray:
+def plain_q_learning(m: MDP, n: int, seed: int, soft: float, epsilon: float, alpha: float | None) -> np.ndarray:
     """The same as a plain loop, from the same random numbers."""
     probs = m.transition.toarray().reshape(m.n_states, m.n_actions, m.n_states)
-    q, s = np.zeros((m.n_states, m.n_actions)), None
+    q, visits, s = np.zeros((m.n_states, m.n_actions)), np.zeros((m.n_states, m.n_actions)), None
     for luck in np.random.default_rng(seed).random((n, 4)):
         if s is None or s in m.terminal:
             s = int((luck[0] >= np.cumsum(m.initial * ~m.ends / m.initial[~m.ends].sum())[:-1]).sum())
@@ -157,17 +157,19 @@ def plain_q_learning(m: MDP, n: int, seed: int, soft: float, epsilon: float, alp
         later = int((luck[3] >= np.cumsum(probs[s, a])[:-1]).sum())
         value = soft * np.log(np.exp(q[later] / soft).sum()) if soft else q[later].max()
         target = m.reward[s, a] + m.discount * (0 if later in m.terminal else value)
-        q[s, a] += alpha * (target - q[s, a])
+        visits[s, a] += 1
+        q[s, a] += (visits[s, a] ** -0.7 if alpha is None else alpha) * (target - q[s, a])
         s = later
     return q
 
 
 @every_maximum
+@pytest.mark.parametrize("alpha", [0.1, None])
 @pytest.mark.parametrize("terminal", [(), (0, 3)])
-def test_q_learning_is_the_plain_loop(terminal: tuple[int, ...], soft: float) -> None:
+def test_q_learning_is_the_plain_loop(terminal: tuple[int, ...], alpha: float | None, soft: float) -> None:
     _, _, _, m = random_process(1, terminal=terminal)
-    found = mdp.q_learning(m, 2000, seed=3, soft=soft, epsilon=0.2, alpha=0.1)
-    assert_allclose(found.q, plain_q_learning(m, 2000, 3, float(soft), 0.2, 0.1), atol=1e-10)
+    found = mdp.q_learning(m, 2000, seed=3, soft=soft, epsilon=0.2, alpha=alpha)
+    assert_allclose(found.q, plain_q_learning(m, 2000, 3, float(soft), 0.2, alpha), atol=1e-10)
     assert found.visits.sum() == 2000
     assert_array_equal(found.q[m.ends], 0)
     assert_array_equal(found.v[m.ends], 0)

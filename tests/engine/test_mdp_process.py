@@ -111,6 +111,8 @@ def test_probabilities_of_next_states() -> None:
     assert_says(refused(MDP, negative, NOTHING), "state 1, action 0 to state 0", "found -0.5")
     assert_says(refused(MDP, changed(STAY, (0, 1), np.nan), NOTHING), "state 0, action 1", "found nan")
     assert_says(refused(MDP, changed(STAY, (0, 1), 0), NOTHING), "state 0, action 1", "sum to 0", "terminal=")
+    assert_says(refused(MDP, changed(STAY, (0, 1), [1 + 1e-6, 0]), NOTHING), "sum to 1.000001", "rounding")
+    assert MDP(changed(STAY, (0, 1), [1 + 1e-12, 0]), NOTHING, 0.9).n_states == 2
     assert_says(refused(MDP, [sparse.eye_array(2), 2 * sparse.eye_array(2)], NOTHING), "state 0, action 1", "sum to 2")
 
 
@@ -146,6 +148,7 @@ def test_discounts(discount: Any) -> None:
 
 def test_first_states() -> None:
     assert_says(refused(MDP, STAY, NOTHING, 0.9, [0.5, 0.4]), "initial", "sum to 0.9")
+    assert_says(refused(MDP, STAY, NOTHING, 0.9, [0.5, 0.500001]), "initial", "sum to 1.000001")
     assert_says(refused(MDP, STAY, NOTHING, 0.9, [1.5, -0.5]), "initial", "found -0.5", "state 1")
     assert_says(refused(MDP, STAY, NOTHING, 0.9, [1.0]), "initial", "(1,)", "(2,)")
     assert_says(refused(MDP, STAY, NOTHING, 0.9, [np.nan, 1]), "initial", "found nan", "state 0")
@@ -181,6 +184,21 @@ def by_all_policies(transition: np.ndarray, terminal: int) -> np.ndarray:
             reached = reached | (steps & reached).any(axis=1)
         lost |= ~reached
     return np.flatnonzero(lost)
+
+
+def test_an_action_that_may_lead_out_at_two_places_is_one_action() -> None:
+    """1 leads to the end 0, and 2 to 1; 3 may go to either, or stay."""
+    ways = np.zeros((4, 2, 4))
+    ways[0, :, 0] = ways[1, :, 0] = ways[2, :, 1] = ways[3, 1, 3] = 1
+    ways[3, 0, [1, 2]] = 0.5
+    assert_array_equal(MDP(ways, np.zeros((4, 2)), terminal=0).endless, [3])
+
+
+def test_a_way_of_probability_0_is_none() -> None:
+    entries = ([0.0, 1.0, 1.0], ([0, 0, 1], [1, 0, 1]))
+    m = MDP([sparse.coo_array(entries, shape=(2, 2))], np.zeros((2, 1)), 1.0, [1, 0], terminal=1)
+    assert_array_equal(m.endless, [0])
+    assert_array_equal(m.unreachable, [1])
 
 
 @pytest.mark.parametrize("seed", range(12))
@@ -298,6 +316,13 @@ def test_environments_without_a_table_or_with_an_end_that_is_none() -> None:
     assert_says(refused(MDP.from_gymnasium, half), "state 1", "from state 2, action 0", "two states")
     elsewhere = toy({0: {0: [(1.0, 1, 3.0, True)]}, 1: {0: [(1.0, 0, 0.0, False)]}, 2: {0: [(1.0, 1, 0.0, False)]}})
     assert_array_equal(mdp.value_iteration(MDP.from_gymnasium(elsewhere, 0.5)).v[:2], [3, 0])
+
+
+def test_an_outcome_of_probability_0_ends_nothing() -> None:
+    never = toy({0: {0: [(1.0, 1, 0.0, False), (0.0, 1, 0.0, True)]}, 1: {0: [(1.0, 1, 1.0, False)]}})
+    m = MDP.from_gymnasium(never, 0.5)
+    assert_array_equal(m.terminal, [])
+    assert_allclose(mdp.value_iteration(m).v, [1, 2])
 
 
 def test_outcomes_of_a_table_that_name_a_state_twice_are_added() -> None:

@@ -1,4 +1,4 @@
-"""A Markov decision process by listing all that can happen in it, after Levine (2018), eqs 2, 4 and 19."""
+"""A Markov decision process by listing all that can happen in it, after Levine (2018), sections 2 and 4."""
 
 import numpy as np
 
