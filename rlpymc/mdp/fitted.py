@@ -130,9 +130,9 @@ def feature_table(m: MDP, features: Any) -> np.ndarray | None:
     """Return features (n_states, n_actions, n_features), checked, or None if there are none."""
     if features is None:
         return None
-    shape = np.shape(features)
-    n_features = max(1, shape[2]) if len(shape) == 3 else 1
-    table = numbers("features", features, (m.n_states, m.n_actions, n_features))
+    table = numbers("features", features)
+    n_features = max(1, table.shape[2]) if table.ndim == 3 else 1
+    table = numbers("features", table, (m.n_states, m.n_actions, n_features))
     all_finite("features", table, ("state", "action", "feature"))
     return table
 

@@ -71,7 +71,8 @@ class MDP:
         self.ends = np.isin(np.arange(n), self.terminal)
         self.transition = _with_ends(rows, np.repeat(self.ends, k))
         _check_transitions(self.transition, k)
-        self.reward = numbers("reward", reward, (n, k), _other_reward(reward, n, k))
+        given = numbers("reward", reward)
+        self.reward = numbers("reward", given, (n, k), _other_reward(given.shape, n, k))
         self.reward[self.ends] = 0.0
         all_finite("reward", self.reward, ("state", "action"))
         self.discount = number("discount", discount, 0.0, 1.0, "a number in [0, 1]")
@@ -263,9 +264,8 @@ def _check_transitions(rows: sparse.csr_array, n_actions: int) -> None:
         )
 
 
-def _other_reward(reward: Any, n_states: int, n_actions: int) -> str:
+def _other_reward(shape: tuple[int, ...], n_states: int, n_actions: int) -> str:
     """Return what to do about rewards in one of the other usual shapes."""
-    shape = np.shape(reward) if not sparse.issparse(reward) else ()
     if shape == (n_states,):
         return "For a reward of states alone, pass np.repeat(reward[:, None], n_actions, axis=1)."
     if shape == (n_states, n_actions, n_states):

@@ -121,6 +121,8 @@ def test_shapes() -> None:
     assert_says(refused(MDP, transition[0], reward), "(3, 5)", "(n_states, n_actions, n_states)")
     assert_says(refused(MDP, transition.swapaxes(0, 1), reward), "(3, 5, 5)", "np.swapaxes")
     assert_says(refused(MDP, transition, reward.T), "reward", "(3, 5)", "(5, 3)")
+    assert_says(refused(MDP, transition, [[1.0], [1.0, 2.0]]), "reward: expected an array of numbers")
+    assert_says(refused(MDP, transition, sparse.csr_array(reward)), "reward: expected an array of numbers")
     assert_says(refused(MDP, transition, reward[:, 0]), "reward", "np.repeat")
     assert_says(refused(MDP, transition, transition), "reward", "(transition * reward).sum(axis=2)")
     assert_says(refused(MDP, [[1, 0], [1]], reward), "transition", "array of numbers")
