@@ -8,7 +8,6 @@ PyTensor's, the reference of both.  --quick leaves out the scans, whose compilat
 """
 
 import argparse
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
