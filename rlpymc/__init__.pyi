@@ -5,6 +5,7 @@ from . import policies as policies
 from . import priors as priors
 from . import responses as responses
 from . import tasks as tasks
+from . import transitions as transitions
 from . import validate as validate
 from .build import RLModel as RLModel
 from .build import build as build

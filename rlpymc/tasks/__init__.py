@@ -2,11 +2,13 @@
 
 from rlpymc.tasks.bandit import Bandit
 from rlpymc.tasks.base import Task, World
+from rlpymc.tasks.cart_pole import StochasticCartPole
 from rlpymc.tasks.drifting import DriftingBandit
 from rlpymc.tasks.mdp import RandomMDP, without_beta
 from rlpymc.tasks.prediction import Prediction
 from rlpymc.tasks.reversal import Reversal
 from rlpymc.tasks.rlwm import RLWM
+from rlpymc.tasks.sin_mdp import SinMDP
 from rlpymc.tasks.two_step import TwoStep
 
 __all__ = [
@@ -16,6 +18,8 @@ __all__ = [
     "Prediction",
     "RandomMDP",
     "Reversal",
+    "SinMDP",
+    "StochasticCartPole",
     "Task",
     "TwoStep",
     "World",

@@ -1,0 +1,243 @@
+"""Families whose statistic is periodic, on a base that falls off on both sides: log q(x) = -|x|^alpha / alpha.
+
+Z(v) is the integral over one period of exp(v psi(x)) times the base wrapped around that period, which does not depend
+on v.  A draw is a point in the period, and then which period it lies in, given the point, which does not either.
+"""
+
+from abc import abstractmethod
+from collections.abc import Callable
+from functools import lru_cache
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+from scipy.special import gamma
+
+from rlpymc.transitions.cells import Cells, symmetric
+from rlpymc.transitions.checks import positive
+from rlpymc.transitions.numeric import Numeric
+from rlpymc.transitions.tables import RealLineTable
+
+NEGLIGIBLE = 45.0  # how far log q falls before the base is taken to be 0
+WIDEST = 0.8  # cell
+LEAST_ALPHA, MOST_ALPHA = 0.5, 10.0  # between which integrals are right to 1e-10
+
+
+class Periodic(Numeric):
+    """A periodic statistic on the base exp(-|x|^alpha / alpha).
+
+    Parameters
+    ----------
+    alpha : float
+        Exponent of the base, from 0.5 to 10; 2 is a normal distribution, 1 a Laplace distribution.
+    """
+
+    n_uniforms = 2
+    cycle: float  # the period
+    lowest: float  # of psi
+    highest: float
+    peakedness: float  # about the largest second derivative of psi, in units of its phase
+
+    def __init__(self, alpha: float) -> None:
+        self.alpha = positive("alpha", alpha)
+        if not LEAST_ALPHA <= self.alpha <= MOST_ALPHA:
+            raise ValueError(f"alpha: found {alpha}, expected a number from {LEAST_ALPHA} to {MOST_ALPHA:g}")
+
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other) and vars(self) == vars(other)
+
+    def __hash__(self) -> int:
+        return hash((type(self), *vars(self).values()))
+
+    @abstractmethod
+    def psi(self, x: Any, xp: ModuleType = np) -> Any:
+        """Return the statistic."""
+
+    def statistics(self, x: Any, xp: ModuleType = np) -> tuple[Any, ...]:
+        """Return psi(x)."""
+        return (self.psi(x, xp),)
+
+    def log_base(self, x: Any, xp: ModuleType = np) -> Any:
+        """Return log q(x) = -|x|^alpha / alpha."""
+        return -(x**2) / 2 if self.alpha == 2 else -(xp.abs(x) ** self.alpha) / self.alpha
+
+    def base_slope(self, x: np.ndarray) -> np.ndarray:
+        """Return d log q / dx."""
+        return -np.sign(x) * np.abs(x) ** (self.alpha - 1)
+
+    def base_curvature(self, x: np.ndarray) -> np.ndarray:
+        """Return the second derivative of log q, away from 0."""
+        return -(self.alpha - 1) * np.abs(x) ** (self.alpha - 2)
+
+    def log_partition_graph(self, *v: Any) -> Any:
+        """Return log Z as an expression of PyTensor."""
+        return _table(self).graph(v[0])
+
+    @property
+    def log_partition_at_zero(self) -> float:
+        """Return log Z(0) in closed form."""
+        return float(np.log(2 * self.alpha ** (1 / self.alpha) * gamma(1 + 1 / self.alpha)))
+
+    @property
+    def reach(self) -> float:
+        """Return how far from 0 the base is anything."""
+        return float((NEGLIGIBLE * self.alpha) ** (1 / self.alpha))
+
+    def breakpoints(self, v: np.ndarray) -> np.ndarray:
+        """Return numbers as far as the base reaches, 0 among them."""
+        edges = self._cells(int(self._level(v[None])[0])).edges
+        return symmetric(self.reach, int(np.ceil(self.reach / (edges[1] - edges[0]))))
+
+    def _level(self, v: np.ndarray) -> np.ndarray:
+        size = np.abs(v[:, 0]) * self.peakedness
+        return np.ceil(0.5 * np.log2(np.maximum(size / 6, 1))).astype(int)
+
+    def _cells(self, level: int) -> Cells:
+        return _wrapped(self, level)[0]
+
+    def _at_points(self, level: int, v: np.ndarray) -> np.ndarray:
+        _, _, log_base, psi = _wrapped(self, level)
+        log_density = v * psi
+        log_density += log_base
+        return log_density
+
+    def _averaged(self, function: Callable[[np.ndarray], np.ndarray], level: int, v: np.ndarray) -> np.ndarray:
+        _, images, log_base, _ = _wrapped(self, level)
+        return (function(images) * np.exp(self.log_base(images) - log_base)).sum(axis=0)[None]
+
+    def _placed(self, r: np.ndarray, v: np.ndarray, u: np.ndarray) -> np.ndarray:
+        shift = _shifts(self)
+        x = r[:, None] + shift
+        until = np.exp(self.log_base(x)).cumsum(axis=1)
+        which = (until < u * until[:, -1:]).sum(axis=1)
+        return x[np.arange(len(r)), np.minimum(which, len(shift) - 1)]
+
+
+class CustomSin(Periodic):
+    """The family of the source's example: log q(x) = -|x|^alpha / alpha and psi(x) = sin(period x).
+
+    Parameters
+    ----------
+    alpha : float
+        Exponent of the base, from 0.5 to 10.
+    period : float
+        What x is multiplied by in the sine, above 0 and at most 1000.  The name is the source's; psi repeats itself
+        after 2 pi / period.
+
+    Raises
+    ------
+    ValueError
+        If alpha or period is out of range.
+
+    References
+    ----------
+    Li, Kabra, Zhan, Wang & Sun (2022). Exponential family model-based reinforcement learning via score matching.
+    """
+
+    lowest, highest, peakedness = -1.0, 1.0, 1.0
+
+    def __init__(self, alpha: float, period: float) -> None:
+        super().__init__(alpha)
+        self.period = positive("period", period, 1000)
+        self.cycle = 2 * np.pi / self.period
+
+    def __repr__(self) -> str:
+        return f"CustomSin(alpha={self.alpha:g}, period={self.period:g})"
+
+    def psi(self, x: Any, xp: ModuleType = np) -> Any:
+        """Return sin(period x)."""
+        return xp.sin(self.period * x)
+
+    def slopes(self, x: np.ndarray) -> np.ndarray:
+        """Return d psi / dx."""
+        return (self.period * np.cos(self.period * x))[..., None]
+
+    def curvatures(self, x: np.ndarray) -> np.ndarray:
+        """Return the second derivative of psi."""
+        return -(self.period**2) * np.sin(self.period * x)[..., None]
+
+
+class SinSquared(Periodic):
+    """psi(x) = sin(x)^2 on the base exp(-|x|^alpha / alpha).
+
+    Parameters
+    ----------
+    alpha : float
+        Exponent of the base, from 0.5 to 10.
+    """
+
+    cycle, lowest, highest, peakedness = np.pi, 0.0, 1.0, 0.5
+
+    def __init__(self, alpha: float = 2.0) -> None:
+        super().__init__(alpha)
+
+    def __repr__(self) -> str:
+        return f"SinSquared(alpha={self.alpha:g})"
+
+    def psi(self, x: Any, xp: ModuleType = np) -> Any:
+        """Return sin(x)^2."""
+        return xp.sin(x) ** 2
+
+    def slopes(self, x: np.ndarray) -> np.ndarray:
+        """Return d psi / dx."""
+        return np.sin(2 * x)[..., None]
+
+    def curvatures(self, x: np.ndarray) -> np.ndarray:
+        """Return the second derivative of psi."""
+        return 2 * np.cos(2 * x)[..., None]
+
+
+class ExpSin(Periodic):
+    """psi(x) = exp(sin x) on the base exp(-|x|^alpha / alpha).
+
+    Parameters
+    ----------
+    alpha : float
+        Exponent of the base, from 0.5 to 10.
+    """
+
+    cycle, lowest, highest, peakedness = 2 * np.pi, float(np.exp(-1)), float(np.e), float(np.e)
+
+    def __init__(self, alpha: float = 1.0) -> None:
+        super().__init__(alpha)
+
+    def __repr__(self) -> str:
+        return f"ExpSin(alpha={self.alpha:g})"
+
+    def psi(self, x: Any, xp: ModuleType = np) -> Any:
+        """Return exp(sin x)."""
+        return xp.exp(xp.sin(x))
+
+    def slopes(self, x: np.ndarray) -> np.ndarray:
+        """Return d psi / dx."""
+        return (np.cos(x) * np.exp(np.sin(x)))[..., None]
+
+    def curvatures(self, x: np.ndarray) -> np.ndarray:
+        """Return the second derivative of psi."""
+        return ((np.cos(x) ** 2 - np.sin(x)) * np.exp(np.sin(x)))[..., None]
+
+
+@lru_cache(maxsize=256)
+def _shifts(family: Periodic) -> np.ndarray:
+    """Return by how much a point near 0 is shifted to each period that the base reaches, the nearest first."""
+    n = int(np.ceil(family.reach / family.cycle + 0.5))
+    return family.cycle * np.array(sorted(range(-n, n + 1), key=abs))
+
+
+@lru_cache(maxsize=64)
+def _wrapped(family: Periodic, level: int) -> tuple[Cells, np.ndarray, np.ndarray, np.ndarray]:
+    """Return cells over one period around 0, images of their points, the log of the wrapped base there, and psi."""
+    end = min(family.cycle / 2, family.reach)
+    n = max(int(np.ceil(end / min(WIDEST, family.reach / 8))), 4) * 2**level
+    edges = symmetric(end, n)
+    cells = Cells.between(np.insert(edges, [n, n + 1], edges[[n - 1, n + 1]] / 2), kink=0.0)
+    images = cells.x.ravel() + _shifts(family)[:, None]  # (n_images, n_points)
+    return cells, images, np.log(np.exp(family.log_base(images)).sum(axis=0)), family.psi(cells.x.ravel())
+
+
+@lru_cache(maxsize=64)
+def _table(family: Periodic) -> RealLineTable:
+    """Return log Z on the whole line."""
+    return RealLineTable.of(
+        lambda v: family._log_partition(v[:, None]), slopes=(family.lowest, family.highest), log_factor=-0.5
+    )
