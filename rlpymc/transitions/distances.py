@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from rlpymc.transitions.cells import Cells
-from rlpymc.transitions.family import Family, as_natural
+from rlpymc.transitions.family import Family
 
 BISECTIONS = 60
 
@@ -44,7 +44,9 @@ def integrated_distance(family: Family, v: Any, other_v: Any, other: Family | No
         As for `total_variation`.
     """
     other = family if other is None else other
-    own, others = (as_natural(f, np.reshape(k, -1)).reshape(-1)[None] for f, k in ((family, v), (other, other_v)))
+    own, others = (np.reshape(k, (1, -1)).astype(float) for k in (v, other_v))
+    family.log_partition(own)  # complain of v before anything else
+    other.log_partition(others)
 
     def difference(x: np.ndarray) -> np.ndarray:
         flat = x.ravel()

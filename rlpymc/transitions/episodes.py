@@ -68,6 +68,8 @@ def run_episodes(
         - evaluation (method, seed): mean reward with the last W.
         - W (method, seed, statistic, feature): the last W; NaN where a method has none.
 
+        Since `method` is also a word of xarray's, a method is picked by ``sel({"method": "truth"})``.
+
     Warns
     -----
     ScoreMatchingWarning

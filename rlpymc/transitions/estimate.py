@@ -98,12 +98,25 @@ class Transition:
     def sample(self, state: Any, action: Any, rng: Uniforms) -> np.ndarray:
         """Draw a next state for each state and action, (..., n_coordinates)."""
         natural = self.natural(state, action)
-        drawn = self.density.sample(natural, rng, natural.shape[:-1])
+        if natural.ndim == 1:
+            return self.sample(np.asarray(state)[None], np.asarray(action)[None], rng)[0]
+        drawn = self.density.sample(natural, rng)
         return drawn if isinstance(self.density, Product) else drawn[..., None]
 
     def log_prob(self, next_state: Any, state: Any, action: Any) -> np.ndarray:
         """Return the log density of next states (..., n_coordinates), (...)."""
-        return self.density.log_prob(next_state, self.natural(state, action))
+        natural = self.natural(state, action)
+        if natural.ndim == 1:
+            return self.density.log_prob(np.asarray(next_state)[None], natural[None])[0]
+        return self.density.log_prob(next_state, natural)
+
+
+def check_weights(weights: np.ndarray, n_statistics: int, phi: np.ndarray) -> None:
+    """Raise an error if parameters have another shape than (n_statistics, n_features)."""
+    if weights.shape != (n_statistics, phi.shape[1]):
+        raise ValueError(
+            f"W: found shape {weights.shape}, expected ({n_statistics}, {phi.shape[1]}), statistics and features"
+        )
 
 
 def log_likelihood(family: Any, W: Any, features: Any, next_states: Any) -> float:
@@ -128,9 +141,7 @@ def log_likelihood(family: Any, W: Any, features: Any, next_states: Any) -> floa
     phi, x = as_data(features, next_states)
     weights, total = np.asarray(W, dtype=float), 0.0
     families = by_coordinate(family, x.shape[1])
-    rows = families[-1][1].stop
-    if weights.shape != (rows, phi.shape[1]):
-        raise ValueError(f"W: found shape {weights.shape}, expected ({rows}, {phi.shape[1]}), statistics and features")
+    check_weights(weights, families[-1][1].stop, phi)
     for k, (own, part) in enumerate(families):
         total += own.log_prob(x[:, k, None], phi @ weights[part].T).sum()
     return float(total)

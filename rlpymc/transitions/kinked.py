@@ -10,6 +10,8 @@ from rlpymc.transitions.checks import positive
 from rlpymc.transitions.closed import LEAST
 from rlpymc.transitions.family import Family
 
+FAR = 30.0  # standard deviations
+
 
 class _Kinked(Family):
     """Two halves of normal distributions that meet at 0: on either side psi is x times a vector of that side."""
@@ -82,9 +84,7 @@ class _Kinked(Family):
         """Return the probability, mean and mean square of either side, each (2, ...)."""
         left, right, log_z = self._halves(v)
         probability = np.exp(log_z - np.logaddexp(*log_z))
-        b = np.stack([-left, right])  # by which each half is inside its side
-        mills = np.exp(-(b**2) / 2 - log_ndtr(b)) / np.sqrt(2 * np.pi)
-        distance, square = b + mills, 1 + b**2 + b * mills  # of x from 0, in standard deviations
+        distance, square = _of_half(np.stack([-left, right]))
         sign = np.array([-1.0, 1.0]).reshape(2, *[1] * left.ndim)
         return probability, np.sqrt(self.base_variance) * sign * distance, self.base_variance * square
 
@@ -148,6 +148,16 @@ class DoubleReLU(_Kinked):
 
     n_statistics = 3
     left, right = (1.0, 0.0, -1.0), (1.0, 1.0, 0.0)
+
+
+def _of_half(b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the mean and mean square of a standard normal number around b, given that it is above 0."""
+    mills = np.exp(-(b**2) / 2 - log_ndtr(b)) / np.sqrt(2 * np.pi)
+    mean = b + mills
+    square = 1 + b * mean
+    z = np.minimum(b, -FAR) ** -2.0  # far out, these are small differences of large numbers
+    series = z * (2 - z * (10 - z * (74 - z * (706 - z * 8162))))
+    return np.where(b < -FAR, (1 - series) / np.abs(np.minimum(b, -FAR)), mean), np.where(b < -FAR, series, square)
 
 
 def _log_ndtr_graph(z: Any) -> Any:

@@ -12,6 +12,7 @@ from rlpymc.transitions.family import Family
 from rlpymc.transitions.product import by_coordinate
 from rlpymc.transitions.score_matching import check_regular, check_support
 
+MOST_STEPS = 50
 TOLERANCE = 1e-9  # of the gradient, in standard errors of its entries
 
 
@@ -71,6 +72,8 @@ def maximise(family: Family, phi: np.ndarray, x: np.ndarray) -> tuple[np.ndarray
     """Return W (n_statistics, n_features) of one coordinate, and the covariance of its entries."""
     n_features = phi.shape[1]
     check_regular(family, phi.T @ phi, "other features")
+    unit = np.sqrt((phi**2).mean(axis=0))
+    phi = phi / unit
     total = (np.stack(family.statistics(x)) @ phi).ravel()
     different, count = np.unique(phi, axis=0, return_counts=True)
 
@@ -93,7 +96,12 @@ def maximise(family: Family, phi: np.ndarray, x: np.ndarray) -> tuple[np.ndarray
     if w is None:
         start = _start(family, different)
         found = minimize(
-            loss, start, jac=gradient, hess=information, method="trust-exact", options={"gtol": 1e-10 * len(x)}
+            loss,
+            start,
+            jac=gradient,
+            hess=information,
+            method="trust-exact",
+            options={"gtol": 1e-10 * len(x), "maxiter": MOST_STEPS},
         )
         w = found.x
     matrix = information(w)
@@ -109,7 +117,8 @@ def maximise(family: Family, phi: np.ndarray, x: np.ndarray) -> tuple[np.ndarray
             f"{family!r}: no maximum of the likelihood was found in {len(x)} transitions; it may grow without bound, "
             "which more data or a prior (transitions.build) mends"
         )
-    return w.reshape(-1, n_features), np.linalg.inv(matrix)
+    units = np.tile(unit, family.n_statistics)
+    return w.reshape(-1, n_features) / unit, np.linalg.inv(matrix) / np.outer(units, units)
 
 
 def _closed_form(family: Family, phi: np.ndarray, x: np.ndarray) -> np.ndarray | None:

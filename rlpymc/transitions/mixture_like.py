@@ -59,12 +59,10 @@ class MixtureLike(Numeric):
         """Return log Z as an expression of PyTensor."""
         import pytensor.tensor as pt
 
-        log_bessel, *ratios = _tables()
-        waves = sum(
-            2 * (-1) ** k * np.exp(-2.0 * k**2) * ratio.graph(2 * v[1]) * pt.cos(2 * k * v[0])
-            for k, ratio in enumerate(ratios, start=1)
-        )
-        return 0.5 * np.log(2 * np.pi) + v[0] ** 2 / 2 + 2 * v[1] + log_bessel.graph(2 * v[1]) + pt.log1p(waves)
+        found, k = _table().graph(2 * v[1]), np.arange(1, TERMS + 1)
+        k = k.reshape(-1, *[1] * v[0].ndim)
+        waves = (2.0 * (-1) ** k * np.exp(-2.0 * k**2) * found[1:] * pt.cos(2 * k * v[0])).sum(axis=0)
+        return 0.5 * np.log(2 * np.pi) + v[0] ** 2 / 2 + 2 * v[1] + found[0] + pt.log1p(waves)
 
     def breakpoints(self, v: np.ndarray) -> np.ndarray:
         """Return numbers as far from v_1 as the density reaches."""
@@ -72,12 +70,24 @@ class MixtureLike(Numeric):
 
     def _log_partition(self, v: np.ndarray) -> np.ndarray:
         z = 2 * v[..., 1]
-        bessel = ive(0, z)
-        waves = sum(
-            2 * (-1) ** k * np.exp(-2.0 * k**2) * ive(k, z) / bessel * np.cos(2 * k * v[..., 0])
-            for k in range(1, TERMS + 1)
-        )
-        return 0.5 * np.log(2 * np.pi) + v[..., 0] ** 2 / 2 + z + np.abs(z) + np.log(bessel) + np.log1p(waves)
+        return 0.5 * np.log(2 * np.pi) + v[..., 0] ** 2 / 2 + z + np.abs(z) + np.log(_series(v)[0, 0])
+
+    def _mean_statistics(self, v: np.ndarray) -> np.ndarray:
+        series = _series(v)
+        return np.stack([v[..., 0] + series[1, 0] / series[0, 0], 2 + 2 * series[0, 1] / series[0, 0]], axis=-1)
+
+    def _statistics_covariance(self, v: np.ndarray) -> np.ndarray:
+        series = _series(v)
+        by_v1, by_z = series[1, 0] / series[0, 0], series[0, 1] / series[0, 0]
+        both = 2 * (series[1, 1] / series[0, 0] - by_v1 * by_z)
+        covariance = np.empty((*v.shape, 2))
+        covariance[..., 0, 0] = 1 + series[2, 0] / series[0, 0] - by_v1**2
+        covariance[..., 1, 1] = 4 * (series[0, 2] / series[0, 0] - by_z**2)
+        covariance[..., 0, 1] = covariance[..., 1, 0] = both
+        return covariance
+
+    def _moments(self, v: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return self._mean_statistics(v)[..., 0], self._statistics_covariance(v)[..., 0, 0]
 
     def _level(self, v: np.ndarray) -> np.ndarray:
         return np.ceil(0.5 * np.log2(np.maximum(np.abs(v[:, 1]) / 3, 1))).astype(int)
@@ -96,16 +106,36 @@ class MixtureLike(Numeric):
         return r + v[:, 0]
 
 
+def _series(v: np.ndarray) -> np.ndarray:
+    """Return the series in brackets times exp(-|z|), differentiated by v_1 and by z up to twice, (3, 3, ...)."""
+    z = 2 * v[..., 1]
+    bessel = [ive(k, z) for k in range(TERMS + 3)]
+    found = np.zeros((3, 3, *z.shape))
+    for k in range(TERMS + 1):
+        factor = (1 if k == 0 else 2 * (-1) ** k) * np.exp(-2.0 * k**2)
+        by_z = (
+            bessel[k],
+            (bessel[abs(k - 1)] + bessel[k + 1]) / 2,
+            (bessel[abs(k - 2)] + 2 * bessel[k] + bessel[k + 2]) / 4,
+        )
+        phase = 2 * k * v[..., 0]
+        by_v1 = np.cos(phase), -2 * k * np.sin(phase), -4 * k**2 * np.cos(phase)
+        for i in range(3):
+            for j in range(3):
+                found[i, j] += factor * by_v1[i] * by_z[j]
+    return found
+
+
 @lru_cache(maxsize=64)
 def _cells(level: int) -> Cells:
     return Cells.between(symmetric(REACH, CELLS * 2**level))
 
 
 @lru_cache(maxsize=1)
-def _tables() -> list[RealLineTable]:
-    """Return tables of log I_0 and of I_k / I_0."""
+def _table() -> RealLineTable:
+    """Return the table of log I_0 and of I_k / I_0."""
     log_bessel = RealLineTable.of(lambda z: np.log(ive(0, z)) + np.abs(z), slopes=(-1.0, 1.0), log_factor=-0.5)
-    return [log_bessel, *(RealLineTable.of(_ratio(k)) for k in range(1, TERMS + 1))]
+    return RealLineTable.joined([log_bessel, *(RealLineTable.of(_ratio(k)) for k in range(1, TERMS + 1))])
 
 
 def _ratio(k: int) -> Callable[[np.ndarray], np.ndarray]:

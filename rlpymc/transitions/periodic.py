@@ -15,11 +15,12 @@ from scipy.special import gamma
 
 from rlpymc.transitions.cells import Cells, symmetric
 from rlpymc.transitions.checks import positive
-from rlpymc.transitions.numeric import Numeric
+from rlpymc.transitions.numeric import MOST, Numeric
 from rlpymc.transitions.tables import RealLineTable
 
 NEGLIGIBLE = 45.0  # how far log q falls before the base is taken to be 0
 WIDEST = 0.8  # cell
+MOST_WAVES = 1000  # on either side of 0
 LEAST_ALPHA, MOST_ALPHA = 0.5, 10.0  # between which integrals are right to 1e-10
 
 
@@ -36,6 +37,7 @@ class Periodic(Numeric):
     cycle: float  # the period
     lowest: float  # of psi
     highest: float
+    turning: float  # how far from 0 both of these are reached at most
     peakedness: float  # about the largest second derivative of psi, in units of its phase
 
     def __init__(self, alpha: float) -> None:
@@ -71,7 +73,7 @@ class Periodic(Numeric):
 
     def log_partition_graph(self, *v: Any) -> Any:
         """Return log Z as an expression of PyTensor."""
-        return _table(self).graph(v[0])
+        return _table(self).graph(v[0])[0]
 
     @property
     def log_partition_at_zero(self) -> float:
@@ -80,8 +82,8 @@ class Periodic(Numeric):
 
     @property
     def reach(self) -> float:
-        """Return how far from 0 the base is anything."""
-        return float((NEGLIGIBLE * self.alpha) ** (1 / self.alpha))
+        """Return how far from 0 a density can be anything, however large v is."""
+        return float((NEGLIGIBLE * self.alpha + self.turning**self.alpha) ** (1 / self.alpha))
 
     def breakpoints(self, v: np.ndarray) -> np.ndarray:
         """Return numbers as far as the base reaches, 0 among them."""
@@ -96,14 +98,14 @@ class Periodic(Numeric):
         return _wrapped(self, level)[0]
 
     def _at_points(self, level: int, v: np.ndarray) -> np.ndarray:
-        _, _, log_base, psi = _wrapped(self, level)
+        _, log_base, psi = _wrapped(self, level)
         log_density = v * psi
         log_density += log_base
         return log_density
 
     def _averaged(self, function: Callable[[np.ndarray], np.ndarray], level: int, v: np.ndarray) -> np.ndarray:
-        _, images, log_base, _ = _wrapped(self, level)
-        return (function(images) * np.exp(self.log_base(images) - log_base)).sum(axis=0)[None]
+        cells, log_base, _ = _wrapped(self, level)
+        return np.asarray(_over_images(self, cells, function) / np.exp(log_base))[None]
 
     def _placed(self, r: np.ndarray, v: np.ndarray, u: np.ndarray) -> np.ndarray:
         shift = _shifts(self)
@@ -121,8 +123,8 @@ class CustomSin(Periodic):
     alpha : float
         Exponent of the base, from 0.5 to 10.
     period : float
-        What x is multiplied by in the sine, above 0 and at most 1000.  The name is the source's; psi repeats itself
-        after 2 pi / period.
+        What x is multiplied by in the sine.  The base must reach one to 1000 of its peaks on either side, so that with
+        an alpha of 1.7 it is from 0.122 to 490.  The name is the source's; psi repeats itself after 2 pi / period.
 
     Raises
     ------
@@ -138,8 +140,15 @@ class CustomSin(Periodic):
 
     def __init__(self, alpha: float, period: float) -> None:
         super().__init__(alpha)
-        self.period = positive("period", period, 1000)
-        self.cycle = 2 * np.pi / self.period
+        self.period = positive("period", period)
+        self.cycle, self.turning = 2 * np.pi / self.period, np.pi / (2 * self.period)
+        spread = (NEGLIGIBLE * self.alpha) ** (1 / self.alpha)
+        least, most = np.pi / 2 / spread, 2 * np.pi * MOST_WAVES / spread
+        if not least <= self.period <= most:
+            raise ValueError(
+                f"period: found {period}, expected a number from {least:.3g} to {most:.3g} for alpha = {alpha:g}, so "
+                f"that the base reaches a peak of the sine, and not more than {MOST_WAVES} of them on either side"
+            )
 
     def __repr__(self) -> str:
         return f"CustomSin(alpha={self.alpha:g}, period={self.period:g})"
@@ -166,7 +175,7 @@ class SinSquared(Periodic):
         Exponent of the base, from 0.5 to 10.
     """
 
-    cycle, lowest, highest, peakedness = np.pi, 0.0, 1.0, 0.5
+    cycle, lowest, highest, turning, peakedness = np.pi, 0.0, 1.0, np.pi / 2, 0.5
 
     def __init__(self, alpha: float = 2.0) -> None:
         super().__init__(alpha)
@@ -196,7 +205,7 @@ class ExpSin(Periodic):
         Exponent of the base, from 0.5 to 10.
     """
 
-    cycle, lowest, highest, peakedness = 2 * np.pi, float(np.exp(-1)), float(np.e), float(np.e)
+    cycle, lowest, highest, turning, peakedness = 2 * np.pi, float(np.exp(-1)), float(np.e), np.pi / 2, float(np.e)
 
     def __init__(self, alpha: float = 1.0) -> None:
         super().__init__(alpha)
@@ -225,14 +234,23 @@ def _shifts(family: Periodic) -> np.ndarray:
 
 
 @lru_cache(maxsize=64)
-def _wrapped(family: Periodic, level: int) -> tuple[Cells, np.ndarray, np.ndarray, np.ndarray]:
-    """Return cells over one period around 0, images of their points, the log of the wrapped base there, and psi."""
+def _wrapped(family: Periodic, level: int) -> tuple[Cells, np.ndarray, np.ndarray]:
+    """Return cells over one period around 0, the log of the wrapped base at their points, and psi there."""
     end = min(family.cycle / 2, family.reach)
     n = max(int(np.ceil(end / min(WIDEST, family.reach / 8))), 4) * 2**level
     edges = symmetric(end, n)
     cells = Cells.between(np.insert(edges, [n, n + 1], edges[[n - 1, n + 1]] / 2), kink=0.0)
-    images = cells.x.ravel() + _shifts(family)[:, None]  # (n_images, n_points)
-    return cells, images, np.log(np.exp(family.log_base(images)).sum(axis=0)), family.psi(cells.x.ravel())
+    return cells, np.log(_over_images(family, cells, np.ones_like)), family.psi(cells.x.ravel())
+
+
+def _over_images(family: Periodic, cells: Cells, function: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+    """Return sums of the base times a function over the images of points in all periods, (n_points,)."""
+    shifts, x = _shifts(family), cells.x.ravel()
+    sums = []
+    for some in np.array_split(x, max(1, len(x) * len(shifts) // MOST)):
+        images = some + shifts[:, None]
+        sums.append((function(images) * np.exp(family.log_base(images))).sum(axis=0))
+    return np.concatenate(sums)
 
 
 @lru_cache(maxsize=64)

@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 
 from rlpymc.transitions.checks import ScoreMatchingWarning, as_data
-from rlpymc.transitions.estimate import Estimate
+from rlpymc.transitions.estimate import Estimate, check_weights
 from rlpymc.transitions.family import Family
 from rlpymc.transitions.product import by_coordinate
 
@@ -92,7 +92,9 @@ def score_matching_objective(family: Any, W: Any, features: Any, next_states: An
     """
     phi, x = as_data(features, next_states)
     weights, total = np.asarray(W, dtype=float), 0.0
-    for k, (own, part) in enumerate(by_coordinate(family, x.shape[1])):
+    families = by_coordinate(family, x.shape[1])
+    check_weights(weights, families[-1][1].stop, phi)
+    for k, (own, part) in enumerate(families):
         v = phi @ weights[part].T
         slope = own.base_slope(x[:, k]) + (v * own.slopes(x[:, k])).sum(axis=1)
         curvature = own.base_curvature(x[:, k]) + (v * own.curvatures(x[:, k])).sum(axis=1)
