@@ -238,8 +238,9 @@ def _solve(chain: sparse.csr_array, discount: float, earned: np.ndarray) -> np.n
     # grids iterations are many, and the factor stays sparse. The second round corrects what rounding left of the first.
     v = np.zeros(n)
     for _ in range(2):
-        correction, failed = bicgstab(system, earned - system @ v, rtol=1e-10, maxiter=300)
-        if failed:
+        with np.errstate(divide="ignore", invalid="ignore"):  # an iteration that breaks down divides 0 by 0
+            correction, failed = bicgstab(system, earned - system @ v, rtol=1e-10, maxiter=300)
+        if failed or not np.isfinite(correction).all():
             break
         v += correction
     if np.abs(earned - system @ v).max() <= 1e-13 * max(np.abs(earned).max(), np.abs(v).max()):
