@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.polynomial import legendre
 
+from rlpymc.transitions.cells import Cells
 from rlpymc.transitions.checks import positive
 from rlpymc.transitions.estimate import Transition
 from rlpymc.transitions.family import Family
 
-INTERVALS, POINTS = 160, 6
+INTERVALS = 80
 
 
 @dataclass(frozen=True)
@@ -104,10 +104,8 @@ def solve(
         transition.density.breakpoints(transition.natural(np.zeros(1), np.asarray(action)))[[0, -1]]
         for action in actions
     ]
-    edges = np.linspace(np.min(ends), np.max(ends), INTERVALS + 1)
-    t, w = legendre.leggauss(POINTS)
-    half = np.diff(edges)[:, None] / 2
-    points, weights = (edges[:-1, None] + half * (1 + t)).ravel(), (half * w).ravel()
+    cells = Cells.between(np.unique(np.append(np.linspace(np.min(ends), np.max(ends), INTERVALS + 1), 0.0)), kink=0.0)
+    points, weights = cells.x.ravel(), cells.weight.ravel()
     optimum = Optimum(transition, reward, actions, points, weights, np.zeros((horizon + 1, len(points))))
     laws = [optimum._law(points[:, None], action) * weights for action in actions]
     gained = reward(points[:, None])
