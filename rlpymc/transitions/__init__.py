@@ -1,5 +1,8 @@
 """Transition models from exponential families: densities, estimates of their parameters, and planning with them."""
 
+from importlib import import_module
+from typing import Any
+
 from rlpymc.transitions import features
 from rlpymc.transitions.agents import Learner
 from rlpymc.transitions.checks import ScoreMatchingWarning
@@ -43,6 +46,7 @@ __all__ = [
     "gaussian_variance",
     "integrated_distance",
     "log_likelihood",
+    "plots",
     "run_episodes",
     "score_matching",
     "score_matching_objective",
@@ -51,3 +55,10 @@ __all__ = [
 ]
 
 FAMILIES = (Gaussian, Exponential, Beta, CustomSin, SinSquared, ExpSin, MixtureLike, ReLU, DoubleReLU)
+
+
+def __getattr__(name: str) -> Any:
+    """Return the module of figures, which is loaded when it is first used."""
+    if name == "plots":
+        return import_module("rlpymc.transitions.plots")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
