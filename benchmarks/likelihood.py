@@ -159,7 +159,7 @@ def scans(report: Report, models: tuple[str, ...]) -> None:
             try:
                 function = case.scan(mode)
                 function()
-            except (NotImplementedError, TypeError):  # what PyTensor cannot put into JAX: hidden Markov models' splits
+            except (NotImplementedError, TypeError):  # what PyTensor cannot put into JAX, as a split at computed places
                 continue
             functions[mode] = function
         found = {k: v / case.n_trials * 1e9 for k, v in in_turn(functions, rounds=5).items()}
