@@ -129,6 +129,8 @@ def _hmm(model: Model, n_states: int) -> Model:
         start=start,
         policy=policy,
         update=model.update,
+        facts=model.facts,
+        derive=model.derive,
         signals=model.signals,
         remember=remember,
         conditions=model.conditions,

@@ -3,12 +3,10 @@
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Self
 
-import numpy as np
-
 from rlpymc.errors import unknown
+from rlpymc.facts import Fact, Facts
 from rlpymc.parameters import (
     Input,
     Parameter,
@@ -23,12 +21,14 @@ from rlpymc.parameters import (
     unit,
 )
 from rlpymc.policies import RULES, Rule, available, parse_policy, policy_from_rules
+from rlpymc.records import Record
 from rlpymc.responses import Response
 
 if TYPE_CHECKING:
     import xarray as xr
 
 __all__ = [
+    "Fact",
     "Facts",
     "Input",
     "Model",
@@ -47,40 +47,6 @@ __all__ = [
 
 
 type Shapes = Mapping[str, tuple[int, ...]]  # by state
-
-
-class Record(SimpleNamespace):
-    """What a model reads by attribute: parameters, state, a trial, facts."""
-
-    def __getattr__(self, name: str) -> Any:
-        raise AttributeError(f"there is no {name!r} here; there is: {', '.join(vars(self))}")
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        raise AttributeError(f"{name!r} cannot be assigned to; return the new state, as in {{{name!r}: ...}}")
-
-    def replace(self, **values: Any) -> "Record":
-        """Return a copy with some entries changed or added."""
-        return Record(**{**vars(self), **values})
-
-
-class Facts(Record):
-    """What is known before the data: numbers, and arrays of them; compares by content."""
-
-    def __init__(self, **facts: Any) -> None:
-        super().__init__(**{k: v if np.ndim(v) == 0 else np.asarray(v) for k, v in facts.items()})
-
-    @property
-    def _content(self) -> tuple[Any, ...]:
-        return tuple((k, np.shape(v), np.asarray(v).tobytes()) for k, v in sorted(vars(self).items()))
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Facts) and self._content == other._content
-
-    def __ne__(self, other: object) -> bool:
-        return not self == other
-
-    def __hash__(self) -> int:  # type: ignore[override]
-        return hash(self._content)
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,6 +74,11 @@ class Model:
         previous choice.  It may read the first response of a trial only.
     policies : mapping, optional
         For several responses in a trial, ``policy(p, s, x)`` by response, in the order in which they are made.
+    facts : tuple of Fact
+        Arrays that must be known before the data, besides the numbers that inputs and parameters count up to.
+    derive : callable, optional
+        ``derive(p, facts) -> dict`` of arrays, computed once for each subject before the first trial, in PyTensor, such
+        as a planner's values; they join `p`, and gradients flow through them.
     signals : callable, optional
         ``signals(p, s, x) -> dict`` of what one would correlate with a brain or a pupil, before the update.
     options : mapping, optional
@@ -134,6 +105,8 @@ class Model:
     policy: str | Callable[[Any, Any, Any], Response] | None = None
     policies: Mapping[str, Callable[[Any, Any, Any], Response]] = field(default_factory=dict)
     remember: Callable[[Any, Any, Any], dict[str, Any]] | None = None
+    facts: tuple[Fact, ...] = ()
+    derive: Callable[[Any, Any], dict[str, Any]] | None = None
     signals: Callable[[Any, Any, Any], dict[str, Any]] | None = None
     options: Mapping[str, Mapping[Any, Callable[["Model"], "Model"] | None]] = field(default_factory=dict)
     special_cases: Mapping[str, Mapping[str, str | float]] = field(default_factory=dict)
@@ -326,6 +299,7 @@ class Model:
                 }
                 for p in self.parameters
             ],
+            "facts": [{"name": f.name, "shape": list(f.shape), "kind": f.kind} for f in self.facts],
             "options": {name: [str(v) for v in values] for name, values in self.options.items()},
             "special_cases": {name: dict(case) for name, case in self.special_cases.items()},
             "departures": list(self.departures),

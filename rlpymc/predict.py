@@ -7,6 +7,7 @@ import xarray as xr
 
 from rlpymc.build import RLModel
 from rlpymc.errors import unknown
+from rlpymc.facts import plain
 from rlpymc.inference.posterior import flat, parameter_draws
 from rlpymc.likelihood.draws import repeat_subjects, response_draws
 from rlpymc.likelihood.step import yoked
@@ -118,7 +119,7 @@ def predict(
     kept = [v for v in trials.data_vars if trials[v].dims == ("subject", "trial") and v not in out]
     out.attrs = {"kind": kind, "model": model.name, "response": model.responses[0].name}
     return out.merge(trials[kept], compat="override", combine_attrs="override").assign_attrs(
-        trials_facts=vars(data.facts)
+        trials_facts=plain(vars(data.facts))
     )
 
 

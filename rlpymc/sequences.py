@@ -12,8 +12,10 @@ import numpy as np
 import xarray as xr
 
 from rlpymc.errors import unknown
-from rlpymc.model import Facts, Model, Record
+from rlpymc.facts import with_arrays
+from rlpymc.model import Facts, Model
 from rlpymc.parameters import Boolean, Index, Input, resolve_shape
+from rlpymc.records import Record
 
 MASKS = ("exists", "scored", "learned", "reset")
 
@@ -167,7 +169,7 @@ def sequences(model: Model, trials: xr.Dataset) -> Sequences:
     trials = trials.transpose("subject", "trial", ...)
     masks = {name: _mask(trials, name, model) for name in MASKS}
     _check_masks(trials, masks)
-    known = dict(trials.attrs.get("facts", {}))
+    known = with_arrays(model.name, model.facts, trials.attrs.get("facts", {}))
     facts = Facts(**known, **_missing_facts(model, trials, masks, known))
     made = _made(trials, model, masks["exists"])
     masks["responded"], masks["complete"] = made[..., 0], masks["exists"].copy()

@@ -6,11 +6,14 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from rlpymc.facts import with_arrays
 from rlpymc.likelihood import check_backend, evaluate
 from rlpymc.likelihood import latents as latents_of
 from rlpymc.likelihood.arguments import parameter_arrays
+from rlpymc.likelihood.derived import settle
 from rlpymc.likelihood.step import at_trial, restart, stepper
 from rlpymc.model import Facts, Model
+from rlpymc.parameters import resolve_shape
 from rlpymc.registry import get_model
 from rlpymc.sequences import MASKS, Sequences, sequences
 from rlpymc.tasks import Task
@@ -93,9 +96,10 @@ def simulate(
     before = _Rows(model, task, first_rows, n_subjects)
     run = _Run(model, task, n_subjects, n_trials, before, rng)
     trials = run.trials({})  # the masks, for parameters that vary by block
-    data = Sequences(model, trials, Facts(**task.facts), {}, {name: trials[name].values for name in MASKS})
+    facts = Facts(**with_arrays(model.name, model.facts, task.facts))
+    data = Sequences(model, trials, facts, {}, {name: trials[name].values for name in MASKS})
     arrays = parameter_arrays(data, params)
-    trials = run.trials(run.act(arrays, {name: data.parameter_shape(name) for name in arrays}, stop, backend))
+    trials = run.trials(run.act(facts, arrays, stop, backend))
     data, true = sequences(model, trials), {}
     for name, value in arrays.items():
         own = tuple(f"{name}_dim_{k}" for k in range(len(data.parameter_shape(name))))
@@ -170,14 +174,16 @@ class _Run:
 
     def act(
         self,
+        facts: Facts,
         arrays: Mapping[str, np.ndarray],
-        shapes: Mapping[str, tuple[int, ...]],
         stop: Stop | None,
         backend: str,
     ) -> Columns:
         """Go through the trials; return the columns."""
         given = [i.name for i in self.model.inputs if i.name in {*self.task.columns, *self.task.responses, "scored"}]
-        step = stepper(self.model, Facts(**self.task.facts), self.n, given, backend)
+        model, arrays = settle(self.model, facts, arrays, self.n)
+        step = stepper(model, facts, self.n, given, backend)
+        shapes = {p.name: resolve_shape(p.shape, vars(facts)) for p in model.parameters}
         columns: dict[str, list[np.ndarray]] = {}
         state = step.start(at_trial(arrays, shapes, 0))
         going = np.ones(self.n, dtype=bool)

@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from rlpymc.facts import plain
 from rlpymc.table_checks import (
     INDEX_FACTS,
     MASKS,
@@ -125,9 +126,10 @@ def read_trials(
             "trial": np.arange(rows.position.max() + 1),
             **({"response": [name for name in rows.columns if is_action(name)]} if masks["scored"].ndim == 2 else {}),
         },
-        attrs={"facts": known, "table": _record(rows, numbered, masks, action_base, missing)},
+        attrs={"facts": plain(known), "table": _record(rows, numbered, masks, action_base, missing)},
     )
-    listed = [f"{fact}={value} ({'given' if fact in (facts or {}) else 'found'})" for fact, value in known.items()]
+    shown = {fact: np.shape(value) if np.ndim(value) else value for fact, value in known.items()}
+    listed = [f"{fact}={value} ({'given' if fact in (facts or {}) else 'found'})" for fact, value in shown.items()]
     logger.info("%d subjects, %d trials; facts: %s", len(rows.labels), len(rows.frame), ", ".join(listed) or "none")
     return trials
 

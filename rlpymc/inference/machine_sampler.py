@@ -1,7 +1,7 @@
 """Posteriors as machine code for nutpie: ready in a fraction of a second, and nothing between sampler and kernel.
 
 It serves models as `build` makes them.  One that was changed afterwards, by a further prior or potential or by data set
-by hand, is compiled by PyTensor.
+by hand, is compiled by PyTensor, and so is one that derives values from its parameters.
 """
 
 from dataclasses import dataclass, fields
@@ -76,7 +76,8 @@ class MachinePosterior:
     @staticmethod
     def serves(rl_model: RLModel) -> bool:
         """Return whether a model is as it was built, its likelihood a compiled loop, and nutpie as it is known."""
-        if rl_model.spec.backend != "fused" or not rl_model.as_built or not _nutpie_is_known():
+        derives = rl_model.spec.model.derive is not None
+        if rl_model.spec.backend != "fused" or derives or not rl_model.as_built or not _nutpie_is_known():
             return False
         columns = data_columns(rl_model.data)
         return all(np.array_equal(rl_model[name].get_value(), values) for name, values in columns.items())

@@ -15,6 +15,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from rlpymc.build import RLModel, data_hash, response_hash
 from rlpymc.errors import unknown
+from rlpymc.facts import plain
 from rlpymc.inference.diagnostics import SamplingWarning, diagnose, problems_before_sampling
 from rlpymc.inference.machine_sampler import MachinePosterior
 from rlpymc.inference.posterior import draw_whole_numbers
@@ -101,7 +102,7 @@ def sample(
     made_from = {
         "spec": json.loads(rl_model.spec.to_json()),
         "data": data_hash(data),
-        "facts": vars(data.facts),
+        "facts": plain(vars(data.facts)),
         "responses": response_hash(data),
         "sampler": {"name": sampler, "draws": draws, "tune": tune, "seed": seed, "target_accept": target_accept},
     }

@@ -1,6 +1,7 @@
 """The likelihood of one subject as a function of a flat vector: what optimisers work on."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from itertools import product
 
@@ -10,6 +11,7 @@ import pytensor.tensor as pt
 from scipy.stats import qmc
 
 from rlpymc.likelihood import interface
+from rlpymc.likelihood.derived import Derived, derived
 from rlpymc.likelihood.draws import repeat_subjects
 from rlpymc.likelihood.evaluator import Evaluator
 from rlpymc.likelihood.fused import find_trace
@@ -77,7 +79,12 @@ class Objective:
         names = [p.name for p in self.estimated]
         names += [name for name, first in self.tied.items() if first in names]
         step = find_trace(data.model, data.facts, data.columns, (), backend)
-        self._likelihood = _Loops(data, step, names) if step is not None else _Scans(data, names, mode)
+        further = derived(data.model, data.facts)
+        if further is None:
+            self._likelihood: _Loops | _Scans | _Deriving = _of_settled(data, step, names, mode)
+        else:
+            settled = replace(data, model=further.model)
+            self._likelihood = _Deriving(further, _of_settled(settled, step, [*names, *further.names], mode), names)
 
     def _by_entry(self) -> list[Parameter]:
         return [p for p, size in zip(self.estimated, self.sizes, strict=True) for _ in range(size)]
@@ -172,6 +179,38 @@ class Objective:
             columns.append((function(x + step)[1] - function(x - step)[1])[inside] / (2 * step[k]))
         hessian = np.array(columns).reshape(inside.sum(), inside.sum())
         return (hessian + hessian.T) / 2
+
+
+def _of_settled(data: Sequences, step: Trace | None, estimated: list[str], mode: str) -> "_Loops | _Scans":
+    """Return the likelihood of single subjects for a model that derives nothing."""
+    return _Loops(data, step, estimated) if step is not None else _Scans(data, estimated, mode)
+
+
+class _Deriving:
+    """The likelihood of single subjects for a model that derives values from its parameters beforehand."""
+
+    def __init__(self, further: Derived, settled: "_Loops | _Scans", estimated: list[str]) -> None:
+        self._further, self._settled, self._estimated = further, settled, estimated
+
+    def of_subject(self, i: int) -> Likelihood:
+        """Return one subject's likelihood and its gradient."""
+        settled, further = self._settled.of_subject(i), self._further
+
+        def likelihood(values: Mapping[str, np.ndarray]) -> tuple[float, list[np.ndarray]]:
+            params = {k: np.asarray(v)[None] for k, v in values.items()}
+            made = {k: v[0] for k, v in further.values(params, 1).items()}
+            value, slopes = settled({**values, **made})
+            n = len(self._estimated)
+            more = further.slopes(params, {k: v[None] for k, v in zip(further.names, slopes[n:], strict=True)})
+            own = zip(self._estimated, slopes[:n], strict=True)
+            return value, [slope + more[k][0] if k in more else slope for k, slope in own]
+
+        return likelihood
+
+    def at_many(self, i: int, params: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Return one subject's log likelihood for many values of the parameters."""
+        n = len(next(iter(params.values())))
+        return self._settled.at_many(i, {**params, **self._further.values(params, n)})
 
 
 class _Loops:

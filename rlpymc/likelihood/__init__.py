@@ -12,6 +12,7 @@ import xarray as xr
 from rlpymc.errors import unknown
 from rlpymc.likelihood import fused, interface
 from rlpymc.likelihood.arguments import parameter_arrays
+from rlpymc.likelihood.derived import pull_back, with_derived
 from rlpymc.likelihood.modes import pytensor_mode
 from rlpymc.likelihood.scan import placeholders
 from rlpymc.model import Facts, Model
@@ -109,18 +110,19 @@ def latents(
     -------
     xr.Dataset
         Each state before the trial, (subject, trial, ...); ``<state>_final``, (subject, ...), after the subject's last
-        trial; the model's signals, (subject, trial, ...); and the probability of each response, ``<response>_probs``,
-        where it is discrete.  NaN in padding; a signal is NaN where a column that it may need is missing.
+        trial; what it derived from its parameters beforehand, (subject, ...); the model's signals, (subject, trial,
+        ...); and the probability of each response, ``<response>_probs``, where it is discrete.  NaN in padding; a
+        signal is NaN where a column that it may need is missing.
     """
     check_backend(backend)
     data = sequences(get_model(model), trials)
     values = evaluate(data, parameter_arrays(data, params), "latents", backend, mode)
-    labels = {"before": "{}", "signal": "{}", "probs": "{}_probs", "final": "{}_final"}
+    labels = {"before": "{}", "signal": "{}", "probs": "{}_probs", "final": "{}_final", "derived": "{}"}
     out = {}
     for key, value in values.items():
         what, _, name = key.partition("_")
         outer: tuple[str, ...] = ("subject",)
-        if what != "final":
+        if what not in ("final", "derived"):
             outer = ("subject", "trial")
             shown = data.masks["complete" if what == "signal" else "exists"]
             value = np.where(shown.reshape(shown.shape + (1,) * (value.ndim - 2)), value, np.nan)
@@ -151,18 +153,26 @@ def evaluate(
         "terms": the log probability of each response, ``terms`` (subject, trial[, response]).  "gradient": the
         same, and ``g_<parameter>``.  "arguments": those of each response's distribution,
         ``y_<response>_<argument>`` (subject, trial, ...).  "latents": ``before_<state>``, ``signal_<name>``,
-        ``probs_<response>`` (subject, trial, ...), and ``final_<state>`` (subject, ...).
+        ``probs_<response>`` (subject, trial, ...), and ``final_<state>``, ``derived_<name>`` (subject, ...).
     backend, mode, threads
         As for `log_prob`.
     """
+    own, params = data, arrays
+    data, arrays = with_derived(data, arrays)
     model = data.model
     by_trial = [k for k, v in arrays.items() if v.ndim == 2 + len(data.parameter_shape(k))]
     step = fused.find_trace(model, data.facts, data.columns, by_trial, backend)
     if step is None:
-        return _scan(data, arrays, what, mode)
-    found = fused.run(step, "terms" if what == "gradient" else what, arrays, data, (), threads)
+        found = _scan(data, arrays, what, mode)
+    else:
+        found = fused.run(step, "terms" if what == "gradient" else what, arrays, data, (), threads)
+        if what == "gradient":
+            found |= fused.run(step, "gradient", arrays, data, tuple(arrays), threads)
     if what == "gradient":
-        found |= fused.run(step, "gradient", arrays, data, tuple(arrays), threads)
+        slopes = pull_back(own, params, {k: found[f"g_{k}"] for k in arrays})
+        return {"terms": found["terms"]} | {f"g_{k}": v for k, v in slopes.items()}
+    if what == "latents":
+        found |= {f"derived_{k}": v for k, v in arrays.items() if k not in params}
     return found
 
 

@@ -5,7 +5,7 @@ probabilities of each trial; `potential` adds the log likelihood alone.  All giv
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from string import ascii_lowercase
 from typing import Any
@@ -17,6 +17,7 @@ from pytensor.graph.basic import Constant, Variable
 
 from rlpymc.likelihood import check_backend, interface
 from rlpymc.likelihood.arguments import check_names, parameter_array
+from rlpymc.likelihood.derived import derived
 from rlpymc.likelihood.evaluator import Blocks
 from rlpymc.likelihood.fused import find_trace
 from rlpymc.likelihood.op import Kernel
@@ -165,10 +166,11 @@ def _active(params: Tensors) -> list[str]:
     return [name for name, value in params.items() if not isinstance(value, Constant)]
 
 
-def complete(data: Sequences, params: Mapping[str, Any]) -> Tensors:
-    """Return every parameter as a tensor (subject, ...) or (subject, trial, ...), constants included.
+def complete(data: Sequences, params: Mapping[str, Any]) -> tuple[Sequences, Tensors]:
+    """Return the data of the settled model, and every parameter of it as a tensor (subject, ...) or by trial.
 
-    A wrong name or shape, or a number outside the support, is an error.  Whole numbers to be summed over are left out.
+    Constants are included, whole numbers to be summed over are left out.  A wrong name or shape, or a number outside
+    the support, is an error.
     """
     check_names(data.model, params)
     found = {}
@@ -193,14 +195,18 @@ def complete(data: Sequences, params: Mapping[str, Any]) -> Tensors:
                 f"parameter {parameter.name!r}: found shape {value.type.shape}, expected {data.shape[0]} subjects"
             )
         found[parameter.name] = value
-    return found
+    if (further := derived(data.model, data.facts)) is None:
+        return data, found
+    if summed := set(_marginals(params)) & set(further.reads):
+        raise ValueError(f"{data.model.name} derives values from {summed.pop()!r}, a whole number; fix it")
+    return replace(data, model=further.model), found | further.tensors(found, data.shape[0])
 
 
 def distribution(name: str, data: Sequences, params: Mapping[str, Any], backend: str = "fused") -> Any:
     """Add the responses as one distribution over whole sequences, (subject, trial[, response])."""
     check_backend(backend)
     require_scored(data)
-    values, columns, graph = complete(data, params), data_variables(data, name), core(data.model, data.facts)
+    (data, values), columns, graph = complete(data, params), data_variables(data, name), core(data.model, data.facts)
     marginals, active = _marginals(params), _active(values)
     weights = {f"log_weights_{k}": pt.as_tensor(m.log_weights) for k, m in marginals.items()}
     names, order = list(values), [*values, *weights, *columns]
@@ -265,7 +271,7 @@ def potential(name: str, data: Sequences, params: Mapping[str, Any], backend: st
     """Add the log likelihood as a potential."""
     check_backend(backend)
     require_scored(data)
-    values, columns = complete(data, params), data_variables(data, name)
+    (data, values), columns = complete(data, params), data_variables(data, name)
     likelihood = _Likelihood(data, values, columns, backend, _active(values), _marginals(params))
     return pm.Potential(name, likelihood.by_subject().sum())
 
@@ -308,7 +314,7 @@ def _observed(name: str, data: Sequences, params: Mapping[str, Any], backend: st
     if summed := _marginals(params):
         raise ValueError(f"{next(iter(summed))} is a whole number; use distribution or potential, which sum over it")
     response = core(data.model, data.facts).responses[entry.name]
-    values, columns = complete(data, params), data_variables(data, name)
+    (data, values), columns = complete(data, params), data_variables(data, name)
     by_trial = _Likelihood(data, values, columns, backend, _active(values)).argument(entry.name)
     subject, trial = data.observations
     return response, by_trial[subject, trial], columns[entry.name][subject, trial]

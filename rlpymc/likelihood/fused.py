@@ -9,6 +9,7 @@ import numba
 import numpy as np
 
 from rlpymc.likelihood import interface, kernel
+from rlpymc.likelihood.derived import settled
 from rlpymc.likelihood.evaluator import Evaluator
 from rlpymc.likelihood.expressions import Unsupported
 from rlpymc.likelihood.lanes import MODES
@@ -37,7 +38,7 @@ def jit(source: str) -> Callable[..., Any]:
 def find_trace(
     model: Model, facts: Facts, columns: Iterable[str], by_trial: Iterable[str] = (), backend: str = "fused"
 ) -> Trace | None:
-    """Return a model's step for kernels, or None where the scan is to run.
+    """Return a model's step for kernels, in which derived values are parameters, or None where the scan is to run.
 
     Parameters
     ----------
@@ -60,6 +61,7 @@ def find_trace(
     ScanWarning
         If the model cannot be compiled into a loop; the message says why.
     """
+    model = settled(model, facts)
     assumed = frozenset(i.name for i in model.inputs) - frozenset(columns)
     step, why = None, ""
     try:

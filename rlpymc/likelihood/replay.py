@@ -5,7 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from rlpymc.model import Record
+from rlpymc.likelihood.derived import with_derived
+from rlpymc.records import Record
 from rlpymc.sequences import Sequences
 
 
@@ -24,9 +25,10 @@ def replay(data: Sequences, params: Mapping[str, Any]) -> np.ndarray:
     (subject, trial) ndarray
         0 where not scored.
     """
+    data, params = with_derived(data, {name: np.asarray(value, dtype=float) for name, value in params.items()})
     out = np.zeros(data.shape)
     for i in range(data.shape[0]):
-        p = Record(**{name: np.asarray(value, dtype=float)[i] for name, value in params.items()})
+        p = Record(**{name: value[i] for name, value in params.items()})
         out[i] = _replay_subject(data, i, p)
     return out
 

@@ -14,8 +14,10 @@ import pytensor
 import pytensor.tensor as pt
 from pytensor.graph.replace import vectorize_graph
 
-from rlpymc.model import Facts, Model, Record
+from rlpymc.likelihood.derived import settled
+from rlpymc.model import Facts, Model
 from rlpymc.parameters import resolve_shape
+from rlpymc.records import Record
 from rlpymc.responses import Response
 from rlpymc.sequences import Segments
 
@@ -40,7 +42,8 @@ class Core:
 
 @lru_cache(maxsize=256)
 def core(model: Model, facts: Facts) -> Core:
-    """Return the graph of one subject at one trial."""
+    """Return the graph of one subject at one trial, in which derived values are parameters."""
+    model = settled(model, facts)
     p = {
         q.name: pt.tensor(q.name, shape=resolve_shape(q.shape, vars(facts)), dtype="float64") for q in model.parameters
     }

@@ -10,6 +10,7 @@ import pytensor.tensor as pt
 from pytensor.graph.replace import vectorize_graph
 
 from rlpymc.likelihood import interface, kernel
+from rlpymc.likelihood.derived import settle
 from rlpymc.likelihood.fused import find_trace, jit, named
 from rlpymc.likelihood.modes import QUICK
 from rlpymc.likelihood.scan import core, next_state
@@ -197,6 +198,7 @@ def yoked(
         Each response.
     """
     n, n_trials = masks["learned"].shape
+    model, params = settle(model, facts, params, n)
     shapes = {p.name: resolve_shape(p.shape, vars(facts)) for p in model.parameters}
     step = stepper(model, facts, n, columns, backend)
     drawn = {r.name: np.array(inputs[r.name]) for r in model.responses}

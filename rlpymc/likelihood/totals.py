@@ -1,10 +1,12 @@
 """The log likelihoods of all subjects at once, with their gradients: what fits of whole populations work on."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from rlpymc.likelihood import evaluate
+from rlpymc.likelihood.derived import derived, pull_back, settle
 from rlpymc.likelihood.evaluator import Evaluator
 from rlpymc.likelihood.fused import find_trace
 from rlpymc.sequences import Sequences
@@ -29,7 +31,10 @@ class Totals:
         self._data, self._active, self._backend, self._mode = data, tuple(active), backend, mode
         step = find_trace(data.model, data.facts, data.columns, (), backend)
         kind = "gradient" if self._active else "value"
-        self._loop = None if step is None else Evaluator(step, kind, data, self._active, threads=threads)
+        further = derived(data.model, data.facts)
+        inner = data if further is None else replace(data, model=further.model)
+        self._slopes = self._active if further is None else (*self._active, *further.names)
+        self._loop = None if step is None else Evaluator(step, kind, inner, self._slopes, threads=threads)
 
     def __call__(self, params: Mapping[str, np.ndarray]) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         """Return the log likelihoods, (subject,), and their derivatives by parameter, (subject, *shape).
@@ -40,8 +45,10 @@ class Totals:
             Every parameter of the model.
         """
         if self._loop is not None:
-            found = self._loop(params)
-            return found["total"], {name: found[f"g_{name}"] for name in self._active}
+            _, settled = settle(self._data.model, self._data.facts, params, self._data.shape[0])
+            found = self._loop(settled)
+            slopes = pull_back(self._data, params, {k: found[f"g_{k}"] for k in self._slopes})
+            return found["total"], {name: slopes[name] for name in self._active}
         what = "gradient" if self._active else "terms"
         found = evaluate(self._data, params, what, self._backend, self._mode)
         total = found["terms"].reshape(self._data.shape[0], -1).sum(axis=1)

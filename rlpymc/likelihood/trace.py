@@ -15,8 +15,9 @@ import numpy as np
 
 from rlpymc.likelihood.expressions import TRIAL, Graph, ModelError, Node, Unsupported, ancestors, constant, raw
 from rlpymc.likelihood.symbols import LARGE, Symbol, Table, lift
-from rlpymc.model import Facts, Model, Record
+from rlpymc.model import Facts, Model
 from rlpymc.parameters import Index, resolve_shape
+from rlpymc.records import Record
 from rlpymc.responses import Normal
 
 

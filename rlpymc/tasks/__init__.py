@@ -4,6 +4,7 @@ from rlpymc.tasks.bandit import Bandit
 from rlpymc.tasks.base import Task, World
 from rlpymc.tasks.cart_pole import StochasticCartPole
 from rlpymc.tasks.drifting import DriftingBandit
+from rlpymc.tasks.grid_world import GridWorld
 from rlpymc.tasks.mdp import RandomMDP, without_beta
 from rlpymc.tasks.prediction import Prediction
 from rlpymc.tasks.reversal import Reversal
@@ -15,6 +16,7 @@ __all__ = [
     "RLWM",
     "Bandit",
     "DriftingBandit",
+    "GridWorld",
     "Prediction",
     "RandomMDP",
     "Reversal",

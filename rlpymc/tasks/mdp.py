@@ -31,14 +31,19 @@ class RandomMDP(Task):
         Reward of each action in each state, the same for all subjects.
     start : int, optional
         First state of every episode; uniform over all states, terminal ones included, unless told.
+    features : (n_states, n_actions, n_features), optional
+        What models of planning may know about each action in each state, beside given transitions.
+    episode_length : int, optional
+        After how many steps an episode breaks off, as by a limit of time: `done` stays false, and the next state is a
+        first one.
     **options
         n_trials, block_length, forced, missed, no_feedback: see `Task`.
 
     Raises
     ------
     ValueError
-        If there is no such terminal or first state, or transitions or rewards have another shape or are no
-        probabilities.
+        If there is no such terminal or first state, or transitions, rewards or features have another shape, are not
+        finite or no probabilities.
 
     References
     ----------
@@ -55,6 +60,8 @@ class RandomMDP(Task):
         transitions: Sequence[Any] | np.ndarray | None = None,
         rewards: Sequence[Any] | np.ndarray | None = None,
         start: int | None = None,
+        features: Sequence[Any] | np.ndarray | None = None,
+        episode_length: int | None = None,
         **options: Any,
     ) -> None:
         n, k = whole("n_states", n_states, 2), whole("n_actions", n_actions, 2)
@@ -70,9 +77,19 @@ class RandomMDP(Task):
                     f"{self.transitions.min():g}, expected probabilities"
                 )
         self.rewards = None if rewards is None else _given("rewards", rewards, (n, k))
+        self.episode_length = None if episode_length is None else whole("episode_length", episode_length)
+        facts: dict[str, Any] = {"n_actions": k, "n_states": n}
+        if self.transitions is not None:
+            facts["transitions"] = self.transitions.tolist()
+            facts["terminal"] = np.isin(np.arange(n), self.terminal).tolist()
+        if features is not None:
+            if self.transitions is None:
+                raise ValueError("features: models of planning need transitions beside them; give transitions")
+            known = _given("features", features, (n, k, np.shape(features)[-1]))
+            facts |= {"features": known.tolist(), "n_features": known.shape[2]}
         columns: dict[str, spaces.Space[Any]] = {"state": spaces.Discrete(n), "next_state": spaces.Discrete(n)}
         columns |= {"reward": real(), "done": spaces.Discrete(2)}
-        super().__init__({"n_actions": k, "n_states": n}, columns, **options)
+        super().__init__(facts, columns, **options)
 
     def begin(self, n_subjects: int, n_trials: int, rng: np.random.Generator) -> World:
         """Return the world of n subjects."""
@@ -88,6 +105,7 @@ class RandomMDP(Task):
         else:
             world.rewards = np.broadcast_to(self.rewards, (n_subjects, n, k))
         world.state = np.zeros(n_subjects, dtype=int)
+        world.steps = np.zeros(n_subjects, dtype=int)  # of the episode so far
         world.over = np.ones(n_subjects, dtype=bool)  # the next state is a first one
         return world
 
@@ -110,6 +128,10 @@ class RandomMDP(Task):
         next_state = np.where(made, next_state, x["state"])
         done = made & np.isin(next_state, self.terminal)
         world.state, world.over = next_state, done
+        world.steps = np.where(made, world.steps + 1, world.steps)
+        if self.episode_length is not None:
+            world.over = done | (world.steps >= self.episode_length)
+        world.steps = np.where(world.over, 0, world.steps)
         return {"next_state": next_state, "reward": world.rewards[place], "done": done}
 
     def follow(self, world: World, x: Mapping[str, np.ndarray]) -> None:

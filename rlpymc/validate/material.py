@@ -6,10 +6,12 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from rlpymc.model import Model, Record
+from rlpymc.facts import Fact
+from rlpymc.model import Model
 from rlpymc.parameters import Boolean, Index, Input, resolve_shape
+from rlpymc.records import Record
 from rlpymc.sequences import sequences
-from rlpymc.tasks import RLWM, Bandit, Prediction, RandomMDP, Task, TwoStep
+from rlpymc.tasks import RLWM, Bandit, GridWorld, Prediction, RandomMDP, Task, TwoStep
 from rlpymc.trials import column_dims
 
 
@@ -23,7 +25,7 @@ def random_trials(
     model : Model
         Whose columns to make.
     n_subjects, n_trials, n_actions : int
-        Sizes; every fact that an input counts up to is `n_actions`.
+        Sizes; every fact that an input counts up to is `n_actions`, and so is every axis of other facts.
     seed : int
         For the random numbers.
 
@@ -33,7 +35,8 @@ def random_trials(
         As from `read_trials`.
     """
     rng = np.random.default_rng(seed)
-    facts = {i.kind.fact: n_actions for i in model.inputs if isinstance(i.kind, Index)} | {"n_actions": n_actions}
+    counts = {i.kind.fact: n_actions for i in model.inputs if isinstance(i.kind, Index)} | {"n_actions": n_actions}
+    facts = counts | {fact.name: _random_fact(fact, counts, rng) for fact in model.facts}
     lengths = rng.integers(n_trials // 2, n_trials + 1, n_subjects)
     lengths[rng.integers(n_subjects)] = n_trials
     shape = (n_subjects, n_trials)
@@ -66,6 +69,13 @@ def random_trials(
             columns[entry.name] = np.where(widen(blank, columns[entry.name]), nothing, columns[entry.name])
     columns.pop("scored", None)  # a mask that the model reads
     return _dataset(columns | masks, facts, order)
+
+
+def _random_fact(fact: Fact, counts: dict[str, int], rng: np.random.Generator) -> Any:
+    """Return a random array that a model may know beforehand; axes that nothing has counted yet are counted."""
+    shape = [counts.setdefault(axis, counts["n_actions"]) if isinstance(axis, str) else axis for axis in fact.shape]
+    values = {"probabilities": rng.dirichlet(np.ones(shape[-1]), shape[:-1]), "boolean": rng.random(shape) < 0.2}
+    return values.get(fact.kind, rng.normal(size=shape).round(2)).tolist()
 
 
 def _random_columns(
@@ -120,16 +130,19 @@ def default_task(model: Model, block_length: int = 50) -> Task:
         If no task does.
     """
     names = {i.name for i in model.inputs} - {"scored"}
+    two_cells = np.eye(9).reshape((3, 3, 9))[..., [0, 5]]
+    needed = {fact.name for fact in model.facts if fact.default is None}
     full: dict[str, Any] = {"feedback": "full", "on_offer": 2} if "reward_other" in names else {}
     candidates = (
         Bandit(means=(-0.5, 0.0, 0.5), block_length=block_length, **full),
         TwoStep(block_length=block_length),
         RLWM((2, 3, 4, 5, 6) * 6),
         RandomMDP(block_length=block_length),
+        GridWorld(3, 3, features=two_cells, slip=0.2, episode_length=10, block_length=block_length),
         Prediction(sd=1.0, bounds=(-3.0, 3.0), block_length=block_length),
     )
     for task in candidates:
-        if names <= {*task.columns, *task.responses, "available", "done"}:
+        if names <= {*task.columns, *task.responses, "available", "done"} and needed <= {*task.facts}:
             return task
     raise ValueError(f"{model.name} reads {', '.join(sorted(names))}, which no task gives; pass a task")
 

@@ -1,0 +1,82 @@
+"""Soft-optimal planner: acts as well as its noise allows in a world that it knows (inverse reinforcement learning).
+
+    r[s, a] = beta sum_k w[k] f[s, a, k]                       reward, in units of the temperature 1 / beta
+    Q[s, a] = r[s, a] + gamma sum_s' P(s' | s, a) V[s'],       V[s] = log sum_a exp(Q[s, a]), 0 where an episode is over
+    P(a) = exp(Q[s, a] - V[s])                                 Ziebart, Bagnell & Dey (2010); Levine (2018), section 3.1
+
+For people who know where actions lead, and whose aims are to be found: w says what each feature is worth to them. The
+task's rewards are not read. Only beta w shows in choices, so beta is held at 1, and w is in units of the temperature;
+with weights that are known (fixed), free beta. A constant that all features add up to does not show either: the prior
+of w decides it. Q is solved once for each person, and derivatives follow from its equation.
+Not Ziebart et al. (2008), who average exp V over next states: the same where actions lead to one state for certain.
+Departs from its source: discounted, and without end unless a state is terminal.
+"""
+
+from rlpymc.math import sum, take
+from rlpymc.mdp.implicit import soft_q
+from rlpymc.model import Fact, Input, Model, Parameter, index, interval, positive, real
+from rlpymc.priors import Gamma, Normal, Uniform
+
+
+def derive(p, facts):
+    reward = p.beta * sum(facts.features * p.w)
+    return {"q": soft_q(facts.transitions, reward, p.gamma, facts.terminal)}  # (n_states, n_actions)
+
+
+def values(p, s, x):
+    return take(p.q, x.state)
+
+
+def signals(p, s, x):
+    return {"chosen_value": take(p.q, (x.state, x.action))}
+
+
+soft_planner = Model(
+    name="soft_planner",
+    family="planning",
+    summary="plans with known transitions, softly, for weighted features",
+    reference="Ziebart, Bagnell & Dey 2010; Levine 2018",
+    equation=(
+        r"Q_{sa} = \beta \sum_k w_k f_{sak} + \gamma \sum_{s'} P_{sas'} V_{s'},\quad "
+        r"V_s = \log \sum_a \exp Q_{sa},\quad P(a) = \exp(Q_{sa} - V_s)"
+    ),
+    inputs=(Input("state", index("n_states")), Input("action", index("n_actions"), response=True)),
+    facts=(
+        Fact("transitions", ("n_states", "n_actions", "n_states"), "probabilities"),
+        Fact("features", ("n_states", "n_actions", "n_features")),
+        Fact("terminal", ("n_states",), "boolean", default=False),
+    ),
+    parameters=(
+        Parameter(
+            "w",
+            real,
+            shape=("n_features",),
+            prior=Normal(0.0, 1.0),
+            plausible=0.5,
+            meaning="what a unit of each feature is worth, in units of the temperature",
+            citation="prior: rlpymc, weak for features about 1 apart",
+        ),
+        Parameter(
+            "gamma",
+            interval(0.0, 0.999),
+            prior=Uniform(0.0, 0.999),
+            value=0.9,
+            meaning="discount of what comes a step later",
+            citation="value: rlpymc; prior: rlpymc, flat",
+        ),
+        Parameter(
+            "beta",
+            positive,
+            prior=Gamma(2.0, 0.5),
+            value=1.0,
+            meaning="inverse temperature, to be freed where w is fixed",
+            citation="prior: rlpymc, weak for weights about 1",
+        ),
+    ),
+    derive=derive,
+    values=values,
+    signals=signals,
+    policy="logits",
+    departures=("discounted, and without end unless a state is terminal",),
+    confused_with=("q_mdp",),
+)
