@@ -63,6 +63,11 @@ class GridWorld(RandomMDP):
         maps = np.eye(n).reshape(self.height, self.width, n) if features is None else np.asarray(features, dtype=float)
         if maps.ndim != 3 or maps.shape[:2] != (self.height, self.width):
             raise ValueError(f"features: found shape {maps.shape}, expected ({height}, {width}, n_features)")
+        if not np.isfinite(maps).all():
+            row, column, k = np.argwhere(~np.isfinite(maps))[0]
+            raise ValueError(
+                f"features: found {maps[row, column, k]:g} in cell ({row}, {column}), expected finite numbers"
+            )
         worth = np.zeros(maps.shape[2]) if weights is None else np.asarray(weights, dtype=float)
         if worth.shape != maps.shape[2:]:
             raise ValueError(f"weights: found shape {worth.shape}, expected {maps.shape[2:]}, one for each feature")
