@@ -9,7 +9,7 @@ import xarray as xr
 from rlpymc.model import Model, Record
 from rlpymc.parameters import Boolean, Index, Input, resolve_shape
 from rlpymc.sequences import sequences
-from rlpymc.tasks import RLWM, Bandit, Prediction, RandomMDP, Task, TwoStep
+from rlpymc.tasks import RLWM, Bandit, Chain, Choices, Prediction, RandomMDP, Task, TwoStep
 from rlpymc.trials import column_dims
 
 
@@ -23,7 +23,7 @@ def random_trials(
     model : Model
         Whose columns to make.
     n_subjects, n_trials, n_actions : int
-        Sizes; every fact that an input counts up to is `n_actions`.
+        Sizes; every fact that an input counts up to is `n_actions`, unless the model is for another number.
     seed : int
         For the random numbers.
 
@@ -33,7 +33,8 @@ def random_trials(
         As from `read_trials`.
     """
     rng = np.random.default_rng(seed)
-    facts = {i.kind.fact: n_actions for i in model.inputs if isinstance(i.kind, Index)} | {"n_actions": n_actions}
+    counted = [i.kind for i in model.inputs if isinstance(i.kind, Index)]
+    facts = {"n_actions": n_actions} | {kind.fact: kind.exactly or n_actions for kind in counted}
     lengths = rng.integers(n_trials // 2, n_trials + 1, n_subjects)
     lengths[rng.integers(n_subjects)] = n_trials
     shape = (n_subjects, n_trials)
@@ -127,9 +128,14 @@ def default_task(model: Model, block_length: int = 50) -> Task:
         RLWM((2, 3, 4, 5, 6) * 6),
         RandomMDP(block_length=block_length),
         Prediction(sd=1.0, bounds=(-3.0, 3.0), block_length=block_length),
+        Choices(block_length=block_length),
+        Chain(block_length=block_length),
     )
+    responses = tuple(r.name for r in model.responses)
+    counted = [i.kind for i in model.inputs if isinstance(i.kind, Index)]
     for task in candidates:
-        if names <= {*task.columns, *task.responses, "available", "done"}:
+        given = names <= {*task.columns, *task.responses, "available", "done"}
+        if given and task.responses == responses and all(kind.allows(task.facts) for kind in counted):
             return task
     raise ValueError(f"{model.name} reads {', '.join(sorted(names))}, which no task gives; pass a task")
 
