@@ -286,12 +286,11 @@ def _missing_facts(
 def check_facts(model: Model, facts: Facts) -> None:
     """Raise a ValueError if an input counts up to another number than the model is for."""
     for entry in model.inputs:
-        if isinstance(entry.kind, Index) and not entry.kind.allows(vars(facts)):
-            fact, wanted = entry.kind.fact, entry.kind.exactly
-            found = getattr(facts, fact, None)
+        if isinstance(entry.kind, Index) and (wanted := entry.kind.exactly) and not entry.kind.allows(vars(facts)):
+            fact, found = entry.kind.fact, getattr(facts, entry.kind.fact, None)
             raise ValueError(
-                f"column {entry.name!r}: {model.name} is for {fact}={wanted}, found {fact}={found}; if the column holds "
-                f"no others than 0 to {wanted - 1}, pass read_trials(..., facts={{{fact!r}: {wanted}}})"
+                f"column {entry.name!r}: {model.name} is for {fact}={wanted}, found {fact}={found}; if the column "
+                f"holds none but 0 to {wanted - 1}, pass read_trials(..., facts={{{fact!r}: {wanted}}})"
             )
 
 

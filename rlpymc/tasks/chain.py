@@ -39,8 +39,9 @@ class Chain(Task):
     def begin(self, n_subjects: int, n_trials: int, rng: np.random.Generator) -> World:
         """Return the world of n subjects, each in its first state."""
         world = super().begin(n_subjects, n_trials, rng)
-        uniform = self.start is None
-        world.state = rng.integers(self.facts["n_states"], size=n_subjects) if uniform else np.full(n_subjects, self.start)
+        world.state = np.full(n_subjects, self.start or 0)
+        if self.start is None:
+            world.state = rng.integers(self.facts["n_states"], size=n_subjects)
         return world
 
     def offer(self, world: World, t: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
