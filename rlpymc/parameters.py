@@ -94,17 +94,30 @@ def at_least(lower: float) -> Support:
 
 @dataclass(frozen=True)
 class Index:
-    """The kind of an input that counts from 0 to one less than a fact, such as ``n_actions``."""
+    """The kind of an input that counts from 0 to one less than a fact, such as ``n_actions``.
+
+    Parameters
+    ----------
+    fact : str
+        The fact.
+    exactly : int, optional
+        What the fact must be, where a model is for no other number.
+    """
 
     fact: str
+    exactly: int | None = None
+
+    def allows(self, facts: Mapping[str, Any]) -> bool:
+        """Return whether the fact is what it must be."""
+        return self.exactly in (None, facts.get(self.fact))
 
     def __str__(self) -> str:
-        return f"index({self.fact})"
+        return f"index({self.fact})" if self.exactly is None else f"index({self.fact}={self.exactly})"
 
 
-def index(fact: str) -> Index:
-    """Return the kind of an input that is an index below a fact: ``index("n_actions")``."""
-    return Index(fact)
+def index(fact: str, exactly: int | None = None) -> Index:
+    """Return the kind of an input that is an index below a fact: ``index("n_actions")``, ``index("n_actions", 2)``."""
+    return Index(fact, exactly)
 
 
 @dataclass(frozen=True)

@@ -171,6 +171,7 @@ def sequences(model: Model, trials: xr.Dataset) -> Sequences:
     _check_masks(trials, masks)
     known = with_arrays(model.name, model.facts, trials.attrs.get("facts", {}))
     facts = Facts(**known, **_missing_facts(model, trials, masks, known))
+    check_facts(model, facts)
     made = _made(trials, model, masks["exists"])
     masks["responded"], masks["complete"] = made[..., 0], masks["exists"].copy()
     columns = {}
@@ -279,8 +280,20 @@ def _missing_facts(
     for entry in model.inputs:
         if isinstance(entry.kind, Index) and entry.kind.fact not in known and entry.name in trials:
             values = trials[entry.name].values[masks["exists"]]
-            found[entry.kind.fact] = max(found.get(entry.kind.fact, 0), int(values.max()) + 1)
+            least = entry.kind.exactly or 0
+            found[entry.kind.fact] = max(found.get(entry.kind.fact, least), int(values.max()) + 1)
     return found
+
+
+def check_facts(model: Model, facts: Facts) -> None:
+    """Raise a ValueError if an input counts up to another number than the model is for."""
+    for entry in model.inputs:
+        if isinstance(entry.kind, Index) and (wanted := entry.kind.exactly) and not entry.kind.allows(vars(facts)):
+            fact, found = entry.kind.fact, getattr(facts, entry.kind.fact, None)
+            raise ValueError(
+                f"column {entry.name!r}: {model.name} is for {fact}={wanted}, found {fact}={found}; if the column "
+                f"holds none but 0 to {wanted - 1}, pass read_trials(..., facts={{{fact!r}: {wanted}}})"
+            )
 
 
 def _column(

@@ -15,7 +15,7 @@ from rlpymc.likelihood.step import at_trial, restart, stepper
 from rlpymc.model import Facts, Model
 from rlpymc.parameters import resolve_shape
 from rlpymc.registry import get_model
-from rlpymc.sequences import MASKS, Sequences, sequences
+from rlpymc.sequences import MASKS, Sequences, check_facts, sequences
 from rlpymc.tasks import Task
 from rlpymc.tasks.base import World
 from rlpymc.trials import column_dims, padding
@@ -93,6 +93,7 @@ def simulate(
         if entry.name not in {*task.columns, *task.responses, "scored"} and entry.default is None:
             given = ", ".join([*task.columns, *task.responses])
             raise ValueError(f"{model.name} reads {entry.name!r}, which this task does not give; it gives {given}")
+    check_facts(model, Facts(**task.facts))
     before = _Rows(model, task, first_rows, n_subjects)
     run = _Run(model, task, n_subjects, n_trials, before, rng)
     trials = run.trials({})  # the masks, for parameters that vary by block

@@ -67,5 +67,6 @@ delta_prediction = Model(
     policy=policy,
     signals=signals,
     update=update,
+    special_cases={"gaussian": {"alpha": 0.0, "v0": "mu", "sigma": "sd"}},
     departures=("the error is that of the learner's value, not of the prediction that was given",),
 )

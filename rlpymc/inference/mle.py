@@ -15,6 +15,7 @@ from rlpymc.errors import unknown
 from rlpymc.inference.objective import IMPOSSIBLE, Objective
 from rlpymc.likelihood import check_backend
 from rlpymc.model import Model
+from rlpymc.parameters import Index
 from rlpymc.population import Population
 from rlpymc.registry import get_model
 from rlpymc.sequences import Sequences, require_scored, sequences
@@ -330,12 +331,11 @@ def _collect(problem: Objective, fits: list[_Fit]) -> MLE:
 
 def _chance(data: Sequences) -> np.ndarray:
     """Return each subject's log likelihood under uniform choices among what is on offer; NaN for other responses."""
-    if any(r.dtype != "int64" for r in data.model.responses):
-        return np.full(data.shape[0], np.nan)
-    offered = (
-        data.inputs["available"].sum(axis=2)
-        if "available" in data.inputs
-        else np.full(data.shape, data.facts.n_actions)
-    )
+    offered = []
+    for response in data.model.responses:
+        if not isinstance(response.kind, Index):
+            return np.full(data.shape[0], np.nan)
+        everything = np.full(data.shape, getattr(data.facts, response.kind.fact))
+        offered.append(data.inputs["available"].sum(axis=2) if "available" in data.inputs else everything)
     scored = data.masks["scored"].reshape((*data.shape, -1))
-    return -np.where(scored, np.log(offered)[..., None], 0.0).sum(axis=(1, 2))
+    return -np.where(scored, np.log(np.stack(offered, axis=2)), 0.0).sum(axis=(1, 2))

@@ -291,7 +291,9 @@ def bernoulli(name: str, data: Sequences, params: Mapping[str, Any], backend: st
     if isinstance(response, Bernoulli):
         return pm.Bernoulli(name, logit_p=argument, observed=observed, dims=_obs_dim(name, data))
     if not isinstance(response, Categorical) or argument.type.shape[-1] != 2:
-        raise ValueError(f"bernoulli is for two actions, and these trials have {data.facts.n_actions}; use categorical")
+        raise ValueError(
+            f"bernoulli is for two actions, and these trials have {argument.type.shape[-1]}; use categorical"
+        )
     if "logits" in response.arguments:
         return pm.Bernoulli(name, logit_p=argument[:, 1] - argument[:, 0], observed=observed, dims=_obs_dim(name, data))
     return pm.Bernoulli(name, p=argument[:, 1], observed=observed, dims=_obs_dim(name, data))

@@ -33,7 +33,7 @@ class Totals:
         kind = "gradient" if self._active else "value"
         further = derived(data.model, data.facts)
         inner = data if further is None else replace(data, model=further.model)
-        self._slopes = self._active if further is None else (*self._active, *further.names)
+        self._slopes = (*self._active, *(further.names if further is not None and self._active else ()))
         self._loop = None if step is None else Evaluator(step, kind, inner, self._slopes, threads=threads)
 
     def __call__(self, params: Mapping[str, np.ndarray]) -> tuple[np.ndarray, dict[str, np.ndarray]]:
@@ -47,7 +47,8 @@ class Totals:
         if self._loop is not None:
             _, settled = settle(self._data.model, self._data.facts, params, self._data.shape[0])
             found = self._loop(settled)
-            slopes = pull_back(self._data, params, {k: found[f"g_{k}"] for k in self._slopes})
+            slopes = {k: found[f"g_{k}"] for k in self._slopes}
+            slopes = pull_back(self._data, params, slopes) if slopes else {}
             return found["total"], {name: slopes[name] for name in self._active}
         what = "gradient" if self._active else "terms"
         found = evaluate(self._data, params, what, self._backend, self._mode)

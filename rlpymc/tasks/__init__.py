@@ -3,6 +3,8 @@
 from rlpymc.tasks.bandit import Bandit
 from rlpymc.tasks.base import Task, World
 from rlpymc.tasks.cart_pole import StochasticCartPole
+from rlpymc.tasks.chain import Chain
+from rlpymc.tasks.choices import Choices
 from rlpymc.tasks.drifting import DriftingBandit
 from rlpymc.tasks.grid_world import GridWorld
 from rlpymc.tasks.mdp import RandomMDP, without_beta
@@ -15,6 +17,8 @@ from rlpymc.tasks.two_step import TwoStep
 __all__ = [
     "RLWM",
     "Bandit",
+    "Chain",
+    "Choices",
     "DriftingBandit",
     "GridWorld",
     "Prediction",

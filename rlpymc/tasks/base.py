@@ -111,7 +111,8 @@ class Task(gymnasium.Env[dict[str, Any], Any]):
         """Return what the experimenter picks on a forced trial: uniform among what is on offer."""
         if isinstance(self.action_space, spaces.Box):
             return rng.uniform(self.action_space.low, self.action_space.high, world.n_subjects)
-        available = x.get("available", np.ones((world.n_subjects, self.facts["n_actions"]), dtype=bool))
+        assert isinstance(self.action_space, spaces.Discrete)
+        available = x.get("available", np.ones((world.n_subjects, self.action_space.n), dtype=bool))
         return np.where(available, rng.random(available.shape), -1.0).argmax(axis=1)
 
     def follow(self, world: World, x: Mapping[str, np.ndarray]) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 from gymnasium import spaces
 
 from rlpymc.tasks.base import Task, World
-from rlpymc.tasks.settings import at_least, real, whole
+from rlpymc.tasks.settings import at_least, real, states, whole
 
 
 class RandomMDP(Task):
@@ -65,8 +65,8 @@ class RandomMDP(Task):
         **options: Any,
     ) -> None:
         n, k = whole("n_states", n_states, 2), whole("n_actions", n_actions, 2)
-        self.terminal = _states("terminal", [n - 1] if terminal is None else terminal, n)
-        self.start = None if start is None else int(_states("start", start, n)[0])
+        self.terminal = states("terminal", [n - 1] if terminal is None else terminal, n)
+        self.start = None if start is None else int(states("start", start, n)[0])
         self.reward_sd = at_least("reward_sd", reward_sd)
         self.transitions = None if transitions is None else _given("transitions", transitions, (n, k, n))
         if self.transitions is not None:
@@ -162,13 +162,6 @@ def without_beta(params: Mapping[str, Any]) -> dict[str, Any]:
     LaplacianExpectationMaximization.jl, documentation, "Fitting a Q-Learner", function `randsoftmax`.
     """
     return {**params, "beta": 1.0}
-
-
-def _states(name: str, found: int | Sequence[int], n_states: int) -> np.ndarray:
-    states = np.atleast_1d(found)
-    if states.size and (states.dtype.kind not in "iu" or ((states < 0) | (states >= n_states)).any()):
-        raise ValueError(f"{name}: found {', '.join(map(str, states))}, expected states from 0 to {n_states - 1}")
-    return states
 
 
 def _given(name: str, found: Sequence[Any] | np.ndarray, shape: tuple[int, ...]) -> np.ndarray:

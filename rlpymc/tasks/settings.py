@@ -55,6 +55,14 @@ def ordered(name: str, value: Sequence[float]) -> tuple[float, float]:
     return float(pair[0]), float(pair[1])
 
 
+def states(name: str, found: int | Sequence[int], n_states: int) -> np.ndarray:
+    """Return states from 0 on, or say what was found."""
+    numbers = np.atleast_1d(found)
+    if numbers.size and (numbers.dtype.kind not in "iu" or ((numbers < 0) | (numbers >= n_states)).any()):
+        raise ValueError(f"{name}: found {', '.join(map(str, numbers))}, expected states from 0 to {n_states - 1}")
+    return numbers
+
+
 def share(name: str, value: Any) -> np.ndarray:
     """Return a share of trials () or the trials themselves, boolean (n_trials,), or say what was found."""
     found = np.asarray(value)

@@ -11,7 +11,7 @@ from rlpymc.model import Model
 from rlpymc.parameters import Boolean, Index, Input, resolve_shape
 from rlpymc.records import Record
 from rlpymc.sequences import sequences
-from rlpymc.tasks import RLWM, Bandit, GridWorld, Prediction, RandomMDP, Task, TwoStep
+from rlpymc.tasks import RLWM, Bandit, Chain, Choices, GridWorld, Prediction, RandomMDP, Task, TwoStep
 from rlpymc.trials import column_dims
 
 
@@ -25,7 +25,8 @@ def random_trials(
     model : Model
         Whose columns to make.
     n_subjects, n_trials, n_actions : int
-        Sizes; every fact that an input counts up to is `n_actions`, and so is every axis of other facts.
+        Sizes; every fact that an input counts up to, and every axis of the other facts, is `n_actions`, unless the
+        model is for another number.
     seed : int
         For the random numbers.
 
@@ -35,7 +36,8 @@ def random_trials(
         As from `read_trials`.
     """
     rng = np.random.default_rng(seed)
-    counts = {i.kind.fact: n_actions for i in model.inputs if isinstance(i.kind, Index)} | {"n_actions": n_actions}
+    counted = [i.kind for i in model.inputs if isinstance(i.kind, Index)]
+    counts = {"n_actions": n_actions} | {kind.fact: kind.exactly or n_actions for kind in counted}
     facts = counts | {fact.name: _random_fact(fact, counts, rng) for fact in model.facts}
     lengths = rng.integers(n_trials // 2, n_trials + 1, n_subjects)
     lengths[rng.integers(n_subjects)] = n_trials
@@ -140,9 +142,14 @@ def default_task(model: Model, block_length: int = 50) -> Task:
         RandomMDP(block_length=block_length),
         GridWorld(3, 3, features=two_cells, slip=0.2, episode_length=10, block_length=block_length),
         Prediction(sd=1.0, bounds=(-3.0, 3.0), block_length=block_length),
+        Choices(block_length=block_length),
+        Chain(block_length=block_length),
     )
+    responses = tuple(r.name for r in model.responses)
+    counted = [i.kind for i in model.inputs if isinstance(i.kind, Index)]
     for task in candidates:
-        if names <= {*task.columns, *task.responses, "available", "done"} and needed <= {*task.facts}:
+        given = names <= {*task.columns, *task.responses, "available", "done"} and needed <= {*task.facts}
+        if given and task.responses == responses and all(kind.allows(task.facts) for kind in counted):
             return task
     raise ValueError(f"{model.name} reads {', '.join(sorted(names))}, which no task gives; pass a task")
 

@@ -156,6 +156,12 @@ def test_random_trials_have_every_kind_of_trial():
     assert (trials["available"].values.sum(axis=2) == 2).all()
 
 
+def test_a_model_of_two_actions_is_checked_on_two():
+    coin = rl.get_model("biased_coin")
+    assert material.random_trials(coin, n_actions=3).attrs["facts"] == {"n_actions": 2}
+    assert material.default_task(coin).facts == {"n_actions": 2}
+
+
 def test_a_model_without_a_bandit_needs_a_task():
     from rlpymc.model import Input, real
 

@@ -94,6 +94,12 @@ def test_criteria() -> None:
     assert_allclose(found.pseudo_r2, 1 - found.log_lik / (120 * np.log(0.5)))
 
 
+def test_chance_among_states() -> None:
+    trials = rl.simulate("markov_chain", rl.tasks.Chain(3, missed=0.1), {"w": 0.0}, 2, 40, seed=1)
+    found = rl.fit_mle("markov_chain", trials, fixed={"w": np.eye(3)}, progress=False)
+    assert_allclose(found.pseudo_r2, 1 - found.log_lik / (trials["scored"].sum("trial") * np.log(1 / 3)))
+
+
 def test_the_same_seed_gives_the_same_estimates() -> None:
     xr.testing.assert_identical(fit(seed=5).params, fit(seed=5).params)
     assert_allclose(fit(seed=5).log_lik, fit(seed=6).log_lik, rtol=1e-8)

@@ -266,6 +266,16 @@ def test_facts_are_found_where_none_are_kept() -> None:
     assert_array_equal(log_prob(trials.assign_attrs(facts={})), log_prob(trials))
 
 
+def test_a_model_of_two_actions_refuses_more_and_says_how_to_mend_it() -> None:
+    text = refused(small(action=[0, 1, NAN, 1, 2, 1, 0]), "biased_coin")
+    assert_says(text, "column 'action'", "biased_coin is for n_actions=2", "found n_actions=3", "{'n_actions': 2}")
+
+
+def test_a_model_of_two_actions_takes_trials_in_which_one_was_never_chosen() -> None:
+    zeros = small(action=0.0, reward=1.0).assign_attrs(facts={})
+    assert_array_equal(log_prob(zeros, "biased_coin", bias=0.25)[0], np.full(4, np.log(0.75)))
+
+
 # ---------------------------------------------------------------- conditions
 
 

@@ -11,7 +11,7 @@ import xarray as xr
 from numpy.testing import assert_allclose, assert_array_equal
 
 import rlpymc as rl
-from rlpymc.tasks import RLWM, Bandit, Prediction, RandomMDP, Task, TwoStep
+from rlpymc.tasks import RLWM, Bandit, Chain, Choices, Prediction, RandomMDP, Task, TwoStep
 
 PARAMS = {"alpha": 0.3, "beta": 2.0}
 
@@ -408,6 +408,14 @@ def test_given_rows_of_blocks_of_working_memory() -> None:
     assert_allclose(whole["log_prob"], rl.log_prob("rlwm", whole, params), rtol=1e-12)
 
 
+def test_given_rows_of_a_chain() -> None:
+    table = pd.DataFrame({"subject": [0, 0, 1, 1], "state": [0, 2, 1, 1], "next_state": [2, 1, 1, 0]})
+    whole = rl.simulate("markov_chain", Chain(3), {"w": 0.0}, 2, 5, 1, first_rows=rl.read_trials(table))
+    assert whole["state"].values[:, :3].tolist() == [[0, 2, 1], [1, 1, 0]]
+    assert_array_equal(whole["state"].values[:, 1:], whole["next_state"].values[:, :-1])
+    assert_allclose(whole["log_prob"], np.log(1 / 3))
+
+
 def test_given_rows_of_a_model_that_does_not_read_the_states_of_its_world() -> None:
     task = RandomMDP(4, 2)
     before = rl.simulate("delta", task, PARAMS, 2, 6, 1)
@@ -605,6 +613,7 @@ FAMILIES: dict[str, tuple[Task, dict[str, float]]] = {
     "rlwm": (RLWM((2, 3), presentations=5, missed=0.1), {**MEMORY, "capacity": 3}),
     "q_mdp": (RandomMDP(4, 3, missed=0.1), PLANNING),
     "delta_prediction": (Prediction(missed=0.1), {"alpha": 0.3, "sigma": 2.0}),
+    "habituating_markov_chain": (Chain(3, missed=0.1, forced=0.1), {"w0": 0.0, "c": 2.0}),
 }
 
 
@@ -653,6 +662,8 @@ def test_a_simulation_of_every_family_is_trials_and_a_table_and_trials_again(mod
         ("two_step_hybrid", Bandit([0.2, 0.8]), ("two_step_hybrid responds with action1, action2", "asks for action")),
         ("q_mdp", Bandit([0.2, 0.8]), ("q_mdp reads 'state'", "does not give", "reward, action")),
         ("rlwm", RandomMDP(4, 2), ("rlwm reads 'stimulus'", "does not give", "next_state")),
+        ("biased_coin", Choices(3), ("biased_coin is for n_actions=2", "found n_actions=3")),
+        ("markov_chain", RandomMDP(4, 2), ("markov_chain responds with next_state", "asks for action")),
         ("delta_prediction", Bandit([0.2, 0.8]), ("delta_prediction responds with prediction", "asks for action")),
     ],
     ids=lambda v: v if isinstance(v, str) else "",

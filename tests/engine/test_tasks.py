@@ -5,12 +5,25 @@ from typing import Any
 
 import numpy as np
 import pytest
+from gymnasium import spaces
 from gymnasium.error import ResetNeeded
 from gymnasium.utils.env_checker import check_env
 from gymnasium.utils.seeding import np_random
 from numpy.testing import assert_allclose, assert_array_equal
 
-from rlpymc.tasks import RLWM, Bandit, DriftingBandit, Prediction, RandomMDP, Reversal, Task, TwoStep, World
+from rlpymc.tasks import (
+    RLWM,
+    Bandit,
+    Chain,
+    Choices,
+    DriftingBandit,
+    Prediction,
+    RandomMDP,
+    Reversal,
+    Task,
+    TwoStep,
+    World,
+)
 
 TASKS: dict[str, Callable[..., Task]] = {
     "binary bandit": lambda **o: Bandit([0.2, 0.8], **o),
@@ -24,6 +37,8 @@ TASKS: dict[str, Callable[..., Task]] = {
     "rlwm": RLWM,
     "mdp": RandomMDP,
     "prediction": Prediction,
+    "choices": Choices,
+    "chain": Chain,
 }
 EXPERIMENTS = TASKS | {"two of three": lambda **o: Bandit([0.2, 0.5, 0.8], on_offer=2, **o)}  # refuses some actions
 every_task = pytest.mark.parametrize("make", TASKS.values(), ids=TASKS.keys())
@@ -101,7 +116,8 @@ def test_columns_are_those_that_are_announced_and_of_the_types_that_models_read(
 @every_experiment
 def test_subjects_do_not_share_their_luck(make: Callable[..., Task]) -> None:
     _, columns = live(make(), n_subjects=2, n_trials=60)
-    assert any((column[0] != column[1]).any() for name, column in columns.items() if name not in make().responses)
+    brought = [column for name, column in columns.items() if name not in make().responses]
+    assert any((column[0] != column[1]).any() for column in brought) or not brought
 
 
 @every_experiment
@@ -149,12 +165,15 @@ def test_trials_that_are_forced_missed_or_without_feedback_may_be_named(make: Ca
 def test_the_experimenter_picks_all_that_is_on_offer_alike(make: Callable[..., Task]) -> None:
     task, rng = make(), np.random.default_rng(1)
     picked = task.force(task.begin(3000, 1, rng), 0, task.responses[0], {}, rng)
-    if "n_actions" not in task.facts:
-        low, high = task.action_space.low, task.action_space.high  # type: ignore[attr-defined]
+    if isinstance(task.action_space, spaces.Box):
+        low, high = task.action_space.low, task.action_space.high
         assert_near(picked, (low + high) / 2, (high - low) / np.sqrt(12))
         assert picked.min() < low + (high - low) / 100 < high - (high - low) / 100 < picked.max()
-    for k in range(task.facts.get("n_actions", 0)):
-        assert_share(picked == k, 1 / task.facts["n_actions"])
+    else:
+        n = task.facts["n_states" if task.responses == ("next_state",) else "n_actions"]
+        assert task.action_space == spaces.Discrete(n)
+        for k in range(n):
+            assert_share(picked == k, 1 / n)
 
 
 def test_without_extras_nothing_is_drawn_for_them() -> None:
@@ -221,8 +240,10 @@ def test_an_environment_is_the_experiment_for_one_subject(make: Callable[..., Ta
             assert_array_equal(records[t][name], value[0])
     if "reward" in task.columns:
         assert rewards[len(task.responses) - 1 :: len(task.responses)] == [record["reward"] for record in records]
-    else:
+    elif "outcome" in task.columns:
         assert rewards == [-abs(record["prediction"] - record["outcome"]) for record in records]
+    else:
+        assert rewards == [0.0] * 15
 
 
 def test_outcomes_are_seen_beside_the_next_offer_and_then_no_more() -> None:
@@ -570,6 +591,39 @@ def test_numbers_may_stay_or_always_jump(hazard: float) -> None:
     assert ((np.diff(means, axis=1) != 0) == hazard).all()
 
 
+# ---------------------------------------------------------------- sequences of responses
+
+
+def test_choices_bring_nothing() -> None:
+    task, rng = Choices(4), np.random.default_rng(1)
+    world = task.begin(2, 3, rng)
+    state = rng.bit_generator.state
+    assert task.offer(world, 0, rng) == {}
+    assert task.outcome(world, 0, "action", {"action": np.array([0, 3])}, rng) == {}
+    assert rng.bit_generator.state == state
+    assert (task.facts, task.columns) == ({"n_actions": 4}, {})
+
+
+def test_a_chain_goes_on_from_where_it_went() -> None:
+    _, x = live(Chain(5), 2000, 6)
+    assert_array_equal(x["state"][:, 1:], x["next_state"][:, :-1])
+    for state in range(5):
+        assert_share(x["state"][:, 0] == state, 0.2)
+
+
+def test_a_chain_may_have_one_start_and_stays_where_nobody_responds() -> None:
+    to = [[1, 1], [-1, 2], [0, -1]]
+    _, x = live(Chain(3, start=2, block_length=2), 2, 3, choose=lambda world, t, *_: np.array(to[t]))
+    assert_array_equal(x["state"].T, [[2, 2], [1, 1], [1, 2]])
+
+
+def test_a_chain_goes_on_from_a_given_first_row() -> None:
+    task, rng = Chain(4, start=0), np.random.default_rng(1)
+    world = task.begin(2, 5, rng)
+    task.follow(world, {"next_state": np.array([3, -1])})  # -1: not known
+    assert_array_equal(task.offer(world, 1, rng)["state"], [3, 0])
+
+
 # ---------------------------------------------------------------- what does not fit
 
 
@@ -636,6 +690,9 @@ REFUSED: list[tuple[Callable[..., Task], dict[str, Any], tuple[str, ...]]] = [
     (RandomMDP, {**MDP, "transitions": [[[-1.0, 2.0]] * 2] * 2}, ("transitions", "entries from -1", "probabilities")),
     (RandomMDP, {**MDP, "rewards": np.ones((2, 3))}, ("rewards: found (2, 3)", "(2, 2)")),
     (RandomMDP, {**MDP, "rewards": np.full((2, 2), np.nan)}, ("rewards", "finite")),
+    (Choices, {"n_actions": 1}, ("n_actions: found 1", "at least 2")),
+    (Chain, {"n_states": 1}, ("n_states: found 1", "at least 2")),
+    (Chain, {"start": 3}, ("start: found 3", "states from 0 to 2")),
     (Prediction, {"sd": -1.0}, ("sd: found -1.0",)),
     (Prediction, {"hazard": 1.1}, ("hazard: found 1.1", "[0, 1]")),
     (Prediction, {"bounds": (3.0, 1.0)}, ("bounds: found (3.0, 1.0)",)),
