@@ -20,15 +20,19 @@ from rlpymc.priors import Gamma, Normal, Uniform
 
 def derive(p, facts):
     reward = p.beta * sum(facts.features * p.w)
-    return {"q": soft_q(facts.transitions, reward, p.gamma, facts.terminal)}  # (n_states, n_actions)
+    return {"plan": soft_q(facts.transitions, reward, p.gamma, facts.terminal)}  # (n_states, n_actions)
+
+
+def start(p, facts):
+    return {"q": p.plan}  # (n_states, n_actions) value of each action in each state; nothing changes it
 
 
 def values(p, s, x):
-    return take(p.q, x.state)
+    return take(s.q, x.state)
 
 
 def signals(p, s, x):
-    return {"chosen_value": take(p.q, (x.state, x.action))}
+    return {"chosen_value": take(s.q, (x.state, x.action))}
 
 
 soft_planner = Model(
@@ -74,6 +78,7 @@ soft_planner = Model(
         ),
     ),
     derive=derive,
+    start=start,
     values=values,
     signals=signals,
     policy="logits",

@@ -60,7 +60,7 @@ class Derived:
         self.model = model.changed(parameters=(*learner, *further), derive=None)
 
     def tensors(self, params: Mapping[str, Any], n_subjects: int) -> dict[str, Any]:
-        """Return them for parameters by subject, as tensors (subject, *shape)."""
+        """Return them as tensors (subject, *shape), for parameters by subject or ones for all, (*shape)."""
         return {
             name: pt.broadcast_to(value, (n_subjects, *value.type.shape[value.ndim - self._values[name].ndim :]))
             for name, value in self._made(params).items()

@@ -173,7 +173,7 @@ def complete(data: Sequences, params: Mapping[str, Any]) -> tuple[Sequences, Ten
     the support, is an error.
     """
     check_names(data.model, params)
-    found = {}
+    found, by_group = {}, {}
     for parameter in data.model.parameters:
         if isinstance(params.get(parameter.name), Marginal):
             continue
@@ -183,6 +183,7 @@ def complete(data: Sequences, params: Mapping[str, Any]) -> tuple[Sequences, Ten
             value = parameter_array(data, parameter, value)
         value = pt.as_tensor(value).astype("float64")
         if value.ndim == len(shape):  # one for all
+            by_group[parameter.name] = value
             value = pt.broadcast_to(value, (data.shape[0], *shape))
         if not 1 <= value.ndim - len(shape) <= 2:
             raise ValueError(
@@ -199,7 +200,7 @@ def complete(data: Sequences, params: Mapping[str, Any]) -> tuple[Sequences, Ten
         return data, found
     if summed := set(_marginals(params)) & set(further.reads):
         raise ValueError(f"{data.model.name} derives values from {summed.pop()!r}, a whole number; fix it")
-    return replace(data, model=further.model), found | further.tensors(found, data.shape[0])
+    return replace(data, model=further.model), found | further.tensors(found | by_group, data.shape[0])
 
 
 def distribution(name: str, data: Sequences, params: Mapping[str, Any], backend: str = "fused") -> Any:

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 
 from rlpymc.likelihood import evaluate
-from rlpymc.likelihood.derived import derived, pull_back, settle
+from rlpymc.likelihood.derived import derived, pull_back, settle, settled
 from rlpymc.likelihood.evaluator import Evaluator
 from rlpymc.likelihood.fused import find_trace
 from rlpymc.sequences import Sequences
@@ -32,8 +32,8 @@ class Totals:
         step = find_trace(data.model, data.facts, data.columns, (), backend)
         kind = "gradient" if self._active else "value"
         further = derived(data.model, data.facts)
-        inner = data if further is None else replace(data, model=further.model)
         self._slopes = (*self._active, *(further.names if further is not None and self._active else ()))
+        inner = replace(data, model=settled(data.model, data.facts))
         self._loop = None if step is None else Evaluator(step, kind, inner, self._slopes, threads=threads)
 
     def __call__(self, params: Mapping[str, np.ndarray]) -> tuple[np.ndarray, dict[str, np.ndarray]]:
@@ -45,8 +45,8 @@ class Totals:
             Every parameter of the model.
         """
         if self._loop is not None:
-            _, settled = settle(self._data.model, self._data.facts, params, self._data.shape[0])
-            found = self._loop(settled)
+            _, everything = settle(self._data.model, self._data.facts, params, self._data.shape[0])
+            found = self._loop(everything)
             slopes = {k: found[f"g_{k}"] for k in self._slopes}
             slopes = pull_back(self._data, params, slopes) if slopes else {}
             return found["total"], {name: slopes[name] for name in self._active}

@@ -101,8 +101,9 @@ def test_latents_hold_what_was_derived(trials):
     found = rl.latents("soft_planner", trials, TRUTH)
     m = mdp.MDP(np.array(TASK.facts["transitions"]), np.array(TASK.facts["features"]) @ TRUTH["w"], 0.9)
     wanted = mdp.soft_policy_iteration(m, 1.0)
-    assert found["q"].dims[0] == "subject"
-    for q in found["q"].values:
+    assert found["plan"].dims[0] == "subject"
+    assert_array_equal(found["q"].values, np.repeat(found["plan"].values[:, None], 60, axis=1))
+    for q in found["plan"].values:
         assert_allclose(q, wanted.q, rtol=1e-10)
     assert_allclose(found["action_probs"].values, wanted.policy[trials["state"].values], rtol=1e-9)
     chosen = wanted.q[trials["state"].values, trials["action"].values]
