@@ -13,7 +13,7 @@ Departs from its sources: Glascher et al. plan to the end on each trial, and tel
 the maximum of tied values is the first of them.
 """
 
-from rlpymc.math import add_at, full, max, onehot, size, sum, take, where, zeros
+from rlpymc.math import full, max, onehot, put, size, sum, take, where, zeros
 from rlpymc.model import Model, Parameter, unit
 from rlpymc.models.planning.q_mdp import columns, gamma
 from rlpymc.priors import Beta
@@ -42,10 +42,19 @@ def signals(p, s, x):
 
 def update(p, s, x):
     place, n = (x.state, x.action), size(s.transition)
-    reached = where(x.done, zeros(n), onehot(x.next_state, n))
-    transition = add_at(s.transition, place, p.alpha_transition * (reached - take(s.transition, place)))
-    reward = add_at(s.reward, place, p.alpha_reward * signals(p, s, x)["reward_prediction_error"])
-    return {"transition": transition, "reward": reward, "q": reward + p.gamma * sum(transition * max(s.q))}
+    reached = where(x.done, 0.0, onehot(x.next_state, n))
+    leads_to = take(s.transition, place)
+    leads_to = leads_to + p.alpha_transition * (reached - leads_to)
+    brings = take(s.reward, place) + p.alpha_reward * signals(p, s, x)["reward_prediction_error"]
+
+    def backup(reward, transition):
+        return reward + p.gamma * sum(transition * max(s.q))
+
+    return {
+        "transition": put(s.transition, place, leads_to),
+        "reward": put(s.reward, place, brings),
+        "q": put(backup(s.reward, s.transition), place, backup(brings, leads_to)),  # T and R have changed here alone
+    }
 
 
 def rate(name, plausible, meaning):
