@@ -22,19 +22,19 @@ def values(p, s, x):
     return take(s.q, x.state)
 
 
-def future(p, s, x):
-    return where(x.done, 0.0, max(take(s.q, x.next_state)))
+def best(p, q):
+    return max(q)
 
 
-def future_without_end(p, s, x):
-    return max(take(s.q, x.next_state))
+def learner(value, ends=True):
+    """Return signals and update of a learner for which ``value(p, q)`` is the value of a state with these q."""
 
-
-def learner(after):
-    """Return signals and update of a learner for which this is the value of what comes after."""
+    def future(p, s, x):
+        after = value(p, take(s.q, x.next_state))
+        return where(x.done, 0.0, after) if ends else after
 
     def signals(p, s, x):
-        return {"prediction_error": x.reward + p.gamma * after(p, s, x) - take(s.q, (x.state, x.action))}
+        return {"prediction_error": x.reward + p.gamma * future(p, s, x) - take(s.q, (x.state, x.action))}
 
     def update(p, s, x):
         return {"q": add_at(s.q, (x.state, x.action), p.alpha * signals(p, s, x)["prediction_error"])}
@@ -42,10 +42,31 @@ def learner(after):
     return {"signals": signals, "update": update}
 
 
-def bootstraps(model):
-    """Return the model for which the end of an episode is a state like the others."""
-    return model.changed(**learner(future_without_end), departures=("the end of an episode has a value",))
+def terminal(value):
+    """Return the option by which the end of an episode can be a state like the others."""
 
+    def bootstraps(model):
+        departures = (*model.departures, "the end of an episode has a value")
+        return model.changed(**learner(value, ends=False), departures=departures)
+
+    return {"stops": None, "bootstraps": bootstraps}
+
+
+columns = (
+    Input("state", index("n_states")),
+    Input("action", index("n_actions"), response=True),
+    Input("next_state", index("n_states"), after="action"),
+    Input("reward", real, after="action"),
+    Input("done", boolean, after="action", default=False),
+)
+gamma = Parameter(
+    "gamma",
+    unit,
+    prior=Beta(1.1, 1.1),
+    plausible=0.8,
+    meaning="discount of what comes a step later",
+    citation="prior: rlpymc, weak",
+)
 
 q_mdp = Model(
     name="q_mdp",
@@ -53,13 +74,7 @@ q_mdp = Model(
     summary="Q-learning with a bootstrapped maximum over states and actions",
     reference="Watkins & Dayan 1992",
     equation=r"Q_{sa} \leftarrow Q_{sa} + \alpha (r + \gamma \max_b Q_{s'b} - Q_{sa})",
-    inputs=(
-        Input("state", index("n_states")),
-        Input("action", index("n_actions"), response=True),
-        Input("next_state", index("n_states"), after="action"),
-        Input("reward", real, after="action"),
-        Input("done", boolean, after="action", default=False),
-    ),
+    inputs=columns,
     parameters=(
         Parameter(
             "alpha",
@@ -69,14 +84,7 @@ q_mdp = Model(
             meaning="learning rate",
             citation="prior: rlpymc, weak",
         ),
-        Parameter(
-            "gamma",
-            unit,
-            prior=Beta(1.1, 1.1),
-            plausible=0.8,
-            meaning="discount of what comes a step later",
-            citation="prior: rlpymc, weak",
-        ),
+        gamma,
         Parameter(
             "q0",
             real,
@@ -90,7 +98,7 @@ q_mdp = Model(
     ),
     start=start,
     values=values,
-    **learner(future),
+    **learner(best),
     policy="softmax",
-    options={"terminal": {"stops": None, "bootstraps": bootstraps}},
+    options={"terminal": terminal(best)},
 )
