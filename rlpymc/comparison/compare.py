@@ -83,7 +83,7 @@ def compare(
         else:
             own = Path(folder) / str(name) if folder is not None and name in models else None
             found[name] = elpd_of(f"fit {name!r}", fit, unit, form, models.get(name), own, progress)
-    _check_same_data(found)
+    check_same_data(found)
     table = _table(found, weights)
     worst = max(found, key=lambda name: int((found[name].bad & ~found[name].refitted.values).sum()))
     warn_of_bad_k(f"'{worst}'", found[worst], stacklevel=2)
@@ -104,7 +104,7 @@ def _models(refit: Any, fits: Mapping[str, Any]) -> Mapping[str, RLModel]:
     return refit
 
 
-def _check_same_data(found: Mapping[str, Elpd]) -> None:
+def check_same_data(found: Mapping[str, Elpd]) -> None:
     """Raise a ValueError unless the same units of the same responses were left out for all."""
     (first, one), *others = found.items()
     for name, other in others:

@@ -90,12 +90,12 @@ def leave_future_out(
     settings = {"draws": draws, "tune": tune, "chains": chains, "seed": seed, "target_accept": target_accept}
     refits, cuts = Refits(rl_model, settings, folder), first + ahead * np.arange(n_windows)
     elpd, k = np.zeros((n_windows, data.shape[0])), np.full(n_windows, -np.inf)
+    past = _Past.fitted(refits, window, 0, f"{by}s from {first} on", first)
     for w in track(range(n_windows), "leave the future out", disable=not progress, transient=True):
-        if w:
-            log_weights, k[w] = past.weights(w)
-        if not w or not k[w] <= k_threshold:
+        log_weights, k[w] = past.weights(w)
+        if not k[w] <= k_threshold:
             past = _Past.fitted(refits, window, w, f"{by}s from {cuts[w]} on", int(cuts[w]))
-            log_weights = past.even
+            log_weights, _ = past.weights(w)
         elpd[w] = logsumexp(log_weights.values[..., None] + past.log_lik[..., w], axis=(0, 1))
     refits.warn()
     seen = np.stack([(data.scored_trials & (window == w)).any(axis=1) for w in range(n_windows)])
@@ -150,17 +150,11 @@ class _Past:
         shape = (posterior.sizes["chain"], posterior.sizes["draw"], data.shape[0], n)
         return cls(since, np.concatenate(found).reshape(shape))
 
-    @property
-    def even(self) -> xr.DataArray:
-        """Log weights (chain, draw) of the draws as they are."""
-        shape = self.log_lik.shape[:2]
-        return xr.DataArray(np.full(shape, -np.log(np.prod(shape))), dims=("chain", "draw"))
-
     def weights(self, w: int) -> tuple[xr.DataArray, float]:
         """Return log weights (chain, draw) of the draws after all windows before w were seen, and Pareto k."""
         ratio = xr.DataArray(self.log_lik[..., self.since : w].sum(axis=(2, 3)), dims=("chain", "draw"))
         if np.ptp(ratio.values) <= ROUNDING:
-            return self.even, -np.inf
+            return xr.full_like(ratio, -np.log(ratio.size)), -np.inf  # it has seen all of them, or they say nothing
         efficiency = relative_efficiency(ratio.expand_dims("unit", axis=2))
         log_weights, k = (-ratio).azstats.psislw(dim=["chain", "draw"], r_eff=efficiency)
         return log_weights, float(k)

@@ -10,7 +10,7 @@ from rlpymc.errors import unknown
 UNITS = ("trial", "session", "subject")
 FORMS = ("conditional", "integrated")
 SESSIONS = ("session", "block")  # columns that say which session a trial belongs to, the first that is there
-WHICH = ("subject", "trial", "response", *SESSIONS)  # coordinates that say what a unit is
+WHICH = ("subject", "trial", "response", "cut", *SESSIONS)  # coordinates that say what a unit is
 INTEGRATED = "marginal_log_likelihood"  # group of a fit
 
 
