@@ -49,16 +49,16 @@ def leave_out(
     found = []
     for k in track(units.tolist(), "refits", disable=not (progress and len(units)), transient=True):
         labels = {str(c): v.values[k].item() for c, v in terms.coords.items() if v.dims == terms.dims[-1:]}
-        held_out = _held_out(data, labels)
+        mask = held_out(data, labels)
         name = ", ".join(f"{c} {labels[c]!r}" for c in ("subject", *SESSIONS, "trial", "response") if c in labels)
-        model, refit = refits.fit(name, data.masks["scored"] & ~held_out, f"without_{k}", k)
-        log_lik = predictive(model, refit, data, held_out, near)
+        model, refit = refits.fit(name, data.masks["scored"] & ~mask, f"without_{k}", k)
+        log_lik = predictive(model, refit, data, mask, near)
         found.append(float(logsumexp(log_lik) - np.log(log_lik.size)))
     refits.warn()
     return np.array(found)
 
 
-def _held_out(data: Sequences, labels: dict[str, object]) -> np.ndarray:
+def held_out(data: Sequences, labels: dict[str, object]) -> np.ndarray:
     """Return where the responses of a unit are, (subject, trial[, response])."""
     names = [r.name for r in data.model.responses]
     scored = data.masks["scored"].reshape((*data.shape, len(names)))
@@ -74,9 +74,7 @@ def _held_out(data: Sequences, labels: dict[str, object]) -> np.ndarray:
     return mask.reshape(data.masks["scored"].shape)
 
 
-def predictive(
-    model: RLModel, refit: xr.DataTree, data: Sequences, held_out: np.ndarray, near: xr.Dataset
-) -> np.ndarray:
+def predictive(model: RLModel, refit: xr.DataTree, data: Sequences, mask: np.ndarray, near: xr.Dataset) -> np.ndarray:
     """Return the log likelihood, for each draw of a refit, of what one person did and was left out, (sample,).
 
     Parameters
@@ -85,14 +83,14 @@ def predictive(
         The model of the rest, and its fit.
     data : Sequences
         All data.
-    held_out : (subject, trial[, response]) bool
+    mask : (subject, trial[, response]) bool
         What was left out.
     near : xr.Dataset
         A posterior of all data, with the dim ``sample``: it says where to look for the parameters of a person who is
         not in the refit.
     """
-    who = np.flatnonzero(held_out.reshape(len(held_out), -1).any(axis=1))
-    one = sequences(data.model, with_scored(data, held_out).isel(subject=who))
+    who = np.flatnonzero(mask.reshape(len(mask), -1).any(axis=1))
+    one = sequences(data.model, with_scored(data, mask).isel(subject=who))
     posterior = refit["posterior"].to_dataset()
     if np.isin(one.subjects, model.data.subjects).all():
         return log_prob_totals(one, parameter_draws(model, flat(posterior), one), model.spec.backend).sum(axis=1)

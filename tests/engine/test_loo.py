@@ -10,7 +10,7 @@ import xarray as xr
 from numpy.testing import assert_allclose, assert_array_equal
 
 import rlpymc as rl
-from rlpymc.comparison.exact import leave_out
+from rlpymc.comparison.exact import held_out, leave_out
 from rlpymc.comparison.terms import terms_of
 from tests.engine import quadrature
 
@@ -35,7 +35,9 @@ def quietly(function: Any, *arguments: Any, **options: Any) -> Any:
 def trials() -> xr.Dataset:
     """Two people, three sessions of eight trials; learners start again in each."""
     data = quadrature.trials(2, 24, beta=np.array([1.0, 4.0]), block_length=8)
-    return data.assign(session=(("subject", "trial"), np.repeat([["one", "two", "three"]], 8, axis=1).repeat(2, axis=0)))
+    return data.assign(
+        session=(("subject", "trial"), np.repeat([["one", "two", "three"]], 8, axis=1).repeat(2, axis=0))
+    )
 
 
 @pytest.fixture(scope="module")
@@ -130,12 +132,10 @@ def test_refits_of_people_are_integrated_over_the_population(
 
 
 def test_one_of_two_responses_is_left_out_alone() -> None:
-    task = rl.tasks.TwoStep(seed=1)
+    task = rl.tasks.TwoStep()
     trials = rl.simulate("two_step_hybrid", task, _plausible("two_step_hybrid"), 2, 12, seed=1)
     model = rl.build("two_step_hybrid", trials, pooling="none")
-    from rlpymc.comparison.exact import _held_out
-
-    mask = _held_out(model.data, {"subject": 1, "trial": 5, "response": "action2"})
+    mask = held_out(model.data, {"subject": 1, "trial": 5, "response": "action2"})
     assert mask.shape == (2, 12, 2)
     assert np.argwhere(mask).tolist() == [[1, 5, 1]]
 

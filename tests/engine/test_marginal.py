@@ -12,6 +12,8 @@ from scipy.special import logsumexp
 import rlpymc as rl
 from rlpymc.comparison.marginal import integrated
 from rlpymc.inference.posterior import flat
+from rlpymc.math import add_at, full, take
+from rlpymc.parameters import Parameter, integer, unit
 from tests.engine import quadrature
 
 SETTINGS: dict[str, Any] = {"draws": 300, "tune": 300, "chains": 2, "seed": 1, "progress": False}
@@ -49,9 +51,11 @@ def by_quadrature(trials: xr.Dataset, i: int, mu: float, sigma: float, alpha: fl
 def test_populations_narrow_and_wide(trials: xr.Dataset, model: rl.RLModel, fit: xr.DataTree) -> None:
     """From one far narrower than the posterior of any person to one far wider, and some away from all of them."""
     moments = [(0.8, 0.001), (0.8, 0.05), (0.8, 0.5), (1.5, 3.0), (-1.0, 1.0), (2.5, 0.5)]
-    group = xr.Dataset({"beta_mu": ("sample", [m for m, _ in moments]), "beta_sigma": ("sample", [s for _, s in moments])})
+    group = xr.Dataset(
+        {"beta_mu": ("sample", [m for m, _ in moments]), "beta_sigma": ("sample", [s for _, s in moments])}
+    )
     near, rng = flat(fit["posterior"].to_dataset()), np.random.default_rng(0)
-    values, error = integrated(model, group, model.data, near, 400, rng)
+    values, error = integrated(model, group, model.data, near, 1000, rng)
     exact = np.array([[by_quadrature(trials, i, *m) for i in range(3)] for m in moments])
     assert (error < 0.02).all()
     assert_allclose(values, exact, atol=5 * error.max())
@@ -103,23 +107,34 @@ def test_without_pooling_it_is_the_log_evidence(trials: xr.Dataset) -> None:
     assert (elpd.pareto_k == -np.inf).all()
 
 
-def test_whole_numbers_are_summed_over() -> None:
-    task, learner = rl.tasks.RLWM(set_sizes=(2, 3), presentations=4), rl.get_model("rlwm")
-    params = {p.name: p.plausible for p in learner.parameters if p.value is None}
-    whole = next(p for p in learner.parameters if p.support.discrete)
-    trials = rl.simulate(learner, task, params, 2, 20, seed=1)
-    fixed = {k: v for k, v in params.items() if k != whole.name}
-    model = rl.build(learner, trials, fixed=fixed, pooling="partial")
-    values = np.arange(int(whole.support.lower), int(whole.support.upper) + 1)
-    shares = np.random.default_rng(0).dirichlet(np.ones(len(values)), size=2)
-    group = xr.Dataset(
-        {f"{whole.name}_probs": (("sample", f"{whole.name}_value"), shares)}, coords={f"{whole.name}_value": values}
+def levels() -> rl.Model:
+    """Return a delta rule of which each person looks at the values through one of three glasses."""
+    level = Parameter("level", integer(1, 3), prior=rl.priors.DiscreteUniform(1, 3), plausible=2)
+    delta = rl.get_model("delta")
+    alpha = Parameter("alpha", unit, value=quadrature.ALPHA)
+    return rl.Model(
+        name="levels",
+        family="test",
+        summary="A delta rule with values in three sizes",
+        reference="none",
+        equation="none",
+        inputs=delta.inputs,
+        parameters=(alpha, level),
+        start=lambda p, facts: {"q": full(facts.n_actions, 0.0)},
+        values=lambda p, s, x: p.level * s.q,
+        update=lambda p, s, x: {"q": add_at(s.q, x.action, p.alpha * (x.reward - take(s.q, x.action)))},
+        policy="softmax",
     )
+
+
+def test_whole_numbers_are_summed_over(trials: xr.Dataset) -> None:
+    model = rl.build(levels(), trials, fixed={"beta": 2.0})
+    shares = np.array([[0.2, 0.3, 0.5], [0.9, 0.05, 0.05]])
+    group = xr.Dataset({"level_probs": (("sample", "level_value"), shares)}, coords={"level_value": [1, 2, 3]})
     near = xr.Dataset(coords={"sample": np.arange(2)})
     found, error = integrated(model, group, model.data, near, 2, np.random.default_rng(0))
-    log_lik = [rl.log_prob(learner, trials, fixed | {whole.name: v}).sum("trial").values for v in values]
-    exact = logsumexp(np.array(log_lik)[None] + np.log(shares)[..., None], axis=1)
-    assert_allclose(found, exact, rtol=1e-10)
+    log_lik = [quadrature.log_prob(trials, i, np.array([2.0, 4.0, 6.0])).sum(axis=1) for i in range(3)]
+    assert_allclose(found, logsumexp(np.array(log_lik) + np.log(shares)[:, None], axis=2), rtol=1e-10)
     assert_allclose(error, 0, atol=1e-12)
 
 
@@ -193,7 +208,7 @@ def test_what_cannot_be_integrated_is_refused(trials: xr.Dataset, model: rl.RLMo
         rl.marginal_log_likelihood(fewer, fit)
     with pytest.raises(ValueError, match="draws: found 3"):
         rl.marginal_log_likelihood(model, fit, draws=3)
-    with pytest.raises(TypeError, match="rlpymc.build"):
+    with pytest.raises(TypeError, match=r"rlpymc\.build"):
         rl.marginal_log_likelihood("delta", fit)  # type: ignore[arg-type]
     complete = quadrature.build(trials, "complete")
     posterior = xr.Dataset({"beta": ("sample", [1.0])})
