@@ -112,7 +112,7 @@ def check_same_data(found: Mapping[str, Elpd]) -> None:
         if one.unit != other.unit:
             raise ValueError(f"{pair} leave out different units: {one.unit!r} and {other.unit!r}")
         if one.n != other.n:
-            raise ValueError(f"fits {pair} are of different data: {one.n} and {other.n} {one.unit.split(',')[0]}s")
+            raise ValueError(f"fits {pair} are of different data: {one.n} and {other.n} units ({one.unit})")
         for coord in WHICH:
             if (coord in one.elpd_i.coords) != (coord in other.elpd_i.coords):
                 lacking = name if coord in one.elpd_i.coords else first

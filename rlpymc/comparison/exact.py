@@ -10,7 +10,7 @@ from scipy.special import logsumexp
 from rlpymc.build import RLModel
 from rlpymc.comparison.marginal import integrated, thinned
 from rlpymc.comparison.refits import Refits, check_fit_of, settings_of, with_scored
-from rlpymc.comparison.terms import SESSIONS
+from rlpymc.comparison.terms import SESSIONS, which_unit
 from rlpymc.inference.posterior import flat, parameter_draws
 from rlpymc.likelihood.draws import log_prob_totals
 from rlpymc.sequences import Sequences, sequences
@@ -48,7 +48,7 @@ def leave_out(
     near = flat(fit["posterior"].to_dataset())
     found = []
     for k in track(units.tolist(), "refits", disable=not (progress and len(units)), transient=True):
-        labels = {str(c): v.values[k].item() for c, v in terms.coords.items() if v.dims == terms.dims[-1:]}
+        labels = which_unit(terms, k)
         mask = held_out(data, labels)
         name = ", ".join(f"{c} {labels[c]!r}" for c in ("subject", *SESSIONS, "trial", "response") if c in labels)
         model, refit = refits.fit(name, data.masks["scored"] & ~mask, f"without_{k}", k)

@@ -61,6 +61,13 @@ class OwnParameters:
             if f"{p.name}_z" in posterior:
                 mean, spread = (posterior[f"{p.name}_{part}"] for part in ("mu", "sigma"))
                 own = mean + spread * posterior[f"{p.name}_z"]
+                if not np.allclose(
+                    p.support.constrain(own.values), posterior[p.name].transpose(*own.dims).values, rtol=1e-6
+                ):
+                    raise ValueError(
+                        f"parameter {p.name!r}: the subjects' values are not {p.name}_mu + {p.name}_sigma x "
+                        f"{p.name}_z, so their population is not the normal one that is integrated over"
+                    )
             else:
                 own = xr.apply_ufunc(p.support.unconstrain, posterior[p.name])
             values = own.sel(subject=self._data.subjects).transpose("sample", "subject", ...).values

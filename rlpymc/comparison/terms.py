@@ -100,6 +100,11 @@ def labels_of(terms: xr.DataArray) -> dict[str, tuple[str, np.ndarray]]:
     return {str(c): (str(terms.dims[-1]), v.values) for c, v in terms.coords.items() if c in WHICH}
 
 
+def which_unit(terms: xr.DataArray, k: int) -> dict[str, object]:
+    """Return by coordinate which unit a term is of."""
+    return {name: values[k].item() for name, (_, values) in labels_of(terms).items()}
+
+
 def responses_of(fit: xr.DataTree) -> str:
     """Return the fingerprint of the scored responses that a fit is of, "" where it does not say."""
     return str(json.loads(fit.attrs["rlpymc"])["responses"]) if "rlpymc" in fit.attrs else ""

@@ -12,6 +12,7 @@ from scipy.special import logsumexp
 import rlpymc as rl
 from rlpymc.comparison.marginal import integrated
 from rlpymc.inference.posterior import flat
+from rlpymc.likelihood import draws
 from rlpymc.math import add_at, full, take
 from rlpymc.parameters import Parameter, integer, unit
 from tests.engine import quadrature
@@ -43,6 +44,18 @@ def fit(model: rl.RLModel) -> xr.DataTree:
 
 def by_quadrature(trials: xr.Dataset, i: int, mu: float, sigma: float, alpha: float = quadrature.ALPHA) -> float:
     return quadrature.evidence(quadrature.log_prob(trials, i, np.exp(mu + sigma * quadrature.GRID), alpha))
+
+
+@pytest.mark.parametrize("backend", ["fused", "scan"])
+def test_totals_are_sums_over_trials_in_chunks_of_any_size(
+    model: rl.RLModel, backend: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shape, rng = (7, 3), np.random.default_rng(0)
+    params = {"alpha": rng.random(shape), "beta": rng.lognormal(size=shape), "q0": np.zeros(shape)}
+    expected = draws.log_prob_draws(model.data, params, "fused").sum(axis=2)
+    assert_allclose(draws.log_prob_totals(model.data, params, backend), expected, rtol=1e-10)
+    monkeypatch.setattr(draws, "CHUNK_TRIALS", 3 * 40 * 3)  # three draws at a time
+    assert_allclose(draws.log_prob_totals(model.data, params, backend), expected, rtol=1e-10)
 
 
 # ---------------------------------------------------------------- against quadrature
@@ -85,14 +98,14 @@ def test_the_error_is_that_between_seeds(model: rl.RLModel, fit: xr.DataTree) ->
 
 def test_parameters_that_are_one_for_all_differ_between_draws(trials: xr.Dataset, fit: xr.DataTree) -> None:
     model = rl.build("delta", trials, shared=["alpha"])
-    draws = {"alpha": [0.1, 0.3, 0.8], "beta_mu": [0.5, 1.0, 1.5], "beta_sigma": [0.3, 0.6, 1.0]}
-    group = xr.Dataset({k: ("sample", v) for k, v in draws.items()})
+    values = {"alpha": [0.1, 0.3, 0.8], "beta_mu": [0.5, 1.0, 1.5], "beta_sigma": [0.3, 0.6, 1.0]}
+    group = xr.Dataset({k: ("sample", v) for k, v in values.items()})
     near = flat(fit["posterior"].to_dataset())
-    values, error = integrated(model, group, model.data, near, 2000, np.random.default_rng(0))
-    moments = zip(draws["beta_mu"], draws["beta_sigma"], draws["alpha"], strict=True)
+    found, error = integrated(model, group, model.data, near, 2000, np.random.default_rng(0))
+    moments = zip(values["beta_mu"], values["beta_sigma"], values["alpha"], strict=True)
     exact = [[by_quadrature(trials, i, *m) for i in range(3)] for m in moments]
     assert (error < 0.03).all()
-    assert_allclose(values, exact, atol=5 * error.max())
+    assert_allclose(found, exact, atol=5 * error.max())
 
 
 def test_without_pooling_it_is_the_log_evidence(trials: xr.Dataset) -> None:
@@ -214,5 +227,10 @@ def test_what_cannot_be_integrated_is_refused(trials: xr.Dataset, model: rl.RLMo
     posterior = xr.Dataset({"beta": ("sample", [1.0])})
     with pytest.raises(ValueError, match="nothing to integrate over"):
         integrated(complete, posterior, complete.data, posterior, 10, np.random.default_rng(0))
+    moved = fit["posterior"].to_dataset()
+    odd = fit.copy()
+    odd["posterior"] = xr.DataTree(moved.assign(beta=moved["beta"] * 1.1))
+    with pytest.raises(ValueError, match="'beta': the subjects' values are not beta_mu"):
+        rl.marginal_log_likelihood(model, odd)
     with pytest.raises(ValueError, match=r"marginal_log_likelihood\(rl_model, fit\)"):
         rl.loo(sample(other, draws=20, tune=50), "subject", form="integrated")
