@@ -46,16 +46,13 @@ def by_quadrature(trials: xr.Dataset, i: int, mu: float, sigma: float, alpha: fl
     return quadrature.evidence(quadrature.log_prob(trials, i, np.exp(mu + sigma * quadrature.GRID), alpha))
 
 
-@pytest.mark.parametrize("backend", ["fused", "scan"])
-def test_totals_are_sums_over_trials_in_chunks_of_any_size(
-    model: rl.RLModel, backend: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_totals_are_sums_over_trials_in_chunks_of_any_size(model: rl.RLModel, monkeypatch: pytest.MonkeyPatch) -> None:
     shape, rng = (7, 3), np.random.default_rng(0)
     params = {"alpha": rng.random(shape), "beta": rng.lognormal(size=shape), "q0": np.zeros(shape)}
     expected = draws.log_prob_draws(model.data, params, "fused").sum(axis=2)
-    assert_allclose(draws.log_prob_totals(model.data, params, backend), expected, rtol=1e-10)
+    assert_allclose(draws.log_prob_totals(model.data, params, "fused"), expected, rtol=1e-10)
     monkeypatch.setattr(draws, "CHUNK_TRIALS", 3 * 40 * 3)  # three draws at a time
-    assert_allclose(draws.log_prob_totals(model.data, params, backend), expected, rtol=1e-10)
+    assert_allclose(draws.log_prob_totals(model.data, params, "fused"), expected, rtol=1e-10)
 
 
 # ---------------------------------------------------------------- against quadrature
