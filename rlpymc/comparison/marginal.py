@@ -26,9 +26,9 @@ def marginal_log_likelihood(
 
     For each draw of what all people share (means and spreads of the population, parameters that are one for all) the
     likelihood of all responses of a person is averaged over the person's parameters as the population has them, by
-    importance sampling.  Half-blind averages over the population would miss a person whom the data pin down, and
-    points near the person's posterior would miss a population narrower than it, so the points come from both (a
-    defensive mixture, Owen & Zhou 2000), on the unbounded scale.  Parameters that are whole numbers are summed over.
+    importance sampling.  Points drawn from the population alone would miss a person whom the data pin down, and points
+    near the person's posterior alone a population narrower than it, so they come from both (a defensive mixture, Owen
+    & Zhou 2000), on the unbounded scale.  Parameters that are whole numbers are summed over.
 
     Parameters
     ----------

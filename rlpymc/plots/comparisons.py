@@ -131,7 +131,7 @@ def pareto_k(result: Elpd, ax: Axes | None = None) -> Figure:
     for i in np.flatnonzero(shown & bad) if (shown & bad).sum() <= MOST_NAMES else ():
         ax.annotate(names[i], (at[i], k[i]), xytext=(4, 2), textcoords="offset points", fontsize="small")
     ax.axhline(result.good_k, color="0.4", lw=0.8, ls="--")
-    ax.set(xlabel=result.unit, ylabel="Pareto k")
+    ax.set(xlabel=f"left out, in order: {result.unit}", ylabel="Pareto k")
     ax.legend(frameon=False, fontsize="small")
     return ax.get_figure(root=True)  # type: ignore[return-value]
 
