@@ -9,7 +9,13 @@ from . import transitions as transitions
 from . import validate as validate
 from .build import RLModel as RLModel
 from .build import build as build
-from .compare import compare as compare
+from .comparison.compare import compare as compare
+from .comparison.elpd import Elpd as Elpd
+from .comparison.future import leave_future_out as leave_future_out
+from .comparison.group_bms import GroupBMS as GroupBMS
+from .comparison.group_bms import group_bms as group_bms
+from .comparison.loo import loo as loo
+from .comparison.marginal import marginal_log_likelihood as marginal_log_likelihood
 from .data import example_data as example_data
 from .hmm import hmm as hmm
 from .inference.diagnostics import Diagnostics as Diagnostics

@@ -82,7 +82,7 @@ def fit(
 @app.command()
 def compare(
     fits: Annotated[list[Path], typer.Argument(help="Files that fit wrote.")],
-    unit: Annotated[str, typer.Option(help="What is left out: trial or subject.")] = "trial",
+    unit: Annotated[str, typer.Option(help="What is left out: trial, session or subject.")] = "trial",
 ) -> None:
     """Compare fits of the same data by leave-one-out cross-validation."""
     import rlpymc as rl

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from rlpymc import plots
 from rlpymc.build import RLModel, build
-from rlpymc.compare import compare
+from rlpymc.comparison.compare import compare
 from rlpymc.data import example_data
 from rlpymc.inference.diagnostics import diagnose
 from rlpymc.inference.mle import MLE, fit_mle

@@ -61,6 +61,20 @@ class Support:
                 return math.log(fraction) - math.log1p(-fraction)
         raise ValueError(f"support {self.name} has no link to the real line")
 
+    def log_slope(self, unbounded: Any) -> Any:
+        """Return the log of the derivative of `constrain`."""
+        match self.link:
+            case "identity":
+                return 0.0 * unbounded
+            case "log":
+                return unbounded
+            case "softplus":
+                return -math.softplus(-unbounded)
+            case "logit":
+                width = float(np.log(self.upper - self.lower))
+                return width - math.softplus(unbounded) - math.softplus(-unbounded)
+        raise ValueError(f"support {self.name} has no link to the real line")
+
     def contains(self, value: Any) -> np.ndarray:
         """Return, entry by entry, whether values lie in the support (NaN and infinities do not)."""
         value = np.asarray(value, dtype=float)

@@ -117,7 +117,7 @@ def draw_whole_numbers(model: RLModel, posterior: xr.Dataset, seed: int | None) 
         terms = log_prob_draws(data, rest | chosen, model.spec.backend)
         score = terms.sum(axis=tuple(range(2, terms.ndim)))
         for p, v in zip(whole, combination, strict=True):
-            score = score + _log_weight(population.prior(p), p.name, v, draws)[:, None]
+            score = score + log_weight(population.prior(p), p.name, v, draws)[:, None]
         scores.append(score)
     table = np.stack(scores, axis=-1)
     picked = Categorical(logits=table).sample(rng)
@@ -128,7 +128,8 @@ def draw_whole_numbers(model: RLModel, posterior: xr.Dataset, seed: int | None) 
     return posterior.assign_coords(subject=data.subjects)
 
 
-def _log_weight(prior: Any, name: str, value: int, draws: xr.Dataset) -> np.ndarray:
+def log_weight(prior: Any, name: str, value: int, draws: xr.Dataset) -> np.ndarray:
+    """Return the log probability that a parameter which is a whole number has a value, (sample,)."""
     if f"{name}_probs" in draws:
         if value not in draws[f"{name}_value"]:
             return np.full(draws.sizes["sample"], -np.inf)
@@ -158,5 +159,8 @@ def log_likelihood(model: RLModel, posterior: xr.Dataset, unit: str) -> xr.Datas
         coords["obs"] = np.arange(len(subject))
         coords |= {"subject": ("obs", data.subjects[subject]), "trial": ("obs", trial)}
         coords["response"] = ("obs", names[which[0]] if which else np.full(len(subject), names[0]))
+        for column in ("session", "block"):  # for leaving sessions out
+            if column in data.trials:
+                coords[column] = ("obs", data.trials[column].transpose("subject", "trial").values[subject, trial])
         array = np.moveaxis(values, 0, -1)[data.observations].T.reshape((*shape.values(), -1))
     return xr.Dataset({"choice": (("chain", "draw", "subject" if unit == "subject" else "obs"), array)}, coords=coords)

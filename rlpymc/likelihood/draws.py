@@ -7,16 +7,31 @@ import numpy as np
 
 from rlpymc.likelihood import evaluate
 from rlpymc.likelihood.scan import core
+from rlpymc.likelihood.totals import Totals
 from rlpymc.responses import Response
 from rlpymc.sequences import Sequences
 
 CHUNK_BYTES = 2**20  # of one array over actions: what a cache holds
+CHUNK_TRIALS = 200_000  # laid out at once where only totals are wanted
 FEW = 5_000_000  # draws x trials below which compiling a scan well takes longer than it saves
 
 
 def log_prob_draws(data: Sequences, params: Mapping[str, np.ndarray], backend: str) -> np.ndarray:
     """Return log probabilities (draw, subject, trial[, response]) for parameters (draw, subject, *shape)."""
     return np.concatenate([found["terms"] for found in _in_chunks(data, params, "terms", backend)])
+
+
+def log_prob_totals(data: Sequences, params: Mapping[str, np.ndarray], backend: str) -> np.ndarray:
+    """Return log probabilities of subjects, (draw, subject), for parameters (draw, subject, *shape)."""
+    n_draws = len(next(iter(params.values())))
+    chunk = min(n_draws, max(1, CHUNK_TRIALS // data.masks["exists"].size))
+    mode = "quick" if n_draws * data.masks["exists"].size < FEW else "NUMBA"
+    totals, found = Totals(repeat_subjects(data, chunk), (), backend, mode), []
+    for first in range(0, n_draws, chunk):
+        draws = np.minimum(np.arange(first, first + chunk), n_draws - 1)  # the last chunk repeats its last draw
+        arrays = {k: np.ascontiguousarray(v[draws]).reshape((-1, *v.shape[2:])) for k, v in params.items()}
+        found.append(totals(arrays)[0].reshape((chunk, -1)))
+    return np.concatenate(found)[:n_draws]
 
 
 def response_draws(data: Sequences, params: Mapping[str, np.ndarray], backend: str) -> dict[str, Response]:

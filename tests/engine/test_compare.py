@@ -139,6 +139,65 @@ def test_a_fit_by_observation_may_be_compared_with_one_by_subject() -> None:
     assert set(table.index) == {"obs", "sum"}
 
 
+def test_by_session_the_terms_of_a_person_s_session_are_summed() -> None:
+    def in_sessions(values: np.ndarray) -> xr.DataTree:
+        tree = fit(values)
+        group = tree["log_likelihood"].to_dataset()
+        return xr.DataTree.from_dict(
+            {"log_likelihood": group.assign_coords(session=("obs", np.tile([1, 1, 2, 2, 2], 6)))}
+        )
+
+    one, two = terms(1, spread=0.02), terms(2, mean=-0.9, spread=0.02)
+    table = rl.compare({"one": in_sessions(one), "two": in_sessions(two)}, unit="session")
+    assert (table["n"] == 6).all()
+    assert (table["unit"] == "session").all()
+    elpd = rl.loo(in_sessions(one), "session").elpd_i
+    summed = np.stack([one[:, :, :10][:, :, np.tile([True, True, False, False, False], 2)].sum(axis=2)], axis=2)
+    assert_allclose(elpd.sel(unit=(elpd["subject"] == "b") & (elpd["session"] == 1)), loo(summed).elpd_i, rtol=1e-3)
+
+
+def test_without_sessions_there_is_nothing_to_leave_out() -> None:
+    fits = {"one": fit(terms(1)), "two": fit(terms(2))}
+    assert_says(refused(fits, unit="session"), "fit 'one'", "no column 'session' or 'block'", "read_trials")
+    text = refused({"one": by_subject(terms(1)), "two": fit(terms(2))}, unit="session")
+    assert_says(text, "'one'", "by subject", "log_likelihood='obs'")
+
+
+# ---------------------------------------------------------------- weights
+
+
+def test_weights_by_stacking_maximise_the_mixture() -> None:
+    one, two = terms(1), terms(2)
+    table = rl.compare({"one": fit(one), "two": fit(two)})
+    densities = np.exp([loo(one).elpd_i.values, loo(two).elpd_i.values])
+    grid = np.linspace(0, 1, 1001)
+    score = np.log(grid[:, None] * densities[0] + (1 - grid[:, None]) * densities[1]).sum(axis=1)
+    assert_allclose(table.loc["one", "weight"], grid[score.argmax()], atol=0.01)
+
+
+@pytest.mark.parametrize("weights", ["stacking", "pseudo-bma", "pseudo-bma+"])
+def test_weights_do_not_underflow_where_units_are_long(weights: str) -> None:
+    """Sums over a thousand trials are beyond what exp can hold; only their differences matter."""
+    one, two = terms(1), terms(2, mean=-0.72)
+    near = rl.compare({"one": fit(one), "two": fit(two)}, weights=weights)
+    far = rl.compare({"one": fit(one - 2000), "two": fit(two - 2000)}, weights=weights)
+    assert_allclose(far["weight"], near["weight"], atol=1e-3)
+    assert_allclose(far["elpd"], near["elpd"] - 2000 * N, rtol=1e-6)
+    assert_allclose(far["dse"], near["dse"], rtol=1e-3, atol=1e-9)
+
+
+def test_weights_by_pseudo_bma_follow_from_the_elpd() -> None:
+    fits = {"one": fit(terms(1)), "two": fit(terms(2, mean=-0.75)), "three": fit(terms(3))}
+    table = rl.compare(fits, weights="pseudo-bma")
+    shares = np.exp(table["elpd"] - table["elpd"].max())
+    assert_allclose(table["weight"], shares / shares.sum(), rtol=1e-8)
+    smooth = rl.compare(fits, weights="pseudo-bma+")
+    assert_allclose(smooth["weight"].sum(), 1)
+    assert smooth["weight"].max() < table["weight"].max()
+    assert_allclose(smooth["se"], table["se"])
+    assert_says(refused(fits, weights="waic"), "unknown weights 'waic'", "pseudo-bma")
+
+
 # ---------------------------------------------------------------- what cannot be relied on
 
 
@@ -182,6 +241,30 @@ def test_fits_of_different_responses_are_refused() -> None:
 
 def test_a_fit_without_log_likelihood_is_named_with_the_cure() -> None:
     assert_says(refused({"one": fit(terms(1)), "two": xr.DataTree()}), "'two'", "log_likelihood='obs'")
+
+
+@pytest.mark.parametrize("value", [np.nan, -np.inf])
+def test_a_log_likelihood_that_is_no_number_is_named(value: float) -> None:
+    wrong = terms(2)
+    wrong[1, 7, 12] = value
+    text = refused({"one": fit(terms(1)), "two": fit(wrong)})
+    assert_says(text, "fit 'two'", "subject 'a', trial 12", str(value), "draw 7 of chain 1")
+
+
+def test_results_of_loo_are_compared_as_they_are() -> None:
+    fits = {"one": fit(terms(1)), "two": fit(terms(2))}
+    results = {name: rl.loo(one) for name, one in fits.items()}
+    pd.testing.assert_frame_equal(rl.compare(results), rl.compare(fits))
+    pd.testing.assert_frame_equal(rl.compare({"one": results["one"], "two": fits["two"]}), rl.compare(fits))
+    text = refused({"one": results["one"], "two": rl.loo(fits["two"], "subject")})
+    assert_says(text, "different units", "'trial'", "'subject, conditional'")
+
+
+def test_other_responses_are_named_by_the_first_row() -> None:
+    other = fit(terms(2))
+    group = other["log_likelihood"].to_dataset().assign_coords(response=("obs", ["action"] * 29 + ["action2"]))
+    text = refused({"one": fit(terms(1)), "two": xr.DataTree.from_dict({"log_likelihood": group})})
+    assert_says(text, "differ in response", "'action' and 'action2'", "1 of 30")
 
 
 def test_trials_need_terms_by_observation() -> None:

@@ -228,6 +228,129 @@ def test_comparison_puts_the_best_on_top():
     assert [t.get_text() for t in right.texts] == ["weight", "0.90", "0.10"]
 
 
+# ---------------------------------------------------------------- comparison of models
+
+
+def elpd(values, subjects, k=None, refitted=(), **coords):
+    """Return a result by subject, or by window of the future where there is a coordinate cut."""
+    at = {"subject": ("unit", np.array(subjects))} | {name: ("unit", np.array(v)) for name, v in coords.items()}
+    arrays = (values, np.zeros(len(values)) if k is None else k, np.isin(np.arange(len(values)), refitted))
+    by_unit = [xr.DataArray(np.array(v), dims="unit", coords=at) for v in arrays]
+    return rl.Elpd(*by_unit, p=1.0, good_k=0.7, unit="1 trial ahead, from 5 on" if coords else "subject, conditional")
+
+
+def test_elpd_by_unit_shows_who_prefers_which():
+    one, other = elpd([-1.0, -5.0, -3.0], ["a", "b", "c"]), elpd([-2.0, -2.0, -3.5], ["a", "b", "c"])
+    (ax,) = rl.plots.elpd_by_unit({"one": one, "other": other}).axes
+    assert_allclose(ax.collections[1].get_offsets(), [[-3, 0], [0.5, 1], [1, 2]])
+    assert [t.get_text() for t in ax.get_yticklabels()] == ["b", "c", "a"]
+    assert ax.get_title() == "one: 2, other: 1 of 3"
+    assert ax.get_ylabel() == "subject, sorted"
+    with pytest.raises(ValueError, match="compares two results, found 1"):
+        rl.plots.elpd_by_unit({"one": one})
+    with pytest.raises(ValueError, match="differ in subject"):
+        rl.plots.elpd_by_unit({"one": one, "other": elpd([-2.0, -2.0, -3.5], ["a", "b", "z"])})
+
+
+def test_pareto_k_names_what_is_not_reliable():
+    result = elpd([-1.0] * 5, [*"abcde"], k=[0.1, 0.9, -np.inf, 1.2, 0.3], refitted=[3])
+    (ax,) = rl.plots.pareto_k(result).axes
+    by_label = {c.get_label(): c.get_offsets().tolist() for c in ax.collections}
+    assert by_label == {"reliable: 2": [[0, 0.1], [4, 0.3]], "not reliable: 1": [[1, 0.9]], "refitted: 1": [[3, 1.2]]}
+    assert np.allclose(ax.collections[2].get_facecolors()[0], to_rgba("white"))
+    assert [(t.get_text(), t.xy[0]) for t in ax.texts] == [("b", 1), ("d", 3)]
+    assert list(ax.lines[0].get_ydata()) == [0.7, 0.7]
+
+
+def test_group_bms_shows_frequencies_and_exceedance():
+    found = rl.group_bms({"a": np.r_[np.zeros(7), np.full(2, -99.0)], "b": np.r_[np.full(7, -99.0), np.zeros(2)]})
+    (ax,) = rl.plots.group_bms(found).axes
+    assert_allclose([patch.get_height() for patch in ax.patches], [8 / 11, 3 / 11])
+    lines = {line.get_label(): line.get_ydata() for line in ax.lines}
+    assert_allclose(lines["exceedance"], found.exceedance)
+    assert_allclose(lines["protected exceedance"], found.protected_exceedance)
+    assert [t.get_text() for t in ax.get_xticklabels()] == ["a", "b"]
+
+
+def test_future_draws_the_mean_over_people():
+    subjects, cut = [*"ab", *"ab", "a"], [5, 5, 6, 6, 7]
+    one = elpd([-1.0, -3.0, -1.0, -2.0, -0.5], subjects, refitted=[2, 3], cut=cut)
+    (ax,) = rl.plots.future({"one": one, "other": elpd([-1.0] * 5, subjects, cut=cut)}).axes
+    assert_allclose(ax.lines[0].get_xydata(), [[5, -2], [6, -1.5], [7, -0.5]])
+    assert_allclose(ax.lines[1].get_xydata(), [[6, -1.5]])
+    band = ax.collections[0].get_paths()[0].vertices
+    assert_allclose([band[band[:, 0] == 5, 1].min(), band[band[:, 0] == 5, 1].max()], [-3, -1])
+    assert ax.lines[0].get_label() == "one, -7.5 in all"
+    with pytest.raises(ValueError, match="expected a result of leave_future_out"):
+        rl.plots.future({"one": elpd([-1.0], ["a"])})
+
+
+# ---------------------------------------------------------------- calibration
+
+
+@pytest.fixture(scope="module")
+def one_step():
+    """Predictions of two options with probabilities 0.2 and 0.6 for the second, which are true but for the last."""
+    rng = np.random.default_rng(0)
+    p = np.where(np.arange(2000) < 1000, 0.2, 0.6)[None].repeat(2, axis=0)
+    observed = (rng.random(p.shape) < p).astype(int)
+    observed[:, 1000:] = rng.random((2, 1000)) < 0.9
+    probs = np.stack([1 - p, p], axis=-1)
+    return xr.Dataset(
+        {
+            "action_probs": (("sample", "subject", "trial", "option"), np.stack([probs + 0.1, probs - 0.1])),
+            "observed": (("subject", "trial"), observed),
+            "scored": (("subject", "trial"), np.ones(p.shape, dtype=bool)),
+        },
+        coords={"subject": ["a", "b"], "trial": np.arange(2000)},
+        attrs={"response": "action", "kind": "one_step"},
+    )
+
+
+def test_calibration_holds_shares_against_probabilities(one_step):
+    (ax,) = rl.plots.calibration(one_step, bins=2).axes
+    observed = one_step["observed"].values
+    dots = next(line for line in ax.lines if line.get_label() == "observed").get_xydata()
+    assert_allclose(dots, [[0.2, observed[:, :1000].mean()], [0.6, observed[:, 1000:].mean()]])
+    band = ax.collections[0].get_paths()[0].vertices
+    at = band[np.isclose(band[:, 0], 0.2), 1]
+    half = 1.8807936 * np.sqrt(0.2 * 0.8 / 2000)
+    assert_allclose([at.min(), at.max()], [0.2 - half, 0.2 + half], rtol=1e-6)
+    assert at.min() < dots[0, 1] < at.max()
+    assert dots[1, 1] > band[np.isclose(band[:, 0], 0.6), 1].max()
+
+
+def test_calibration_leaves_out_what_is_predicted(one_step):
+    seen = one_step["observed"].values
+    chosen = np.where(seen == 1, 0.3, 0.7)  # the second option has probability 0.3 throughout
+    loo = elpd(np.log(chosen).ravel(), np.repeat(["a", "b"], 2000), trial=np.tile(np.arange(2000), 2))
+    loo.elpd_i.coords["response"] = ("unit", np.full(4000, "action"))
+    by_trial = rl.Elpd(loo.elpd_i, loo.pareto_k, loo.refitted, 1.0, 0.7, "trial")
+    (ax,) = rl.plots.calibration(one_step, by_trial, bins=1).axes
+    dots = next(line for line in ax.lines if line.get_label() == "observed").get_xydata()
+    assert_allclose(dots, [[0.3, seen.mean()]])
+    with pytest.raises(ValueError, match="expected by trial"):
+        rl.plots.calibration(one_step, loo)
+
+
+def test_calibration_of_more_options_takes_all_of_them(one_step):
+    three = one_step.isel(trial=slice(4)).copy(deep=True)
+    probs = np.broadcast_to([0.5, 0.3, 0.2], (2, 2, 4, 3))
+    three["action_probs"] = (("sample", "subject", "trial", "option_"), probs)
+    three["scored"].values[0, 0] = False
+    (ax,) = rl.plots.calibration(three, bins=3).axes
+    dots = next(line for line in ax.lines if line.get_label() == "observed").get_xydata()
+    counted = three["observed"].values[three["scored"].values]
+    assert_allclose(dots, [[p, (counted == k).mean()] for k, p in ((2, 0.2), (1, 0.3), (0, 0.5))])
+
+
+def test_calibration_without_probabilities_is_refused(one_step):
+    with pytest.raises(ValueError, match="kind='one_step'"):
+        rl.plots.calibration(one_step.drop_vars("action_probs"))
+    with pytest.raises(ValueError, match="bins: found 0"):
+        rl.plots.calibration(one_step, bins=0)
+
+
 def bars(ax):
     """Return heights and error bars (low, high) by label of the bars."""
     found = {}

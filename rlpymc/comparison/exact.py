@@ -1,0 +1,98 @@
+"""Units left out in earnest: the model is fitted without them, and asked for their density."""
+
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+from rich.progress import track
+from scipy.special import logsumexp
+
+from rlpymc.build import RLModel
+from rlpymc.comparison.marginal import integrated, thinned
+from rlpymc.comparison.refits import Refits, check_fit_of, settings_of, with_scored
+from rlpymc.comparison.terms import SESSIONS, which_unit
+from rlpymc.inference.posterior import flat, parameter_draws
+from rlpymc.likelihood.draws import log_prob_totals
+from rlpymc.sequences import Sequences, sequences
+
+POINTS = 200  # of a person's parameters for each draw of a population that was fitted without them
+
+
+def leave_out(
+    rl_model: RLModel,
+    fit: xr.DataTree,
+    terms: xr.DataArray,
+    units: np.ndarray,
+    folder: str | Path | None,
+    progress: bool,
+) -> np.ndarray:
+    """Return the log predictive densities of some units, each from a refit without it.
+
+    What is left out is not scored; the actions still drive what is learned.  A person of whom other responses remain
+    is predicted from their own parameters, one of whom nothing remains from the population.
+
+    Parameters
+    ----------
+    rl_model, fit
+        The model of all data, and its fit.
+    terms : xr.DataArray
+        Log likelihoods, whose coordinates say which unit is which.
+    units : (n,) int
+        Which of them to leave out.
+    folder, progress
+        As for `loo`.
+    """
+    check_fit_of(rl_model, fit)
+    data = rl_model.data
+    refits = Refits(rl_model, settings_of(fit), folder)
+    near = flat(fit["posterior"].to_dataset())
+    found = []
+    for k in track(units.tolist(), "refits", disable=not (progress and len(units)), transient=True):
+        labels = which_unit(terms, k)
+        mask = held_out(data, labels)
+        name = ", ".join(f"{c} {labels[c]!r}" for c in ("subject", *SESSIONS, "trial", "response") if c in labels)
+        model, refit = refits.fit(name, data.masks["scored"] & ~mask, f"without_{k}", k)
+        log_lik = predictive(model, refit, data, mask, near)
+        found.append(float(logsumexp(log_lik) - np.log(log_lik.size)))
+    refits.warn()
+    return np.array(found)
+
+
+def held_out(data: Sequences, labels: dict[str, object]) -> np.ndarray:
+    """Return where the responses of a unit are, (subject, trial[, response])."""
+    names = [r.name for r in data.model.responses]
+    scored = data.masks["scored"].reshape((*data.shape, len(names)))
+    mask = scored & (data.subjects == labels["subject"])[:, None, None]
+    if "trial" in labels:
+        mask &= (np.arange(data.shape[1]) == labels["trial"])[:, None]
+        mask &= np.array(names) == labels["response"]
+    else:
+        for column in SESSIONS:
+            if column in labels:
+                values = data.trials[column].transpose("subject", "trial").values
+                mask &= (values == labels[column])[..., None]
+    return mask.reshape(data.masks["scored"].shape)
+
+
+def predictive(model: RLModel, refit: xr.DataTree, data: Sequences, mask: np.ndarray, near: xr.Dataset) -> np.ndarray:
+    """Return the log likelihood, for each draw of a refit, of what one person did and was left out, (sample,).
+
+    Parameters
+    ----------
+    model, refit
+        The model of the rest, and its fit.
+    data : Sequences
+        All data.
+    mask : (subject, trial[, response]) bool
+        What was left out.
+    near : xr.Dataset
+        A posterior of all data, with the dim ``sample``: it says where to look for the parameters of a person who is
+        not in the refit.
+    """
+    who = np.flatnonzero(mask.reshape(len(mask), -1).any(axis=1))
+    one = sequences(data.model, with_scored(data, mask).isel(subject=who))
+    posterior = refit["posterior"].to_dataset()
+    if np.isin(one.subjects, model.data.subjects).all():
+        return log_prob_totals(one, parameter_draws(model, flat(posterior), one), model.spec.backend).sum(axis=1)
+    values, _ = integrated(model, flat(thinned(posterior)), one, near, POINTS, np.random.default_rng(0))
+    return values.sum(axis=1)

@@ -1,0 +1,185 @@
+"""The parameters that differ between people, as vectors: where they lie, and what the population and the data say."""
+
+from dataclasses import dataclass
+from itertools import product
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from scipy import stats
+
+from rlpymc.build import RLModel
+from rlpymc.inference.posterior import log_weight, parameter_draws
+from rlpymc.likelihood.draws import log_prob_totals
+from rlpymc.parameters import Parameter
+from rlpymc.population import whole_numbers
+from rlpymc.sequences import Sequences
+
+FREEDOM = 5  # degrees of freedom of points around a posterior: tails that reach beyond it
+
+
+class OwnParameters:
+    """The parameters that differ between the subjects of some data, as vectors on the unbounded scale.
+
+    Parameters
+    ----------
+    rl_model : RLModel
+        Says which they are.
+    data : Sequences
+        The subjects.
+
+    Attributes
+    ----------
+    numbers : list of Parameter
+        Those that vectors are made of, entry after entry.
+    whole : list of Parameter
+        Those that are whole numbers.
+    common : list of str
+        Parameters that are estimated, one for all.
+    """
+
+    def __init__(self, rl_model: RLModel, data: Sequences) -> None:
+        self._rl_model, self._data, self._population = rl_model, data, rl_model.spec.population
+        free = [p for p in data.model.parameters if self._population.is_free(p)]
+        one_for_all = self._population.pooling == "complete"
+        self.common = [p.name for p in free if one_for_all or p.name in self._population.shared]
+        own = [p for p in free if p.name not in self.common]
+        self.numbers = [p for p in own if not p.support.discrete]
+        self.whole = [p for p in own if p.support.discrete]
+        if not own:
+            raise ValueError(
+                f"{data.model.name}: no parameter is estimated by subject, so there is nothing to integrate over; "
+                "form='conditional' is the same"
+            )
+        self._shapes = {p.name: data.parameter_shape(p.name) for p in self.numbers}
+        self.values = list(product(*(whole_numbers(p).tolist() for p in self.whole)))
+
+    def draws(self, posterior: xr.Dataset) -> np.ndarray:
+        """Return the vectors of a posterior in which the subjects are, (sample, subject, entry)."""
+        columns = []
+        for p in self.numbers:
+            if f"{p.name}_z" in posterior:
+                mean, spread = (posterior[f"{p.name}_{part}"] for part in ("mu", "sigma"))
+                own = mean + spread * posterior[f"{p.name}_z"]
+                if not np.allclose(
+                    p.support.constrain(own.values), posterior[p.name].transpose(*own.dims).values, rtol=1e-6
+                ):
+                    raise ValueError(
+                        f"parameter {p.name!r}: the subjects' values are not {p.name}_mu + {p.name}_sigma x "
+                        f"{p.name}_z, so their population is not the normal one that is integrated over"
+                    )
+            else:
+                own = xr.apply_ufunc(p.support.unconstrain, posterior[p.name])
+            values = own.sel(subject=self._data.subjects).transpose("sample", "subject", ...).values
+            columns.append(values.reshape((*values.shape[:2], -1)))
+        return np.concatenate(columns, axis=2) if columns else np.zeros((posterior.sizes["sample"], len(self), 0))
+
+    def __len__(self) -> int:
+        return self._data.shape[0]
+
+    def _moments(self, p: Parameter, group: xr.Dataset) -> tuple[np.ndarray, np.ndarray]:
+        """Return mean and spread of the population, (sample, 1, 1, entry)."""
+        mean, spread = (group[f"{p.name}_{part}"].transpose("sample", ...).values for part in ("mu", "sigma"))
+        shape = (group.sizes["sample"], 1, 1, -1)
+        return mean.reshape(shape), spread.reshape(shape)
+
+    def from_population(self, group: xr.Dataset, n: int, rng: np.random.Generator) -> np.ndarray:
+        """Return vectors drawn from the population of each draw, (sample, point, subject, entry)."""
+        outer, columns = (group.sizes["sample"], n, len(self)), []
+        for p in self.numbers:
+            size = int(np.prod(self._shapes[p.name]))
+            if self._population.pooling == "partial":
+                mean, spread = self._moments(p, group)
+                columns.append(mean + spread * rng.standard_normal((*outer, size)))
+            else:
+                prior = self._population.prior(p)
+                assert prior is not None
+                columns.append(p.support.unconstrain(prior.sample(rng, (*outer, size))))
+        return np.concatenate(columns, axis=3) if columns else np.zeros((*outer, 0))
+
+    def _pieces(self, vectors: np.ndarray) -> dict[str, np.ndarray]:
+        """Return the entries of each parameter, (..., entry)."""
+        sizes = [int(np.prod(self._shapes[p.name])) for p in self.numbers]
+        return dict(zip(self._shapes, np.split(vectors, np.cumsum(sizes)[:-1], axis=-1), strict=True)) if sizes else {}
+
+    def log_prior(self, vectors: np.ndarray, group: xr.Dataset) -> np.ndarray:
+        """Return the log density in the population of vectors (sample, point, subject, entry), without that axis."""
+        total: Any = 0.0
+        for p, u in zip(self.numbers, self._pieces(vectors).values(), strict=True):
+            if self._population.pooling == "partial":
+                mean, spread = self._moments(p, group)
+                total = total + (-0.5 * ((u - mean) / spread) ** 2 - np.log(spread * np.sqrt(2 * np.pi))).sum(axis=-1)
+            else:
+                prior = self._population.prior(p)
+                assert prior is not None
+                total = total + (prior.log_prob(p.support.constrain(u)) + p.support.log_slope(u)).sum(axis=-1)
+        return np.broadcast_to(total, (group.sizes["sample"], *vectors.shape[1:3]))
+
+    def log_lik(self, vectors: np.ndarray, group: xr.Dataset) -> np.ndarray:
+        """Return the log likelihood at vectors (sample, point, subject, entry) for each of the whole numbers.
+
+        The result is (whole number, sample, point, subject).
+        """
+        outer = (group.sizes["sample"] if self.common else len(vectors), *vectors.shape[1:3])
+        names = [p.name for p in (*self.numbers, *self.whole)]
+        rest = parameter_draws(self._rl_model, group.isel(sample=slice(outer[0])), self._data, leave_out=names)
+        params = {k: np.broadcast_to(v[:, None], (*outer, *v.shape[2:])) for k, v in rest.items()}
+        for p, u in zip(self.numbers, self._pieces(vectors).values(), strict=True):
+            value = p.support.constrain(u).reshape((*u.shape[:3], *self._shapes[p.name]))
+            params[p.name] = np.broadcast_to(value, (*outer, *self._shapes[p.name]))
+        found = []
+        for chosen in self.values:
+            params |= {p.name: np.full(outer, float(v)) for p, v in zip(self.whole, chosen, strict=True)}
+            flattened = {k: v.reshape((-1, *v.shape[2:])) for k, v in params.items()}
+            found.append(log_prob_totals(self._data, flattened, self._rl_model.spec.backend).reshape(outer))
+        return np.stack(found)
+
+    def log_shares(self, group: xr.Dataset) -> np.ndarray:
+        """Return the log probabilities of the whole numbers in the population, (whole number, sample, 1, 1)."""
+        found = np.zeros((len(self.values), group.sizes["sample"]))
+        for k, chosen in enumerate(self.values):
+            for p, value in zip(self.whole, chosen, strict=True):
+                found[k] += log_weight(self._population.prior(p), p.name, value, group)
+        return found[..., None, None]
+
+
+@dataclass(frozen=True)
+class NearPoints:
+    """Points near where the posterior has the subjects' parameters: a multivariate t for each.
+
+    Parameters
+    ----------
+    points : (point, subject, entry)
+        Vectors on the unbounded scale.
+    log_density : (point, subject)
+        Their log densities.
+    laws : list
+        What they were drawn from, by subject.
+    """
+
+    points: np.ndarray
+    log_density: np.ndarray
+    laws: list[Any]
+
+    def log_prob(self, vectors: np.ndarray) -> np.ndarray:
+        """Return the log density of vectors (sample, point, subject, entry), (sample, point, subject)."""
+        if not vectors.shape[-1]:
+            return np.zeros(vectors.shape[:3])
+        by_subject = [law.logpdf(vectors[:, :, i]).reshape(vectors.shape[:2]) for i, law in enumerate(self.laws)]
+        return np.stack(by_subject, axis=2)
+
+
+def near_points(own: OwnParameters, near: xr.Dataset, n: int, rng: np.random.Generator) -> NearPoints:
+    """Return points around the posterior of each subject's parameters."""
+    draws = own.draws(near)
+    if not draws.shape[2]:  # whole numbers alone, which are summed over
+        return NearPoints(np.zeros((n, len(own), 0)), np.zeros((n, len(own))), [])
+    laws, points, densities = [], [], []
+    for i in range(len(own)):
+        inside = draws[:, i][np.isfinite(draws[:, i]).all(axis=1)]  # a value may have been rounded to a bound
+        spread = np.atleast_2d(np.cov(inside, rowvar=False))
+        spread = spread + 1e-6 * np.eye(len(spread))
+        laws.append(stats.multivariate_t(inside.mean(axis=0), spread, df=FREEDOM))
+        points.append(laws[-1].rvs(size=n, random_state=rng).reshape((n, -1)))
+        densities.append(laws[-1].logpdf(points[-1]).reshape(n))
+    return NearPoints(np.stack(points, axis=1), np.stack(densities, axis=1), laws)

@@ -1,0 +1,29 @@
+"""Figures: values along the trials, learning curves, two-step and set-size plots, posteriors, comparison of models.
+
+Every function returns a matplotlib figure and shows nothing; in a notebook, end the line with a semicolon.
+"""
+
+from rlpymc.plots.calibrations import calibration
+from rlpymc.plots.comparisons import comparison, elpd_by_unit, future, group_bms, pareto_k
+from rlpymc.plots.learning import learning_curve, trial_values
+from rlpymc.plots.look import COLOURS, INTERVAL
+from rlpymc.plots.posteriors import population, posterior, traces
+from rlpymc.plots.tasks import set_size_curves, stay_probabilities
+
+__all__ = [
+    "COLOURS",
+    "INTERVAL",
+    "calibration",
+    "comparison",
+    "elpd_by_unit",
+    "future",
+    "group_bms",
+    "learning_curve",
+    "pareto_k",
+    "population",
+    "posterior",
+    "set_size_curves",
+    "stay_probabilities",
+    "traces",
+    "trial_values",
+]

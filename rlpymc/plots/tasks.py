@@ -1,0 +1,139 @@
+"""Figures that belong to a task: stay probabilities of the two-step task, curves by set size."""
+
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from rlpymc.errors import unknown
+from rlpymc.plots.look import COLOURS, mean_and_range
+
+
+def stay_probabilities(trials: xr.Dataset, ax: Axes | None = None) -> Figure:
+    """Draw how often the first action of a two-step task is repeated, by the reward and the transition before.
+
+    Parameters
+    ----------
+    trials : xr.Dataset
+        Trials from `read_trials` or `simulate`, or a prediction from `predict`, with the columns action1, state2 and
+        reward.  A transition is common if first action a led to state a.
+    ax : matplotlib.axes.Axes, optional
+        Where to draw; a new figure unless given.
+
+    Returns
+    -------
+    Figure
+        Bars for common and rare transitions, after reward above 0 and after none: the mean over subjects of their
+        shares of repeated first actions.  Of trials with the standard error of the mean; of a prediction with the 94 %
+        interval over the draws.  Trials count if their first action is scored and the trial before, after the same
+        reset, was completed; one-step predictions are held against the action that was observed before.
+
+    Raises
+    ------
+    ValueError
+        If a column is missing, or the prediction is yoked: its transitions do not follow from its actions.
+    """
+    _require(trials, "action1", "state2", "reward")
+    if trials.attrs.get("kind") == "yoked":
+        raise ValueError("transitions of a yoked prediction do not follow from its actions; take one_step or free_run")
+    made = trials["action1"].values  # (subject, trial), or (sample, subject, trial)
+    known = trials["observed_action1"].values if trials.attrs.get("kind") == "one_step" else made
+    state, reward, scored = trials["state2"].values, trials["reward"].values, trials["scored"]
+    first = (scored.isel(response=0) if "response" in scored.dims else scored).values
+    complete = trials["exists"].values & (known >= 0) & (state >= 0) & np.isfinite(reward)
+    counted = complete[..., :-1] & first[..., 1:] & ~trials["reset"].values[..., 1:]
+    stay, common, won = made[..., 1:] == known[..., :-1], (state == known)[..., :-1], reward[..., :-1] > 0
+    if ax is None:
+        _, ax = plt.subplots(figsize=(4, 3.2), layout="constrained")
+    for k, (label, here) in enumerate({"common": common, "rare": ~common}.items()):
+        shares = np.stack([_share(stay, counted & here & after) for after in (won, ~won)], axis=-1)
+        mean, low, high = mean_and_range(shares)
+        error = np.maximum([mean - low, high - mean], 0)
+        ax.bar(np.arange(2) + 0.4 * k - 0.2, mean, 0.38, yerr=error, color=COLOURS[k], capsize=3, label=label)
+    ax.set_xticks([0, 1], ["reward", "no reward"])
+    ax.set(ylim=(0, 1), ylabel="probability of repeating the first action")
+    ax.legend(title="transition", loc="upper right", ncols=2, frameon=False, fontsize="small")
+    return ax.get_figure(root=True)  # type: ignore[return-value]
+
+
+def set_size_curves(
+    trials: xr.Dataset, target: str | None = None, presentations: int | None = None, ax: Axes | None = None
+) -> Figure:
+    """Draw how learning in blocks of stimuli depends on how many there are.
+
+    Parameters
+    ----------
+    trials : xr.Dataset
+        Trials from `read_trials` or `simulate`, or a prediction from `predict`, with the columns stimulus and set_size.
+    target : str, optional
+        The column with the right action of each trial, such as "correct_action".  Unless told, actions are right if
+        they were rewarded (above 0); predictions that keep the observed outcomes need a target.
+    presentations : int, optional
+        Up to how many presentations of a stimulus are drawn; all unless told.
+    ax : matplotlib.axes.Axes, optional
+        Where to draw; a new figure unless given.
+
+    Returns
+    -------
+    Figure
+        A curve for each set size: the share of right actions against how often the stimulus has been shown since the
+        last reset, this time included; mean over subjects.  Of trials with the standard error of the mean; of a
+        prediction with the 94 % interval over the draws.  Only scored trials count.
+
+    Raises
+    ------
+    ValueError
+        If a column is missing, or a target that the prediction needs.
+    """
+    _require(trials, "stimulus", "set_size", target or "reward")
+    kind, response = trials.attrs.get("kind"), trials.attrs.get("response", "action")
+    if target is None and kind in ("one_step", "yoked"):
+        raise ValueError(f"a {kind} prediction keeps the observed rewards: name the column with the right action")
+    made = trials[response].values
+    right = trials["reward"].values > 0 if target is None else made == trials[target].values
+    shown, size = _times_shown(trials), trials["set_size"].values
+    counted = trials["scored"].values & (shown <= (presentations or shown.max()))
+    if ax is None:
+        _, ax = plt.subplots(figsize=(5, 3.6), layout="constrained")
+    for k, one in enumerate(np.unique(size[counted])):
+        x = np.unique(shown[counted & (size == one)])
+        shares = np.stack([_share(right, counted & (size == one) & (shown == n)) for n in x], axis=-1)
+        mean, low, high = mean_and_range(shares)
+        look: dict[str, Any] = {"c": COLOURS[k % len(COLOURS)], "label": f"{one:g}", "marker": "o", "ms": 3, "lw": 1.2}
+        if made.ndim == 3:
+            ax.fill_between(x, low, high, color=look["c"], alpha=0.12, lw=0)
+            ax.plot(x, mean, **look)
+        else:
+            ax.errorbar(x, mean, high - mean, capsize=2, **look)
+    ax.set(ylim=(-0.03, 1.03), xlabel="times the stimulus was shown", ylabel="share of right actions")
+    ax.legend(title="set size", loc="lower right", ncols=2, frameon=False, fontsize="small")
+    return ax.get_figure(root=True)  # type: ignore[return-value]
+
+
+def _require(trials: xr.Dataset, *names: str) -> None:
+    for name in names:
+        if name not in trials:
+            raise unknown("column of the trials", name, trials.data_vars)
+
+
+def _times_shown(trials: xr.Dataset) -> np.ndarray:
+    """Return how often a trial's stimulus has been shown since the last reset, this time included."""
+    shape, exists = trials["stimulus"].shape, trials["exists"].values
+    stimulus = np.where(exists, trials["stimulus"].values, 0).reshape(-1, shape[-1]).astype(int)
+    exists, reset = exists.reshape(stimulus.shape), trials["reset"].values.reshape(stimulus.shape)
+    row, shown = np.arange(len(stimulus)), np.zeros(stimulus.shape, dtype=int)
+    counts = np.zeros((len(stimulus), stimulus.max() + 1), dtype=int)
+    for t in range(shape[-1]):
+        counts[reset[:, t]] = 0
+        counts[row, stimulus[:, t]] += exists[:, t]
+        shown[:, t] = counts[row, stimulus[:, t]]
+    return shown.reshape(shape)
+
+
+def _share(hits: np.ndarray, counted: np.ndarray) -> np.ndarray:
+    """Return each subject's share of hits among the trials that count, NaN where there are none."""
+    n = counted.sum(axis=-1)
+    return np.asarray((hits & counted).sum(axis=-1) / np.where(n > 0, n, np.nan))
