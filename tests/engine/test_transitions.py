@@ -322,6 +322,14 @@ def test_transition():
         law.natural(np.ones((4, 2)), action)
     with pytest.raises(ValueError, match=r"W: found shape \(2, 2\), expected \(1, n_features\)"):
         Transition(SIN, np.ones((2, 2)))
+    with pytest.raises(
+        ValueError, match=r"state: found the number 0.3, expected \(..., n_coordinates\); .* is \[0.3\]"
+    ):
+        law.sample(0.3, 1.0, rng)
+    with pytest.raises(TypeError, match=r"density: found .*CustomSin.*, expected a family such as CustomSin\(1.7, 4\)"):
+        Transition(CustomSin, [[1.0, 2.0]])
+    with pytest.raises(TypeError, match=r"features: found 'linear', expected a function"):
+        Transition(SIN, [[1.0, 2.0]], "linear")
 
 
 # ------------------------------------------------------------------------------------------------ bad input
