@@ -125,13 +125,13 @@ class Periodic(Numeric):
         until = np.exp(self.log_base(r[:, None] + near)).cumsum(axis=1)
         least, most = (until < u * until[:, -1:]).sum(axis=1), (until < u * (until[:, -1:] + rest)).sum(axis=1)
         which = np.minimum(least, len(near) - 1)
-        open_ = np.flatnonzero(least != most)
+        undecided = np.flatnonzero(least != most)
         x = r + near[which]
-        if open_.size:
-            every = r[open_, None] + _shifts(self)
+        if undecided.size:
+            every = r[undecided, None] + _shifts(self)
             until = np.exp(self.log_base(every)).cumsum(axis=1)
-            which = (until < u[open_] * until[:, -1:]).sum(axis=1)
-            x[open_] = every[np.arange(len(every)), np.minimum(which, every.shape[1] - 1)]
+            which = (until < u[undecided] * until[:, -1:]).sum(axis=1)
+            x[undecided] = every[np.arange(len(every)), np.minimum(which, every.shape[1] - 1)]
         return x
 
 

@@ -27,8 +27,10 @@ from rlpymc.transitions import (
     Transition,
     features,
     integrated_distance,
+    periodic,
     total_variation,
 )
+from rlpymc.transitions.numeric import Numeric
 from rlpymc.transitions.periodic import _table
 from rlpymc.transitions.table_op import look_up
 
@@ -206,6 +208,19 @@ def test_draws_of_a_row_do_not_depend_on_the_other_rows():
         alone = SIN.sample(v[k], SimpleNamespace(random=lambda size, k=k: u[k]))
         assert_allclose(alone, together[k], rtol=0, atol=1e-12)
     assert_array_equal(SIN.sample(v, np.random.default_rng(6)), SIN.sample(v, np.random.default_rng(6)))
+
+
+@pytest.mark.parametrize("family", [SIN, CustomSin(0.6, 20), SinSquared(), SinSquared(10), ExpSin()], ids=repr)
+def test_short_cuts_of_draws_change_nothing(family, monkeypatch):
+    """Shares of cells from polynomials instead of integrals, and periods from the nearest ones instead of all."""
+    v = np.linspace(-6, 6, 501)[:, None] / family.peakedness
+    by_polynomial, by_integral = family._masses(0, v), Numeric._masses(family, 0, v)
+    shares = [masses / masses.sum(axis=1, keepdims=True) for masses in (by_polynomial, by_integral)]
+    assert_allclose(*shares, rtol=0, atol=1e-12)
+    draws = family.sample(np.repeat(v, 20, axis=0), np.random.default_rng(8))
+    monkeypatch.setattr(periodic, "NEAREST", 10_000)
+    monkeypatch.setattr(periodic, "_rest", lambda family: 0.0)
+    assert_array_equal(family.sample(np.repeat(v, 20, axis=0), np.random.default_rng(8)), draws)
 
 
 @pytest.mark.parametrize("family", [SIN, MixtureLike(), Gaussian(1.0), ReLU(), Beta(), Exponential()], ids=repr)
