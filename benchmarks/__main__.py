@@ -8,7 +8,7 @@
 import argparse
 from pathlib import Path
 
-from benchmarks import compilation, likelihood, posterior, published_fits
+from benchmarks import compilation, likelihood, posterior, published_fits, transitions
 from benchmarks.measure import Report, machine
 
 README = Path(__file__).parent / "README.md"
@@ -24,6 +24,7 @@ def main() -> None:
     out.say(f"Measured on {machine()}.")
     posterior.report(out, rounds=3)
     published_fits.report(out)
+    transitions.report(out, rounds=3)
     compilation.report(out, likelihood.MODELS, ("delta", "rlwm"))
     likelihood.sizes(out, likelihood.MODELS)
     likelihood.scans(out, likelihood.MODELS)

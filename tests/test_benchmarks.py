@@ -1,10 +1,11 @@
 """Benchmarks compare what gives the same numbers."""
 
+import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
 import rlpymc as rl
-from benchmarks import hand
+from benchmarks import hand, transitions
 from benchmarks.likelihood import MODELS, simulated
 from rlpymc.likelihood.evaluator import Evaluator
 
@@ -22,6 +23,12 @@ def test_a_loop_by_hand_is_the_library(name, bind):
     assert sorted(slopes) == sorted(case.active)
     for parameter, slope in slopes.items():
         assert_allclose(slope, found[f"g_{parameter}"], rtol=1e-8, atol=1e-9)
+
+
+def test_the_naive_posterior_is_the_same(monkeypatch):
+    monkeypatch.setattr(transitions, "NODES", np.linspace(-10, 10, 20_001))
+    phi, x = transitions.example(1)
+    assert transitions.differ_by(phi[:20], x[:20]) < 1e-6
 
 
 def test_every_model_is_measured():

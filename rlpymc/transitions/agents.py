@@ -11,9 +11,9 @@ from rlpymc.transitions.closed import Gaussian
 from rlpymc.transitions.estimate import Transition
 from rlpymc.transitions.family import Density, Uniforms
 from rlpymc.transitions.features import Features, linear
-from rlpymc.transitions.maximum_likelihood import fit_mle
+from rlpymc.transitions.maximum_likelihood import maximise
 from rlpymc.transitions.product import Product, by_coordinate
-from rlpymc.transitions.score_matching import as_ridge, terms
+from rlpymc.transitions.score_matching import as_ridge, check_support, terms
 
 ESTIMATORS = ("score_matching", "mle")
 AGENTS = ("truth", "random")  # that learn nothing
@@ -93,6 +93,11 @@ class Knowledge:
     def __init__(self, learner: Learner, n_seeds: int, n_coordinates: int) -> None:
         self.learner = learner
         self.families = by_coordinate(learner.family, n_coordinates)
+        for family, _ in self.families:
+            if not family.admissible(np.zeros(family.n_statistics)):
+                raise ValueError(
+                    f"family: {family!r} has no density at W = 0, where agents begin; v has to be {family.domain} there"
+                )
         self.ridge = as_ridge(learner.ridge, n_coordinates)
         own = [f for f, _ in self.families]
         self.density: Density = own[0] if n_coordinates == 1 else Product(own)
@@ -111,6 +116,7 @@ class Knowledge:
 
     def learn(self, states: np.ndarray, actions: np.ndarray, next_states: np.ndarray, real: np.ndarray) -> None:
         """Take in transitions (n_seeds, n, ...), of which some are not real, and estimate W from all so far."""
+        check_support(self.families, next_states[real])
         phi = self.learner.features(states, actions)
         self.seen.append((phi, next_states, real))
         if self.learner.estimator == "mle":
@@ -123,7 +129,13 @@ class Knowledge:
             matrix, total = self._sums[k]
             matrix += design.swapaxes(1, 2) @ design
             total += right.sum(axis=1)
-            solution = np.linalg.solve(matrix + self.ridge[k] * np.eye(matrix.shape[-1]), -total[..., None])
+            try:
+                solution = np.linalg.solve(matrix + self.ridge[k] * np.eye(matrix.shape[-1]), -total[..., None])
+            except np.linalg.LinAlgError:
+                raise ValueError(
+                    f"{family!r}: W is not determined by {phi.shape[-1]} features of the transitions so far; give the "
+                    f"Learner a ridge above {self.ridge[k]:g}"
+                ) from None
             self.W[:, part] = solution.reshape(len(self.W), family.n_statistics, -1)
 
     def data(self, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -133,14 +145,21 @@ class Knowledge:
 
     def _maximise(self, seed: int) -> None:
         phi, x = self.data(seed)
-        try:
-            self.W[seed] = fit_mle([f for f, _ in self.families], phi, x).W
-        except (ValueError, RuntimeError):  # too few transitions to determine W, which stays as it was
-            return
+        for k, (family, part) in enumerate(self.families):
+            try:
+                self.W[seed, part] = maximise(family, phi, x[:, k], self.W[seed, part])[0]
+            except (ValueError, RuntimeError):  # too few transitions to determine these rows, which stay as they were
+                continue
 
 
 def named_agents(task: World, methods: Mapping[str, Learner | str] | Sequence[str] | None) -> dict[str, Learner | str]:
     """Return agents by name."""
+    parts = ("n_coordinates", "actions", "first", "query", "reward", "over")
+    if lacking := [name for name in parts if not hasattr(task, name)]:
+        raise TypeError(
+            f"task: found {task!r}, expected tasks.SinMDP(), tasks.StochasticCartPole(), or what has the same parts; "
+            f"it lacks {', '.join(lacking)}"
+        )
     known: dict[str, Learner | str] = {name: name for name in AGENTS}
     known["gaussian"] = Learner(Gaussian(1.0))
     law = getattr(task, "transition", None)

@@ -5,6 +5,7 @@ same points gives the distribution function in between.  Next to a kink the poin
 a power of the distance from the kink is not.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -107,33 +108,45 @@ def _between(begin: np.ndarray, share: np.ndarray, bend: np.ndarray) -> np.ndarr
     return t
 
 
-def quantiles(cells: Cells, density: np.ndarray, row: np.ndarray, u: np.ndarray) -> np.ndarray:
+def quantiles(
+    cells: Cells,
+    masses: np.ndarray,
+    row: np.ndarray,
+    u: np.ndarray,
+    log_density: Callable[[np.ndarray], np.ndarray],
+) -> np.ndarray:
     """Return where the distribution functions of densities reach u.
 
     Parameters
     ----------
     cells : Cells
         The points.
-    density : (n_rows, n_cells, POINTS)
-        Densities at the points, up to a factor.
+    masses : (n_rows, n_cells)
+        Integrals of densities over the cells, up to a factor for each density.
     row : (n,)
         Which density.
     u : (n,)
         Shares, in (0, 1).
+    log_density : callable
+        Takes a cell for each of these, (n,), and returns the logs of the densities at its points, (n, POINTS), up to a
+        constant for each.
 
     Returns
     -------
     (n,)
     """
     slope, total, fine = _running()
-    until = np.einsum("rcp,cp->rc", density, cells.weight).cumsum(axis=1)
-    wanted = u * until[row, -1]
-    cell = np.minimum((until[row] < wanted[:, None]).sum(axis=1), len(cells.bend) - 1)
-    wanted = wanted - np.where(cell > 0, until[row, cell - 1], 0.0)
-    here = density[row, cell] * cells.stretch[cell]
-    reached = here @ fine  # (n, FINE + 1)
-    part = (reached[:, 1:-1] < wanted[:, None]).sum(axis=1)
+    until = masses.cumsum(axis=1)[row]
+    wanted = u * until[:, -1]
+    cell = np.minimum((until < wanted[:, None]).sum(axis=1), len(cells.bend) - 1)
     n = np.arange(len(u))
+    inside = wanted - np.where(cell > 0, until[n, cell - 1], 0.0)
+    mass = masses[row, cell]
+    here = log_density(cell)
+    here = np.exp(here - here.max(axis=1, keepdims=True)) * cells.stretch[cell]
+    reached = here @ fine  # (n, FINE + 1)
+    wanted = np.clip(inside / np.where(mass > 0, mass, 1.0), 0.0, 1.0) * reached[:, -1]
+    part = (reached[:, 1:-1] < wanted[:, None]).sum(axis=1)
     low, high = reached[n, part], reached[n, part + 1]
     share = np.clip((wanted - low) / np.where(high > low, high - low, 1.0), 0.0, 1.0)
     begin = -1 + part * (2 / FINE)

@@ -18,6 +18,14 @@ def positive(name: str, value: Any, most: float = np.inf) -> float:
     return float(number)
 
 
+def whole(name: str, value: Any, least: int) -> int:
+    """Return a whole number of at least `least`, or say what was found."""
+    number = np.asarray(value)
+    if number.ndim or number.dtype.kind not in "iuf" or not number >= least or number % 1 != 0:
+        raise ValueError(f"{name}: found {value!r}, expected a whole number of at least {least}")
+    return int(number)
+
+
 def check_finite(name: str, values: np.ndarray) -> None:
     """Raise an error that names the first entry that is not a finite number."""
     finite = np.isfinite(values)
@@ -34,7 +42,10 @@ def check_finite(name: str, values: np.ndarray) -> None:
 
 def as_columns(name: str, values: Any) -> np.ndarray:
     """Return data (n, columns), of which (n,) is one column, checked."""
-    array = np.asarray(values, dtype=float)
+    try:
+        array = np.asarray(values, dtype=float)
+    except (TypeError, ValueError) as problem:
+        raise ValueError(f"{name}: expected numbers, (n, columns) or (n,), but {problem}") from None
     if array.ndim == 1:
         array = array[:, None]
     if array.ndim != 2 or not array.size:

@@ -11,7 +11,7 @@ import numpy as np
 import xarray as xr
 
 from rlpymc.transitions.agents import Knowledge, Learner, SideBySide, World, named_agents
-from rlpymc.transitions.checks import ScoreMatchingWarning
+from rlpymc.transitions.checks import ScoreMatchingWarning, whole
 from rlpymc.transitions.family import Family, Uniforms
 from rlpymc.transitions.optimum import Optimum, solve
 from rlpymc.transitions.planner import ShootingPlanner
@@ -80,21 +80,22 @@ def run_episodes(
     ValueError
         If there is no such method, or a number is too small.
     TypeError
-        If a method is neither a name nor a Learner.
+        If a method is neither a name nor a Learner, or the task lacks what agents need.
     """
     agents = named_agents(task, methods)
     for name, number, least in (("episodes", episodes, 1), ("horizon", horizon, 1), ("evaluations", evaluations, 0)):
-        if number < least or int(number) != number:
-            raise ValueError(f"{name}: found {number}, expected a whole number of at least {least}")
-    labels = list(range(seeds)) if isinstance(seeds, int) else [int(seed) for seed in seeds]
-    if not labels:
-        raise ValueError(f"seeds: found {seeds}, expected at least one")
+        whole(name, number, least)
+    given = seeds if isinstance(seeds, Iterable) else range(whole("seeds", seeds, 1))
+    labels = [whole("seeds", seed, 0) for seed in given]
+    if not labels or len(set(labels)) < len(labels):
+        raise ValueError(f"seeds: found {seeds}, expected at least one, and each once")
+    threads = os.cpu_count() if cores is None else whole("cores", cores, 1)
     law = getattr(task, "transition", None)
     optimum = solve(law, task.reward, task.actions, horizon) if law and isinstance(law.density, Family) else None
     shooting = {"lookahead": lookahead, "trials": trials, "sequences": sequences}
     ShootingPlanner(task.query, task.reward, **shooting)  # type: ignore[arg-type]  # complains of settings at once
     life = _Life(task, labels, episodes, horizon, evaluations, shooting, optimum)
-    with ThreadPoolExecutor(cores or os.cpu_count()) as pool:
+    with ThreadPoolExecutor(threads) as pool:
         found = list(pool.map(life.lead, agents.values()))
     for name, (_, knowledge) in zip(agents, found, strict=True):
         if knowledge is not None and knowledge.learner.estimator == "score_matching":

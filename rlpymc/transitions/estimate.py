@@ -21,7 +21,8 @@ class Estimate:
     W : (n_statistics, n_features)
         Natural parameters are v = W phi.
     cov : (n_statistics n_features, n_statistics n_features)
-        Covariance of the entries of W, row after row.
+        Covariance of the entries of W, row after row.  NaN after score matching of no more transitions than there are
+        parameters, which leave nothing to see errors by.
     method : str
         "score matching" or "maximum likelihood".
     n : int
@@ -66,6 +67,8 @@ class Transition:
     ------
     ValueError
         If W has not a row for each statistic, or is not finite.
+    TypeError
+        If density or features are something else.
     """
 
     density: Density
@@ -73,6 +76,14 @@ class Transition:
     features: Features = field(default=linear)
 
     def __post_init__(self) -> None:
+        if not isinstance(self.density, Density):
+            raise TypeError(
+                f"density: found {self.density!r}, expected a family such as CustomSin(1.7, 4), or a Product"
+            )
+        if not callable(self.features):
+            raise TypeError(
+                f"features: found {self.features!r}, expected a function such as transitions.features.linear"
+            )
         weights = np.asarray(self.W, dtype=float)
         object.__setattr__(self, "W", weights)
         check_finite("W", weights)

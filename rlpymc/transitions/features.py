@@ -25,6 +25,10 @@ def linear(state: Any, action: Any) -> np.ndarray:
         Actions.
     """
     state, action = np.asarray(state, dtype=float), np.asarray(action, dtype=float)
+    if state.ndim == 0:
+        raise ValueError(
+            f"state: found the number {state:g}, expected (..., n_coordinates); one coordinate is [{state:g}]"
+        )
     shape = np.broadcast_shapes(state.shape[:-1], action.shape)
     joined = np.empty((*shape, state.shape[-1] + 1))
     joined[..., :-1], joined[..., -1] = state, action

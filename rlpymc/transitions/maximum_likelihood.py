@@ -68,8 +68,13 @@ def gaussian_variance(features: Any, next_states: Any) -> np.ndarray:
     return np.asarray(((x - phi @ solution) ** 2).mean(axis=0))
 
 
-def maximise(family: Family, phi: np.ndarray, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return W (n_statistics, n_features) of one coordinate, and the covariance of its entries."""
+def maximise(
+    family: Family, phi: np.ndarray, x: np.ndarray, start: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return W (n_statistics, n_features) of one coordinate, and the covariance of its entries.
+
+    The search begins at `start`, such as an estimate from part of the data, where all densities can be normalised.
+    """
     n_features = phi.shape[1]
     check_regular(family, phi.T @ phi, "other features")
     unit = np.sqrt((phi**2).mean(axis=0))
@@ -94,10 +99,12 @@ def maximise(family: Family, phi: np.ndarray, x: np.ndarray) -> tuple[np.ndarray
 
     w = _closed_form(family, phi, x)
     if w is None:
-        start = _start(family, different)
+        begin = None if start is None else (start * unit).ravel()
+        if begin is None or not family.admissible(natural(begin)).all():
+            begin = _start(family, different)
         found = minimize(
             loss,
-            start,
+            begin,
             jac=gradient,
             hess=information,
             method="trust-exact",

@@ -95,8 +95,9 @@ class MixtureLike(Numeric):
     def _cells(self, level: int) -> Cells:
         return _cells(level)
 
-    def _at_points(self, level: int, v: np.ndarray) -> np.ndarray:
-        z = _cells(level).x.ravel()
+    def _at_points(self, level: int, v: np.ndarray, cell: np.ndarray | None = None) -> np.ndarray:
+        x = _cells(level).x
+        z = x.ravel() if cell is None else x[cell]
         return np.asarray(-(z**2) / 2 + v[:, 1:] * 4 * np.sin(z + v[:, :1]) ** 2)
 
     def _averaged(self, function: Callable[[np.ndarray], np.ndarray], level: int, v: np.ndarray) -> np.ndarray:

@@ -2,15 +2,14 @@
 
 from abc import abstractmethod
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import numpy as np
-from scipy.special import logsumexp
 
 from rlpymc.transitions.cells import POINTS, Cells, gauss, quantiles
 from rlpymc.transitions.family import Family
 
 MOST = 2**21  # numbers in memory
-NO_OVERFLOW = 20.0  # natural parameter, up to which densities at points are far from the largest number
 AT_A_TIME = 2**17  # points of densities that are drawn from, which stay in the processor's cache
 
 
@@ -29,8 +28,11 @@ class Numeric(Family):
         """Return the cells over which to integrate."""
 
     @abstractmethod
-    def _at_points(self, level: int, v: np.ndarray) -> np.ndarray:
-        """Return the log density at all points, (n, n_points), up to a constant that does not depend on v."""
+    def _at_points(self, level: int, v: np.ndarray, cell: np.ndarray | None = None) -> np.ndarray:
+        """Return the log density at all points (n, n_points), or at those of one cell for each v (n, POINTS).
+
+        It is up to a constant that does not depend on v.
+        """
 
     @abstractmethod
     def _averaged(self, function: Callable[[np.ndarray], np.ndarray], level: int, v: np.ndarray) -> np.ndarray:
@@ -39,6 +41,16 @@ class Numeric(Family):
     @abstractmethod
     def _placed(self, r: np.ndarray, v: np.ndarray, u: np.ndarray) -> np.ndarray:
         """Return draws of x from points drawn from the cells, and further uniform numbers (n, n_uniforms - 1)."""
+
+    def _masses(self, level: int, v: np.ndarray) -> np.ndarray:
+        """Return the integral over each cell, (n, n_cells), up to a factor for each v."""
+        cells = self._cells(level)
+        found = np.empty((len(v), len(cells.bend)))
+        for some in np.array_split(np.arange(len(v)), max(1, len(v) * cells.x.size // AT_A_TIME)):
+            density = self._at_points(level, v[some])
+            density = np.exp(density - density.max(axis=1, keepdims=True)).reshape(len(some), *cells.x.shape)
+            found[some] = np.einsum("ncp,cp->nc", density, cells.weight)
+        return found
 
     def expectation(self, function: Callable[[np.ndarray], np.ndarray], v: np.ndarray) -> np.ndarray:
         """Return the mean of a smooth function of the next state, (...).
@@ -65,7 +77,9 @@ class Numeric(Family):
         flat = v.reshape(-1, self.n_statistics)
         found = np.empty(len(flat))
         for rows, level in self._by_level(flat):
-            found[rows] = logsumexp(self._at_points(level, flat[rows]), b=self._cells(level).weight.ravel(), axis=1)
+            log_density = self._at_points(level, flat[rows])
+            highest = log_density.max(axis=1)
+            found[rows] = highest + np.log(np.exp(log_density - highest[:, None]) @ self._cells(level).weight.ravel())
         return found.reshape(v.shape[:-1])
 
     def _means(self, functions: list[Callable[[np.ndarray], np.ndarray]], v: np.ndarray) -> np.ndarray:
@@ -77,16 +91,18 @@ class Numeric(Family):
             weight = np.exp(log_density - log_density.max(axis=1, keepdims=True)) * self._cells(level).weight.ravel()
             weight /= weight.sum(axis=1, keepdims=True)
             for k, function in enumerate(functions):
-                found[rows, k] = (weight * self._averaged(function, level, flat[rows])).sum(axis=1)
+                found[rows, k] = np.vecdot(weight, self._averaged(function, level, flat[rows]))
         return found.reshape(*v.shape[:-1], len(functions))
 
     def _mean_statistics(self, v: np.ndarray) -> np.ndarray:
         return self._means([_statistic(self, k) for k in range(self.n_statistics)], v)
 
     def _statistics_covariance(self, v: np.ndarray) -> np.ndarray:
-        k, mean = self.n_statistics, self._mean_statistics(v)
+        k = self.n_statistics
+        statistics = [_statistic(self, i) for i in range(k)]
         products = [_product(self, i, j) for i in range(k) for j in range(k)]
-        square = self._means(products, v).reshape(*v.shape[:-1], k, k)
+        found = self._means(statistics + products, v)
+        mean, square = found[..., :k], found[..., k:].reshape(*v.shape[:-1], k, k)
         return square - mean[..., None] * mean[..., None, :]
 
     def _moments(self, v: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -128,21 +144,17 @@ class Numeric(Family):
         shape = u.shape[:-1]
         flat, numbers = v.reshape(-1, self.n_statistics), u.reshape(-1, self.n_uniforms)
         row = np.broadcast_to(np.arange(len(flat)).reshape(v.shape[:-1]), shape).ravel()
-        row_level = self._level(flat)
+        row_level, found = self._level(flat), np.empty(len(numbers))
         draw_level = row_level[row]
-        found = np.empty(len(numbers))
         for level in np.unique(row_level):
-            draws, cells = np.flatnonzero(draw_level == level), self._cells(int(level))
-            draws = draws[np.argsort(row[draws], kind="stable")]
-            for some in np.array_split(draws, max(1, len(draws) * cells.x.size // AT_A_TIME)):
-                first = np.diff(row[some], prepend=-1) > 0  # of the draws from each density
-                rows, local = row[some][first], first.cumsum() - 1
-                log_density = self._at_points(int(level), flat[rows])
-                if np.abs(flat[rows]).max() > NO_OVERFLOW:
-                    log_density -= log_density.max(axis=1, keepdims=True)
-                density = np.exp(log_density, out=log_density).reshape(len(rows), -1, POINTS)
-                r = quantiles(cells, density, local, numbers[some, 0])
-                found[some] = self._placed(r, flat[row[some]], numbers[some, 1:])
+            rows, draws = np.flatnonzero(row_level == level), np.flatnonzero(draw_level == level)
+            cells, masses = self._cells(int(level)), self._masses(int(level), flat[rows])
+            place = np.searchsorted(rows, row)
+            for some in np.array_split(draws, max(1, len(draws) * POINTS // AT_A_TIME)):
+                own = flat[row[some]]
+                at_points = partial(self._at_points, int(level), own)
+                r = quantiles(cells, masses, place[some], numbers[some, 0], at_points)
+                found[some] = self._placed(r, own, numbers[some, 1:])
         return found.reshape(shape)
 
 

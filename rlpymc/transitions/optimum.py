@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from rlpymc.transitions.cells import Cells
-from rlpymc.transitions.checks import positive
+from rlpymc.transitions.checks import whole
 from rlpymc.transitions.estimate import Transition
 from rlpymc.transitions.family import Family
 
@@ -95,10 +95,12 @@ def solve(
     ------
     TypeError
         If the world has several coordinates.
+    ValueError
+        If the horizon is no whole number of at least 1.
     """
     if not isinstance(transition.density, Family):
         raise TypeError(f"transition: found {transition.density!r}, expected a family of one coordinate")
-    positive("horizon", horizon)
+    horizon = whole("horizon", horizon, 1)
     actions = np.asarray(actions, dtype=float)
     ends = [
         transition.density.breakpoints(transition.natural(np.zeros(1), np.asarray(action)))[[0, -1]]

@@ -11,15 +11,19 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
+from numpy.polynomial import chebyshev
 from scipy.special import gamma
 
-from rlpymc.transitions.cells import Cells, symmetric
+from rlpymc.transitions.cells import POINTS, Cells, symmetric
 from rlpymc.transitions.checks import positive
 from rlpymc.transitions.numeric import MOST, Numeric
 from rlpymc.transitions.tables import RealLineTable
 
 NEGLIGIBLE = 45.0  # how far log q falls before the base is taken to be 0
 WIDEST = 0.8  # cell
+GENTLE = 6.0  # v times peakedness, up to which cells need not be split
+NEAREST = 5  # periods that are looked at first
+MASS_DEGREE = 32  # of polynomials by v, with terms that fall below 1e-17
 MOST_WAVES = 1000  # on either side of 0
 LEAST_ALPHA, MOST_ALPHA = 0.5, 10.0  # between which integrals are right to 1e-10
 
@@ -92,27 +96,43 @@ class Periodic(Numeric):
 
     def _level(self, v: np.ndarray) -> np.ndarray:
         size = np.abs(v[:, 0]) * self.peakedness
-        return np.ceil(0.5 * np.log2(np.maximum(size / 6, 1))).astype(int)
+        return np.ceil(0.5 * np.log2(np.maximum(size / GENTLE, 1))).astype(int)
 
     def _cells(self, level: int) -> Cells:
         return _wrapped(self, level)[0]
 
-    def _at_points(self, level: int, v: np.ndarray) -> np.ndarray:
+    def _at_points(self, level: int, v: np.ndarray, cell: np.ndarray | None = None) -> np.ndarray:
         _, log_base, psi = _wrapped(self, level)
+        if cell is not None:
+            log_base, psi = (of_points.reshape(-1, POINTS)[cell] for of_points in (log_base, psi))
         log_density = v * psi
         log_density += log_base
         return log_density
+
+    def _masses(self, level: int, v: np.ndarray) -> np.ndarray:
+        if level > 0:
+            return super()._masses(level, v)
+        terms = chebyshev.chebvander(v[:, 0] * self.peakedness / GENTLE, MASS_DEGREE)
+        return np.maximum(terms @ _mass_series(self), 0.0)
 
     def _averaged(self, function: Callable[[np.ndarray], np.ndarray], level: int, v: np.ndarray) -> np.ndarray:
         cells, log_base, _ = _wrapped(self, level)
         return np.asarray(_over_images(self, cells, function) / np.exp(log_base))[None]
 
     def _placed(self, r: np.ndarray, v: np.ndarray, u: np.ndarray) -> np.ndarray:
-        shift = _shifts(self)
-        x = r[:, None] + shift
-        until = np.exp(self.log_base(x)).cumsum(axis=1)
-        which = (until < u * until[:, -1:]).sum(axis=1)
-        return x[np.arange(len(r)), np.minimum(which, len(shift) - 1)]
+        """Return draws; most are decided by the nearest periods, whatever lies in those beyond."""
+        near, rest = _shifts(self)[:NEAREST], _rest(self)
+        until = np.exp(self.log_base(r[:, None] + near)).cumsum(axis=1)
+        least, most = (until < u * until[:, -1:]).sum(axis=1), (until < u * (until[:, -1:] + rest)).sum(axis=1)
+        which = np.minimum(least, len(near) - 1)
+        undecided = np.flatnonzero(least != most)
+        x = r + near[which]
+        if undecided.size:
+            every = r[undecided, None] + _shifts(self)
+            until = np.exp(self.log_base(every)).cumsum(axis=1)
+            which = (until < u[undecided] * until[:, -1:]).sum(axis=1)
+            x[undecided] = every[np.arange(len(every)), np.minimum(which, every.shape[1] - 1)]
+        return x
 
 
 class CustomSin(Periodic):
@@ -233,6 +253,13 @@ def _shifts(family: Periodic) -> np.ndarray:
     return family.cycle * np.array(sorted(range(-n, n + 1), key=abs))
 
 
+@lru_cache(maxsize=256)
+def _rest(family: Periodic) -> float:
+    """Return the most that the base can add up to in all but the nearest periods."""
+    beyond = np.abs(_shifts(family)[NEAREST:]) - family.cycle / 2
+    return float(np.exp(family.log_base(beyond)).sum())
+
+
 @lru_cache(maxsize=64)
 def _wrapped(family: Periodic, level: int) -> tuple[Cells, np.ndarray, np.ndarray]:
     """Return cells over one period around 0, the log of the wrapped base at their points, and psi there."""
@@ -241,6 +268,20 @@ def _wrapped(family: Periodic, level: int) -> tuple[Cells, np.ndarray, np.ndarra
     edges = symmetric(end, n)
     cells = Cells.between(np.insert(edges, [n, n + 1], edges[[n - 1, n + 1]] / 2), kink=0.0)
     return cells, np.log(_over_images(family, cells, np.ones_like)), family.psi(cells.x.ravel())
+
+
+@lru_cache(maxsize=64)
+def _mass_series(family: Periodic) -> np.ndarray:
+    """Return the integral over each cell as Chebyshev series by v, (MASS_DEGREE + 1, n_cells), where v is small.
+
+    The middle of psi is taken as 0, so that densities of v and -v are of one size.
+    """
+    at = chebyshev.chebpts1(MASS_DEGREE + 1)
+    cells, log_base, psi = _wrapped(family, 0)
+    middle = (family.lowest + family.highest) / 2
+    density = np.exp(at[:, None] * (GENTLE / family.peakedness) * (psi - middle) + log_base)
+    masses = (density * cells.weight.ravel()).reshape(len(at), *cells.x.shape).sum(axis=2)
+    return np.asarray(chebyshev.chebfit(at, masses, MASS_DEGREE))
 
 
 def _over_images(family: Periodic, cells: Cells, function: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from rlpymc.errors import unknown
+from rlpymc.transitions.checks import check_finite, whole
 from rlpymc.transitions.family import Uniforms
 
 SEQUENCES = ("constant", "random")
@@ -58,8 +59,7 @@ class ShootingPlanner:
 
     def __post_init__(self) -> None:
         for name, number, least in (("lookahead", self.lookahead, 2), ("trials", self.trials, 1)):
-            if number < least or int(number) != number:
-                raise ValueError(f"{name}: found {number}, expected a whole number of at least {least}")
+            whole(name, number, least)
         if len(self.actions) < 2:
             raise ValueError(f"actions: found {self.actions}, expected at least two")
         if self.sequences not in SEQUENCES:
@@ -79,8 +79,16 @@ class ShootingPlanner:
         -------
         (n,) or ()
             Numbers of actions: 0, 1, ...
+
+        Raises
+        ------
+        ValueError
+            If states have another shape or are not finite.
         """
         begin = np.asarray(state, dtype=float)
+        if begin.ndim not in (1, 2):
+            raise ValueError(f"state: found shape {begin.shape}, expected (n, n_coordinates) or (n_coordinates,)")
+        check_finite("state", begin)
         states = np.atleast_2d(begin)
         n, k = len(states), len(self.actions)
         if self.sequences == "constant":

@@ -213,7 +213,7 @@ def errors(found: Mapping[str, tuple[Sequence[float], Any]], ax: Axes | None = N
     Figure
         Means, with the range of the middle 80 % of replications, and a line that falls with the root of the number.
     """
-    ax, lowest = _axes(ax), np.inf
+    ax, lowest, numbers_of_all = _axes(ax), np.inf, np.empty(0)
     for colour, (label, (numbers, values)) in zip(COLOURS, found.items(), strict=False):
         n = np.asarray(numbers, dtype=float)
         each = np.asarray(values, dtype=float).reshape(len(n), -1)
@@ -221,7 +221,8 @@ def errors(found: Mapping[str, tuple[Sequence[float], Any]], ax: Axes | None = N
             ax.fill_between(n, *np.percentile(each, [10, 90], axis=1), color=colour, alpha=0.2, lw=0)
         ax.plot(n, each.mean(axis=1), c=colour, marker="o", ms=4, lw=1.2, label=label)
         lowest = min(lowest, (each.mean(axis=1) * np.sqrt(n)).min())
-    ax.plot(n, 0.7 * lowest / np.sqrt(n), c="0.4", ls="--", lw=1, label=r"$n^{-1/2}$")
+        numbers_of_all = np.union1d(numbers_of_all, n)
+    ax.plot(numbers_of_all, 0.7 * lowest / np.sqrt(numbers_of_all), c="0.4", ls="--", lw=1, label=r"$n^{-1/2}$")
     ax.set(xscale="log", yscale="log", xlabel="number of transitions", ylabel="distance of W from the truth")
     ax.legend(frameon=False, fontsize="small")
     return _figure(ax)

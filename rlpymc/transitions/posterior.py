@@ -46,9 +46,13 @@ def build(family: Any, features: Any, next_states: Any, *, prior: Prior = WEAK) 
     ValueError
         If rows do not fit, an entry is not finite or outside the support, or there is no W at which all densities can
         be normalised.
+    TypeError
+        If the prior is none.
     """
     import pymc as pm
 
+    if not isinstance(prior, Prior):
+        raise TypeError(f"prior: found {prior!r}, expected one such as rlpymc.priors.Normal(0, 10)")
     phi, x = as_data(features, next_states)
     families = by_coordinate(family, x.shape[1])
     check_support(families, x)

@@ -106,6 +106,10 @@ def by_coordinate(family: Any, n_coordinates: int) -> list[tuple[Family, slice]]
         If it is something else.
     """
     if isinstance(family, str):
+        if family in family_names():
+            raise ValueError(
+                f"family: found the name {family!r}, expected the family itself, transitions.{family}(...)"
+            )
         raise unknown("family", family, family_names())
     if isinstance(family, Family):
         family = Product([family] * n_coordinates)

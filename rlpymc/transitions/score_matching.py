@@ -75,7 +75,10 @@ def score_matching(family: Any, features: Any, next_states: Any, ridge: Any = 0.
         solution = np.linalg.solve(matrix, -right.sum(axis=0)) + 0.0  # without a negative zero
         rows.append(solution.reshape(own.n_statistics, -1))
         equations = design * (design @ solution)[:, None] + right
-        contributions.append(np.linalg.solve(matrix, equations.T))
+        known = len(x) > design.shape[1]
+        contributions.append(
+            np.linalg.solve(matrix, equations.T) if known else np.full((design.shape[1], len(x)), np.nan)
+        )
     spread = np.concatenate(contributions)
     return Estimate(np.concatenate(rows), spread @ spread.T, "score matching", len(x))
 

@@ -292,6 +292,10 @@ def test_bad_data(use):
             use(*bad)
     with pytest.raises(ValueError, match=r"unknown family 'CustomSinus'. Did you mean 'CustomSin'\?"):
         use("CustomSinus", phi, x)
+    with pytest.raises(ValueError, match=r"family: found the name 'CustomSin', expected .* transitions.CustomSin\("):
+        use("CustomSin", phi, x)
+    with pytest.raises(ValueError, match=r"next_states: expected numbers, .* could not convert string to float: 'far'"):
+        use(SIN, phi, ["far"] * 30)
     with pytest.raises(TypeError, match=r"family: found None, expected a family such as Gaussian"):
         use(None, phi, x)
     with pytest.raises(TypeError, match=r"families: found"):
@@ -319,6 +323,22 @@ def test_ridge_and_weights():
     for function in (log_likelihood, score_matching_objective):
         with pytest.raises(ValueError, match=r"W: found shape \(1, 3\), expected \(1, 2\)"):
             function(SIN, np.ones((1, 3)), phi, x)
+
+
+def test_a_single_transition_says_nothing_of_errors():
+    phi, x = DATA
+    for few in (score_matching(SIN, phi[:1], x[:1], ridge=0.1), score_matching(SIN, phi[:2], x[:2])):
+        assert np.isfinite(few.W).all()
+        assert np.isnan(few.se).all()
+    assert np.isfinite(score_matching(SIN, phi[:3], x[:3]).se).all()
+    for estimate in (score_matching, fit_mle):
+        with pytest.raises(ValueError, match=r"linearly dependent"):
+            estimate(SIN, phi[:1], x[:1])
+
+
+def test_priors_are_priors():
+    with pytest.raises(TypeError, match=r"prior: found 'normal', expected one such as rlpymc.priors.Normal\(0, 10\)"):
+        build(SIN, *DATA, prior="normal")
 
 
 def test_no_maximum():

@@ -13,7 +13,9 @@ import rlpymc as rl
 from rlpymc.tasks import SinMDP, StochasticCartPole
 from rlpymc.tasks.cart_pole import moved
 from rlpymc.transitions import (
+    Beta,
     CustomSin,
+    Exponential,
     Gaussian,
     Learner,
     Product,
@@ -215,7 +217,10 @@ def test_planner_holds_the_pole_upright():
 @pytest.mark.parametrize(
     ("options", "says"),
     [
+        ({"lookahead": 0}, "lookahead: found 0, expected a whole number of at least 2"),
         ({"lookahead": 1}, "lookahead: found 1, expected a whole number of at least 2"),
+        ({"lookahead": "5"}, "lookahead: found '5', expected a whole number"),
+        ({"lookahead": np.nan}, "lookahead: found nan, expected a whole number"),
         ({"trials": 0}, "trials: found 0"),
         ({"trials": 2.5}, "trials: found 2.5"),
         ({"sequences": "randm"}, "unknown sequences 'randm'. Did you mean 'random'"),
@@ -225,6 +230,16 @@ def test_planner_holds_the_pole_upright():
 def test_bad_planners(options, says):
     with pytest.raises(ValueError, match=says):
         ShootingPlanner(walk, lambda s: s[..., 0], **options)
+
+
+def test_bad_states_to_plan_from():
+    planner, rng = ShootingPlanner(walk, lambda s: s[..., 0]), np.random.default_rng(1)
+    for state, says in ((0.3, r"state: found shape \(\)"), ([[0.3], [np.nan]], "state, row 1, column 0: found nan")):
+        with pytest.raises(ValueError, match=says):
+            planner.plan(state, rng)
+    law = SinMDP().transition
+    with pytest.raises(ValueError, match=r"features: found 3 .* expected 2, as many as W has columns"):
+        ShootingPlanner(law.sample, SinMDP().reward).plan([0.1, 0.2], rng)
 
 
 # ------------------------------------------------------------------------------------------------ exact values
@@ -392,7 +407,12 @@ def test_cart_pole_is_learned_coordinate_by_coordinate():
         ({"methods": []}, "methods: found none"),
         ({"methods": ["truth"], "episodes": 0}, "episodes: found 0"),
         ({"methods": ["truth"], "horizon": 1.5}, "horizon: found 1.5"),
+        ({"methods": ["truth"], "horizon": "10"}, "horizon: found '10', expected a whole number"),
         ({"methods": ["truth"], "seeds": 0}, "seeds: found 0"),
+        ({"methods": ["truth"], "seeds": 2.5}, "seeds: found 2.5"),
+        ({"methods": ["truth"], "seeds": [3, -1]}, "seeds: found -1, expected a whole number of at least 0"),
+        ({"methods": ["truth"], "seeds": [1, 1]}, r"seeds: found \[1, 1\], expected at least one, and each once"),
+        ({"methods": ["truth"], "cores": 0}, "cores: found 0, expected a whole number of at least 1"),
         ({"methods": ["truth"], "evaluations": -1}, "evaluations: found -1"),
         ({"methods": ["truth"], "lookahead": 0}, "lookahead: found 0"),
         ({"methods": {"one": Learner([CustomSin(1.7, 4)] * 2)}}, "found 2 families for next_states of 1 coordinates"),
@@ -410,4 +430,18 @@ def test_bad_learners():
         run_episodes(SinMDP(), {"one": 3})
     with pytest.raises(ValueError, match=r"unknown method 'score_matching'"):
         run_episodes(StochasticCartPole(), ["score_matching"])
+    with pytest.raises(TypeError, match=r"task: found .*SinMDP.*it lacks actions"):
+        run_episodes(SinMDP, ["truth"])
     assert rl.tasks.SinMDP is SinMDP
+
+
+def test_learners_that_cannot_learn_here():
+    brief = {"episodes": 1, "seeds": 1, "evaluations": 0}
+    with pytest.raises(ValueError, match=r"family: Exponential\(\) has no density at W = 0, where agents begin"):
+        run_episodes(SinMDP(), {"one": Learner(Exponential())}, **brief)
+    for estimator in ("score_matching", "mle"):
+        with pytest.raises(ValueError, match=r"next_states, row \d+: found .* expected numbers between 0 and 1"):
+            run_episodes(SinMDP(), {"one": Learner(Beta(), estimator)}, **brief)
+    twice = Learner(Gaussian(1.0), ridge=0.0, features=lambda s, a: np.ones((*np.shape(a), 2)))
+    with pytest.raises(ValueError, match=r"W is not determined by 2 features .* give the Learner a ridge above 0"):
+        run_episodes(SinMDP(), {"one": twice}, **brief)

@@ -4,7 +4,7 @@ import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
 
 import rlpymc as rl
 from rlpymc.transitions import Beta, CustomSin, Gaussian, Product, Transition, plots, run_episodes
@@ -82,9 +82,10 @@ def test_curves_by_episode(run):
 
 def test_errors():
     n = np.array([100, 1000])
-    figure = plots.errors({"one": (n, [0.3, 0.1]), "many": (n, np.array([[0.3, 0.5], [0.1, 0.2]]))})
+    figure = plots.errors({"one": ([100, 1000, 4000], [0.3, 0.1, 0.05]), "many": (n, [[0.3, 0.5], [0.1, 0.2]])})
     assert labels(figure) == ["one", "many", "$n^{-1/2}$"]
     lines = drawn(figure)
     assert_allclose(lines[1][:, 1], [0.4, 0.15])
-    assert_allclose(lines[2][0, 1] / lines[2][1, 1], np.sqrt(10))
+    assert_array_equal(lines[2][:, 0], [100, 1000, 4000])
+    assert_allclose(lines[2][0, 1] / lines[2][1:, 1], np.sqrt([10, 40]))
     assert figure.axes[0].get_xscale() == figure.axes[0].get_yscale() == "log"

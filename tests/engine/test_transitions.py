@@ -27,8 +27,10 @@ from rlpymc.transitions import (
     Transition,
     features,
     integrated_distance,
+    periodic,
     total_variation,
 )
+from rlpymc.transitions.numeric import Numeric
 from rlpymc.transitions.periodic import _table
 from rlpymc.transitions.table_op import look_up
 
@@ -208,6 +210,19 @@ def test_draws_of_a_row_do_not_depend_on_the_other_rows():
     assert_array_equal(SIN.sample(v, np.random.default_rng(6)), SIN.sample(v, np.random.default_rng(6)))
 
 
+@pytest.mark.parametrize("family", [SIN, CustomSin(0.6, 20), SinSquared(), SinSquared(10), ExpSin()], ids=repr)
+def test_short_cuts_of_draws_change_nothing(family, monkeypatch):
+    """Shares of cells from polynomials instead of integrals, and periods from the nearest ones instead of all."""
+    v = np.linspace(-6, 6, 501)[:, None] / family.peakedness
+    by_polynomial, by_integral = family._masses(0, v), Numeric._masses(family, 0, v)
+    shares = [masses / masses.sum(axis=1, keepdims=True) for masses in (by_polynomial, by_integral)]
+    assert_allclose(*shares, rtol=0, atol=1e-12)
+    draws = family.sample(np.repeat(v, 20, axis=0), np.random.default_rng(8))
+    monkeypatch.setattr(periodic, "NEAREST", 10_000)
+    monkeypatch.setattr(periodic, "_rest", lambda family: 0.0)
+    assert_array_equal(family.sample(np.repeat(v, 20, axis=0), np.random.default_rng(8)), draws)
+
+
 @pytest.mark.parametrize("family", [SIN, MixtureLike(), Gaussian(1.0), ReLU(), Beta(), Exponential()], ids=repr)
 def test_draws_at_the_ends_of_uniform_numbers(family):
     v = {Exponential: [-1.0], Beta: [1.0, 2.0]}.get(type(family), np.ones(family.n_statistics))
@@ -322,6 +337,14 @@ def test_transition():
         law.natural(np.ones((4, 2)), action)
     with pytest.raises(ValueError, match=r"W: found shape \(2, 2\), expected \(1, n_features\)"):
         Transition(SIN, np.ones((2, 2)))
+    with pytest.raises(
+        ValueError, match=r"state: found the number 0.3, expected \(..., n_coordinates\); .* is \[0.3\]"
+    ):
+        law.sample(0.3, 1.0, rng)
+    with pytest.raises(TypeError, match=r"density: found .*CustomSin.*, expected a family such as CustomSin\(1.7, 4\)"):
+        Transition(CustomSin, [[1.0, 2.0]])
+    with pytest.raises(TypeError, match=r"features: found 'linear', expected a function"):
+        Transition(SIN, [[1.0, 2.0]], "linear")
 
 
 # ------------------------------------------------------------------------------------------------ bad input
