@@ -8,7 +8,7 @@ from rlpymc.plots.comparisons import comparison, elpd_by_unit, future, group_bms
 from rlpymc.plots.learning import learning_curve, trial_values
 from rlpymc.plots.look import COLOURS, INTERVAL
 from rlpymc.plots.posteriors import population, posterior, traces
-from rlpymc.plots.tasks import set_size_curves, stay_probabilities
+from rlpymc.plots.tasks import grid_maps, set_size_curves, stay_probabilities
 
 __all__ = [
     "COLOURS",
@@ -17,6 +17,7 @@ __all__ = [
     "comparison",
     "elpd_by_unit",
     "future",
+    "grid_maps",
     "group_bms",
     "learning_curve",
     "pareto_k",

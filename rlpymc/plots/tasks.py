@@ -1,5 +1,6 @@
-"""Figures that belong to a task: stay probabilities of the two-step task, curves by set size."""
+"""Figures that belong to a task: stay probabilities of the two-step task, curves by set size, maps of grid worlds."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -10,6 +11,7 @@ from matplotlib.figure import Figure
 
 from rlpymc.errors import unknown
 from rlpymc.plots.look import COLOURS, mean_and_range
+from rlpymc.tasks import GridWorld
 
 
 def stay_probabilities(trials: xr.Dataset, ax: Axes | None = None) -> Figure:
@@ -111,6 +113,50 @@ def set_size_curves(
     ax.set(ylim=(-0.03, 1.03), xlabel="times the stimulus was shown", ylabel="share of right actions")
     ax.legend(title="set size", loc="lower right", ncols=2, frameon=False, fontsize="small")
     return ax.get_figure(root=True)  # type: ignore[return-value]
+
+
+def grid_maps(maps: Mapping[str, Any], task: GridWorld, label: str = "reward") -> Figure:
+    """Draw maps of a grid world side by side, in the same colours.
+
+    Parameters
+    ----------
+    maps : mapping
+        By title: a number for each cell, (n_states,) or (height, width).
+    task : GridWorld
+        Whose cells these are; goals are marked.
+    label : str
+        What the numbers are.
+
+    Returns
+    -------
+    Figure
+        One panel for each map; colours run from minus to plus the largest number, white for 0.
+
+    Raises
+    ------
+    ValueError
+        If there is no map, or one has not a number for each cell.
+    """
+    shape = (task.height, task.width)
+    if not maps:
+        raise ValueError("maps: found none, expected at least one, by title")
+    grids = {title: np.asarray(values, dtype=float) for title, values in maps.items()}
+    for title, grid in grids.items():
+        if grid.shape not in (shape, (shape[0] * shape[1],)) or not np.isfinite(grid).all():
+            raise ValueError(
+                f"map {title!r}: found shape {grid.shape}, expected a finite number for each cell, {shape}"
+            )
+    largest = max(float(np.abs(grid).max()) for grid in grids.values()) or 1.0
+    figure, axes = plt.subplots(
+        1, len(grids), figsize=(2.6 * len(grids) + 0.8, 2.8), layout="constrained", squeeze=False
+    )
+    for ax, (title, grid) in zip(axes[0], grids.items(), strict=True):
+        image = ax.imshow(grid.reshape(shape), cmap="RdBu_r", vmin=-largest, vmax=largest)
+        for goal in task.terminal:
+            ax.text(goal % task.width, goal // task.width, "G", ha="center", va="center")
+        ax.set(title=title, xticks=[], yticks=[])
+    figure.colorbar(image, ax=axes[0].tolist(), label=label)
+    return figure
 
 
 def _require(trials: xr.Dataset, *names: str) -> None:

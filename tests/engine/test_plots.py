@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import xarray as xr
 from matplotlib.colors import to_rgba
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
 
 import rlpymc as rl
 
@@ -474,3 +474,19 @@ def test_set_size_curves_of_predictions(pictures):
     assert_allclose(curves(rl.plots.set_size_curves(free_run).axes[0])["2"], [[1, 2], [3 / 4, 1.0]])
     with pytest.raises(ValueError, match=r"unknown column of the trials 'rigth'\. Did you mean 'right'"):
         rl.plots.set_size_curves(pictures, target="rigth")
+
+
+def test_maps_of_a_grid_world_share_their_colours():
+    task = rl.tasks.GridWorld(2, 3, goals=[(1, 2)])
+    true, found = np.array([[0.0, 1.0, -2.0], [0.5, 0.0, 0.0]]), np.arange(6.0) / 10
+    figure = rl.plots.grid_maps({"true": true, "found": found}, task)
+    first, second = figure.axes[:2]
+    assert [ax.get_title() for ax in (first, second)] == ["true", "found"]
+    assert_array_equal(first.images[0].get_array(), true)
+    assert_array_equal(second.images[0].get_array(), found.reshape(2, 3))
+    assert {ax.images[0].get_clim() for ax in (first, second)} == {(-2.0, 2.0)}
+    assert [(t.get_text(), *t.get_position()) for t in first.texts] == [("G", 2, 1)]
+    with pytest.raises(ValueError, match=r"map 'found': found shape \(5,\), expected a finite number for each cell"):
+        rl.plots.grid_maps({"true": true, "found": found[:5]}, task)
+    with pytest.raises(ValueError, match="found none"):
+        rl.plots.grid_maps({}, task)

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from . import hmm_delta, q_mdp, rlwm
+from . import actor_critic, hmm_delta, q_mdp, rlwm, soft_q
 from ._plain import softmax
 
 
@@ -310,6 +310,8 @@ COMBINATIONS: dict[str, Callable[[dict[str, Any], dict[str, np.ndarray], dict[st
     "delta(rates=sign, forgetting=True)+choice_kernel+lapse": delta_rates_sign_forgetting_choice_kernel_lapse,
     "rlwm(interaction=True)": rlwm.log_prob_interaction,
     "q_mdp(terminal=bootstraps)": q_mdp.log_prob_bootstrap,
+    "soft_q(terminal=bootstraps)": soft_q.log_prob_bootstrap,
+    "actor_critic(actor=gradient)": actor_critic.log_prob_gradient,
     "hmm(delta)": hmm_delta.log_prob,
     "hmm(delta, n_states=3)": hmm_delta.log_prob,
 }
