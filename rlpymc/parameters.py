@@ -61,6 +61,19 @@ class Support:
                 return math.log(fraction) - math.log1p(-fraction)
         raise ValueError(f"support {self.name} has no link to the real line")
 
+    def slope(self, unbounded: Any) -> Any:
+        """Return the derivative of `constrain`."""
+        match self.link:
+            case "identity":
+                return unbounded * 0.0 + 1.0
+            case "log":
+                return math.exp(unbounded)
+            case "softplus":
+                return math.sigmoid(unbounded)
+            case "logit":
+                return (self.upper - self.lower) * math.sigmoid(unbounded) * math.sigmoid(-unbounded)
+        raise ValueError(f"support {self.name} has no link to the real line")
+
     def contains(self, value: Any) -> np.ndarray:
         """Return, entry by entry, whether values lie in the support (NaN and infinities do not)."""
         value = np.asarray(value, dtype=float)
