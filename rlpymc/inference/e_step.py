@@ -6,11 +6,12 @@ import numpy as np
 from scipy.stats import norm, qmc
 
 from rlpymc.inference.group import Group
-from rlpymc.inference.quasi_newton import CLOSE, ROUNDED, Minima, minimise
+from rlpymc.inference.quasi_newton import ROUNDED, Minima, minimise
 from rlpymc.inference.unbounded import Unbounded
 
 FLAT = 1e-6  # curvature, in nats over the squared width of the prior, below which a direction is flat
-POLISHED = 3  # times that a search goes on with the exact curvature where it was not yet at the end
+NEAR = 1e-7  # distance from the mode, in standard deviations by the exact curvature, at which a search is over
+POLISHED = 3  # times that it is taken up with the exact curvature until it is
 TRIED = 32  # points of which the best is where the first search starts
 
 
@@ -139,7 +140,7 @@ class EStep:
             curvature = problem.curvature(rows, columns)
             inverse = _search_inverse(curvature + self.prior, width)
             distance = np.sqrt(np.einsum("ij,ijk,ik->i", found.slope, inverse, found.slope))
-            if (distance <= CLOSE).all():
+            if (distance <= NEAR).all():
                 break
         log_lik, log_joint, slopes = self.log_joint(rows)
         if problem.n_shared:
