@@ -10,7 +10,7 @@ from rlpymc.inference.quasi_newton import ROUNDED, Minima, minimise
 from rlpymc.inference.unbounded import Unbounded
 
 FLAT = 1e-6  # curvature, in nats over the squared width of the prior, below which a direction is flat
-NEAR = 1e-7  # distance from the mode, in standard deviations by the exact curvature, at which a search is over
+NEAR = 1e-7  # distance in standard deviations: of subjects' modes by their exact curvature, and of what is shared
 POLISHED = 3  # times that it is taken up with the exact curvature until it is
 TRIED = 32  # points of which the best is where the first search starts
 
@@ -195,7 +195,7 @@ class EStep:
             columns = range(self.problem.n_own, len(self.problem.labels))
             total = self.problem.curvature(rows, columns).sum(axis=0) + self.l2 * np.eye(len(columns))
             shared_inverse = _search_inverse(total[None], width)[0]
-        found = minimise(function, rows[:1, self.shared], shared_inverse[None], width)
+        found = minimise(function, rows[:1, self.shared], shared_inverse[None], width, NEAR)
         rows = np.hstack([near[0], np.tile(found.x, (len(rows), 1))])
         return rows, near[1], found.inverse[0], bool(found.converged[0])
 

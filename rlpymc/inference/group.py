@@ -19,6 +19,8 @@ class Group:
 
     Parameters
     ----------
+    n_subjects : int
+        How many subjects there are.
     designs : tuple of (subject, coefficient)
         For each number, what its mean depends on: ones, and covariates.
     coefficients : tuple of (coefficient,)
@@ -31,6 +33,7 @@ class Group:
         Whether numbers vary independently of each other.
     """
 
+    n_subjects: int
     designs: tuple[np.ndarray, ...]
     coefficients: tuple[np.ndarray, ...]
     cov: np.ndarray
@@ -41,7 +44,7 @@ class Group:
     def mean(self) -> np.ndarray:
         """The mean for each subject, (subject, entry)."""
         columns = [design @ b for design, b in zip(self.designs, self.coefficients, strict=True)]
-        return np.stack(columns, axis=1) if columns else np.empty((0, 0))
+        return np.stack(columns, axis=1) if columns else np.empty((self.n_subjects, 0))
 
     @property
     def mu(self) -> np.ndarray:

@@ -255,7 +255,7 @@ def _start(
         else:
             raise ValueError(f"start {key!r}: found {value!r}, expected a positive standard deviation")
     first = [np.eye(design.shape[1])[0] * mu for design, mu in zip(depends.designs, row, strict=False)]
-    group = Group(depends.designs, tuple(first), np.diag(sigma**2), flat, diagonal)
+    group = Group(problem.data.shape[0], depends.designs, tuple(first), np.diag(sigma**2), flat, diagonal)
     return group, row[problem.n_own :]
 
 

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-CLOSE = 1e-10  # distance from the minimum, in standard deviations of exp(-value), at which a search ends
-ROUNDED = 1e-5  # the same where values no longer tell a better point from a worse one
+CLOSE = 1e-10  # where a search ends unless told
+ROUNDED = 1e-5  # the same, where values no longer tell a better point from a worse one
 DECREASE = 1e-4  # share of what the slope promises that a step has to bring (Armijo)
 ROUNDING = 1e-13  # relative error of values
 LONGEST = 4.0  # step in one entry, in its widths
-SHORTEST = 1e-8  # share of a step below which there is nothing to be found in its direction
+IDLE = 15  # evaluations without a gain after which what was learned is given up, and then the search
 BOLDER = 4.0  # how much longer steps get where the function curves downwards
 MOST = 500  # evaluations
 
@@ -38,7 +38,7 @@ class Minima:
     converged: np.ndarray
 
 
-def minimise(function: Function, x: np.ndarray, inverse: np.ndarray, width: np.ndarray) -> Minima:
+def minimise(function: Function, x: np.ndarray, inverse: np.ndarray, width: np.ndarray, close: float = CLOSE) -> Minima:
     """Return the minimum of each row's function.
 
     All rows take a step with each evaluation, each its own: a new one where the last was good, a shorter one where it
@@ -54,36 +54,38 @@ def minimise(function: Function, x: np.ndarray, inverse: np.ndarray, width: np.n
         Positive definite guesses of the inverse Hessians.
     width : (entry,)
         The scale of each entry.
+    close : float
+        Distance from the minimum, in standard deviations of exp(-value), at which a search ends.
     """
     x, inverse = x.copy(), inverse.copy()
     value, slope = function(x)
     step, distance = _step(inverse, slope, width)
-    share, fresh = np.ones(len(x)), np.zeros(len(x), dtype=bool)  # fresh: the guess was given up once
-    going = ~(distance <= CLOSE)
+    share, idle = np.ones(len(x)), np.zeros(len(x), dtype=int)
+    fresh = np.zeros(len(x), dtype=bool)  # whether what was learned was given up since the last gain
+    going = ~(distance <= close)
     for _ in range(MOST):
         if not going.any():
             break
         tried = np.where(going[:, None], x + share[:, None] * step, x)
         new_value, new_slope = function(tried)
         promised = share * (slope * step).sum(axis=1)
-        change = new_value - value
         known = np.isfinite(new_value) & np.isfinite(new_slope).all(axis=1)
-        good = going & known & (change <= DECREASE * promised + ROUNDING * (1 + np.abs(value)))
-        if good.any():
-            inverse[good] = _learn(inverse[good], (tried - x)[good], (new_slope - slope)[good])
-            x[good], value[good], slope[good], fresh[good] = tried[good], new_value[good], new_slope[good], False
-        shorter = going & ~good
-        with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
-            parabola = np.where(known, -promised / (2 * (change - promised)), 0.1)
-        share = np.where(shorter, share * np.clip(np.nan_to_num(parabola, nan=0.1), 0.1, 0.5), 1.0)
-        lost = shorter & (share < SHORTEST)
+        change = np.where(known, new_value - value, np.inf)
+        noise = ROUNDING * (1 + np.abs(value))
+        good = going & (change <= DECREASE * promised + noise)
+        inverse[good] = _learn(inverse[good], (tried - x)[good], (new_slope - slope)[good])
+        x[good], value[good], slope[good] = tried[good], new_value[good], new_slope[good]
+        parabola = -promised / np.maximum(2 * (change - promised), 1e-300)
+        share = np.where(going & ~good, share * np.clip(parabola, 0.1, 0.5), 1.0)
+        gained = change < -noise
+        idle, fresh = np.where(gained, 0, idle + 1), fresh & ~gained
+        lost = going & (idle >= IDLE)
         going &= ~(lost & (fresh | (distance <= ROUNDED)))
         again = lost & going
-        inverse[again], fresh[again], share[again] = np.diag(width**2), True, 1.0
+        inverse[again], fresh[again], share[again], idle[again] = np.diag(width**2), True, 1.0, 0
         renewed = good | again
-        if renewed.any():
-            step[renewed], distance[renewed] = _step(inverse[renewed], slope[renewed], width)
-            going &= ~(distance <= CLOSE)
+        step[renewed], distance[renewed] = _step(inverse[renewed], slope[renewed], width)
+        going &= ~(distance <= close)
     return Minima(x, value, slope, inverse, distance <= ROUNDED)
 
 
