@@ -1,6 +1,7 @@
 """Coins for tests of population models: the likelihood of a subject's throws depends on their number alone."""
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -55,11 +56,14 @@ def posterior_moments(
     return np.array([mean, np.sqrt((posterior @ (x - mean) ** 2).mean())])
 
 
+_nodes = cache(hermegauss)
+
+
 def _quadrature(
     mu: float, sigma: float, heads: Sequence[int], throws: int, nodes: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return likelihoods (subject, node), log odds and weights of Gauss-Hermite quadrature."""
-    x, weight = hermegauss(nodes)
+    x, weight = _nodes(nodes)
     bias, k = expit(mu + sigma * x), np.asarray(heads)[:, None]
     return bias**k * (1 - bias) ** (throws - k), mu + sigma * x, weight / weight.sum()
 

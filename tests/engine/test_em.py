@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 import warnings
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,8 @@ from scipy.optimize import brentq, minimize
 from scipy.special import expit, logit
 
 import rlpymc as rl
-from rlpymc.inference import evidence, quasi_newton
+from rlpymc.inference import e_step, evidence, quasi_newton
+from rlpymc.likelihood.totals import Totals
 from rlpymc.tasks import Bandit, RandomMDP
 from tests.engine import coins as plain
 from tests.engine.coins import COIN, HEADS, THROWS, coins
@@ -107,14 +108,14 @@ def test_densities_are_those_of_the_parameters() -> None:
     assert_allclose(em.params["alpha"], expit(modes(em)[:, 0]), rtol=1e-12)
 
 
-def test_backends_and_threads_agree() -> None:
+def test_backends_and_threads_agree(monkeypatch: pytest.MonkeyPatch) -> None:
     few = trials().isel(subject=[0, 1, 5])
-    loop, shared_out, scan = (
-        fit(data=few, iterations=1, tol=None, **k) for k in ({}, {"threads": 2}, {"backend": "scan"})
-    )
+    loop, shared_out = (fit(data=few, iterations=1, tol=None, threads=k) for k in (1, 2))
     xr.testing.assert_identical(loop.params, shared_out.params)
+    monkeypatch.setattr("rlpymc.inference.unbounded.Totals", partial(Totals, mode="FAST_COMPILE"))  # is ready at once
+    loop, scan = (plain.fit(iterations=1, tol=None, backend=k) for k in ("fused", "scan"))
     xr.testing.assert_allclose(loop.params, scan.params, rtol=1e-7)
-    assert_allclose(float(scan.sigma["alpha"]), float(loop.sigma["alpha"]), rtol=1e-7)
+    assert_allclose(float(scan.sigma["bias"]), float(loop.sigma["bias"]), rtol=1e-7)
 
 
 def test_the_order_of_subjects_does_not_matter() -> None:
@@ -126,6 +127,7 @@ def test_the_order_of_subjects_does_not_matter() -> None:
 
 def test_an_e_step_that_fails_is_said_and_its_values_are_used(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(quasi_newton, "MOST", 1)
+    monkeypatch.setattr(e_step, "POLISHED", 1)
     with pytest.warns(UserWarning, match=r"E step did not converge for \d of 6 subjects \('a'"):
         found = fit(iterations=2, tol=None)
     assert (found.status == "failed").any()
@@ -305,10 +307,22 @@ def test_entries_of_a_shared_array_are_counted_each() -> None:
 def test_a_learner_in_a_random_world() -> None:
     name = "q_mdp(terminal=bootstraps)"
     data = rl.simulate(name, RandomMDP(10, 3), {"alpha": 0.15, "beta": 1.8, "gamma": 0.85}, 8, 60, 1)
-    own = fit(name, data, iterations=2, tol=None)
+    with warnings.catch_warnings():  # modes may lie where two values are tied, and there the likelihood has a kink
+        warnings.filterwarnings("ignore", message=".*E step did not converge")
+        own = fit(name, data, iterations=2, tol=None)
     shared = fit(name, data, shared=["alpha", "beta", "gamma"])
-    again = rl.log_prob(name, data, own.params).sum("trial")
-    assert_allclose(own.log_lik, again, rtol=1e-9)
+
+    def joint(params: dict[str, Any]) -> np.ndarray:
+        value = rl.log_prob(name, data, params).sum("trial").values
+        for k, support in (("alpha", logit), ("gamma", logit), ("beta", np.log)):
+            value = value - 0.5 * ((support(params[k]) - float(own.mu[k])) / float(own.sigma[k])) ** 2
+        return value
+
+    best = {k: own.params[k].values for k in ("alpha", "gamma", "beta")}
+    assert_allclose(own.log_lik, rl.log_prob(name, data, best).sum("trial"), rtol=1e-9)
+    for k in best:
+        for factor in (0.999, 1.001):
+            assert (joint({**best, k: best[k] * factor}) < joint(best)).all()
     truth = rl.log_prob(name, data, {"alpha": 0.15, "beta": 1.8, "gamma": 0.85}).sum()
     assert float(shared.log_lik.sum()) >= float(truth)
     assert (shared.n_free, own.n_free) == (3, 24)
@@ -385,7 +399,7 @@ def test_nuts_and_expectation_maximisation_agree_with_quadrature() -> None:
     model = rl.build(COIN, coins())
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", rl.SamplingWarning)
-        posterior = rl.sample(model, 1000, 500, 4, seed=1, progress=False, log_likelihood=False)["posterior"]
+        posterior = rl.sample(model, 2000, 500, 4, seed=1, progress=False, log_likelihood=False)["posterior"]
     width = logit(0.84)  # of the prior on the unbounded scale: Normal(0, width), HalfNormal(width)
     mu, sigma = np.linspace(-4, 4, 121), np.linspace(0.01, 7, 140)
     log_p = np.array([[plain.log_marginal(m, s, nodes=40).sum() for s in sigma] for m in mu])
@@ -400,7 +414,7 @@ def test_nuts_and_expectation_maximisation_agree_with_quadrature() -> None:
         draws = posterior[name].values
         error = sd / np.sqrt(float(az.ess(draws)))
         assert abs(draws.mean() - mean) < 4 * error
-        assert abs(draws.std() / sd - 1) < 0.15
+        assert abs(draws.std() / sd - 1) < 0.05
     em = plain.fit(tol=1e-8)  # has no priors, and is near the maximum of the marginal likelihood
     best = minimize(lambda x: -plain.log_marginal(x[0], np.exp(x[1])).sum(), [0.0, 0.0]).x
     assert_allclose([float(em.mu["bias"]), float(em.sigma["bias"])], [best[0], np.exp(best[1])], atol=0.04)
@@ -410,12 +424,11 @@ def test_nuts_and_expectation_maximisation_agree_with_quadrature() -> None:
 
 PROGRAM = """
 import sys
-import rlpymc as rl
-from tests.engine.test_em import trials
+from tests.engine.coins import fit
 print("ready", flush=True)
-em = rl.fit_em("delta", trials(), iterations=60, tol=None, folder=sys.argv[1], covariance="full", progress=False)
+fit(iterations=150, tol=None, folder=sys.argv[1], covariance="full")
 """
-RUN: dict[str, Any] = {"iterations": 60, "tol": None, "covariance": "full"}
+RUN: dict[str, Any] = {"iterations": 150, "tol": None, "covariance": "full"}
 
 
 def same(a: rl.EM, b: rl.EM) -> None:
@@ -447,29 +460,27 @@ def test_a_run_that_is_killed_goes_on_to_the_same_result(tmp_path: Path) -> None
         process.send_signal(signal.SIGKILL)
         process.wait()
         process.stdout.close()
-    assert 20 <= rounds_in(tmp_path) <= 60
-    same(fit(folder=tmp_path, **RUN), fit(**RUN))
+    assert 20 <= rounds_in(tmp_path) < 150
+    same(plain.fit(folder=tmp_path, **RUN), plain.fit(**RUN))
 
 
 def test_a_run_goes_on_from_every_round(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     options: dict[str, Any] = {"iterations": 4, "tol": None, "shared": "beta"}
     whole = fit(**options)
     for stop in (1, 2, 3):
-        folder, original = tmp_path / str(stop), quasi_newton.minimise
-        wrote = evidence.laplace
+        folder = tmp_path / str(stop)
 
-        def breaks(*args: Any, folder: Path = folder, stop: int = stop, wrote: Any = wrote) -> Any:
+        def breaks(*args: Any, folder: Path = folder, stop: int = stop) -> Any:
             if rounds_in(folder) == stop:
                 raise KeyboardInterrupt
-            return wrote(*args)
+            return evidence.laplace(*args)
 
-        monkeypatch.setattr("rlpymc.inference.rounds.laplace", breaks)
-        with pytest.raises(KeyboardInterrupt):
-            fit(folder=folder, **options)
-        monkeypatch.setattr("rlpymc.inference.rounds.laplace", wrote)
+        with monkeypatch.context() as patch:
+            patch.setattr("rlpymc.inference.rounds.laplace", breaks)
+            with pytest.raises(KeyboardInterrupt):
+                fit(folder=folder, **options)
         assert rounds_in(folder) == stop
         same(fit(folder=folder, **options), whole)
-        assert quasi_newton.minimise is original
 
 
 def test_a_finished_run_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
