@@ -128,7 +128,7 @@ class EStep:
         problem, width = self.problem, self.problem.width[self.own]
         columns = range(problem.n_own)
         if curvature is None:
-            curvature = problem.curvature(rows, columns)
+            curvature = _known(problem.curvature(rows, columns))[0]
         inverse = _search_inverse(curvature + self.prior, width)
         if problem.n_shared:
             rows, inverse, shared_inverse, shared_converged = self._search_shared(rows, inverse, shared_inverse)
@@ -137,7 +137,7 @@ class EStep:
         for _ in range(POLISHED):
             found = self._search_own(rows, inverse)
             rows = np.hstack([found.x, rows[:, self.shared]])
-            curvature = problem.curvature(rows, columns)
+            curvature, known = _known(problem.curvature(rows, columns))
             inverse = _search_inverse(curvature + self.prior, width)
             distance = np.sqrt(np.einsum("ij,ijk,ik->i", found.slope, inverse, found.slope))
             if (distance <= NEAR).all():
@@ -156,7 +156,7 @@ class EStep:
             cov=cov,
             log_det=log_det,
             maximum=maximum,
-            converged=found.converged & (distance <= ROUNDED),
+            converged=found.converged & (distance <= ROUNDED) & known,
             shared_inverse=shared_inverse,
             shared_converged=shared_converged,
         )
@@ -198,6 +198,12 @@ class EStep:
         found = minimise(function, rows[:1, self.shared], shared_inverse[None], width, NEAR)
         rows = np.hstack([near[0], np.tile(found.x, (len(rows), 1))])
         return rows, near[1], found.inverse[0], bool(found.converged[0])
+
+
+def _known(curvature: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return curvatures with zeros where the data are impossible near by, and for which subjects they are known."""
+    known = np.isfinite(curvature).all(axis=(1, 2))
+    return np.where(known[:, None, None], curvature, 0.0), known
 
 
 def _spectrum(matrix: np.ndarray, width: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -176,7 +176,8 @@ def fit_em(
     rounds = Rounds(problem, group, first_shared, variance, l2, seed, store)
     alone = flat or not problem.n_own  # nothing that a second round would change
     modes = rounds.run(0 if alone else int(iterations), tol, progress)
-    settled = True if alone else None if tol is None else rounds.settled(tol)
+    asked = tol is not None and iterations > 0
+    settled = True if alone else rounds.settled(tol) if asked else None
     found = collect(problem, rounds.group, modes, depends, l2, rounds.history, settled)
     if (failed := found.status == "failed").any():
         names = ", ".join(map(repr, data.subjects[failed.values][:NAMED].tolist()))

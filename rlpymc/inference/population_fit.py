@@ -63,7 +63,7 @@ class EM:
         Of the last E step: "converged", "flat direction" (the data do not tell, without a prior), or "failed".
     converged : bool or None
         Whether the last round changed less than `tol`, and the last E step converged for everybody; None with
-        ``tol=None``.
+        ``tol=None`` or no rounds.
     history : pd.DataFrame (round,)
         Mean and standard deviation of the group after each round, the shared numbers, the sum of the log evidence
         before its M step (`objective`), the largest change of what describes the population (`change`), and for how

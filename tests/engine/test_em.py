@@ -11,6 +11,7 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
+import arviz as az
 import numpy as np
 import pandas as pd
 import pytest
@@ -347,6 +348,7 @@ def test_too_few_rounds_are_said() -> None:
         em = plain.fit(iterations=2)
     assert em.converged is False
     assert plain.fit(iterations=2, tol=None).converged is None
+    assert plain.fit(iterations=0).converged is None
 
 
 def test_the_last_e_step_comes_after_the_last_m_step() -> None:
@@ -399,15 +401,15 @@ def test_nuts_and_expectation_maximisation_agree_with_quadrature() -> None:
     model = rl.build(COIN, coins())
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", rl.SamplingWarning)
-        posterior = rl.sample(model, 2000, 500, 4, seed=1, progress=False, log_likelihood=False)["posterior"]
+        posterior = rl.sample(model, 5000, 1000, 4, seed=1, target_accept=0.95, progress=False, log_likelihood=False)[
+            "posterior"
+        ]
     width = logit(0.84)  # of the prior on the unbounded scale: Normal(0, width), HalfNormal(width)
     mu, sigma = np.linspace(-4, 4, 121), np.linspace(0.01, 7, 140)
     log_p = np.array([[plain.log_marginal(m, s, nodes=40).sum() for s in sigma] for m in mu])
     log_p -= 0.5 * (mu[:, None] / width) ** 2 + 0.5 * (sigma / width) ** 2
     p = np.exp(log_p - log_p.max())
     p /= p.sum()
-    import arviz as az
-
     for name, values in (("bias_mu", mu[:, None]), ("bias_sigma", sigma[None])):
         mean = (p * values).sum()
         sd = np.sqrt((p * (values - mean) ** 2).sum())

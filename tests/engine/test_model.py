@@ -353,6 +353,13 @@ def test_constrain_and_unconstrain_undo_each_other(support: Any, unbounded: floa
     assert_allclose(support.unconstrain(value), unbounded, rtol=1e-6, atol=1e-6)
 
 
+@pytest.mark.parametrize("support", LINKED, ids=str)
+def test_the_slope_of_a_link_is_that_of_differences(support: Any) -> None:
+    u = np.array([-6.0, -0.7, 0.0, 1.3, 5.0])
+    differences = (support.constrain(u + 1e-5) - support.constrain(u - 1e-5)) / 2e-5
+    assert_allclose(support.slope(u), differences, rtol=1e-6)
+
+
 def test_bounds_belong_to_a_support_and_what_is_not_finite_does_not() -> None:
     assert unit.contains([0.0, 1.0, -0.1, 1.1, np.nan, np.inf]).tolist() == [True, True, False, False, False, False]
     assert positive.contains([0.0, 1e300, -1e-300, np.inf]).tolist() == [True, True, False, False]
