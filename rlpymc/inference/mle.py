@@ -12,6 +12,7 @@ from scipy.optimize import OptimizeResult, minimize
 from threadpoolctl import threadpool_limits
 
 from rlpymc.errors import unknown
+from rlpymc.inference.coupled import check_coupled
 from rlpymc.inference.objective import IMPOSSIBLE, Objective
 from rlpymc.likelihood import check_backend
 from rlpymc.model import Model
@@ -156,7 +157,7 @@ def fit_mle(
         raise unknown("method", method, METHODS)
     population = Population("none", fixed=fixed or {}, free=free)
     population.check(data)
-    _check_coupled(data, population, coupled)
+    check_coupled(data, population, coupled)
     problem = Objective(data, population, backend, mode, coupled)
     method = method or ("L-BFGS-B" if all(rule.smooth for rule in data.model.rules) else "Nelder-Mead")
     cube, points = problem.spread_points(DRAWN * starts, np.random.default_rng(seed))
@@ -167,27 +168,6 @@ def fit_mle(
             for i in track(range(data.shape[0]), label, disable=not progress, transient=True)
         ]
     return _collect(problem, fits)
-
-
-def _check_coupled(data: Sequences, population: Population, coupled: Sequence[Sequence[str]]) -> None:
-    """Raise a ValueError unless parameters that are to be equal can be."""
-    names = [p.name for p in data.model.parameters]
-    seen: set[str] = set()
-    for group in coupled:
-        if isinstance(group, str) or len(group) < 2:
-            raise ValueError(f"coupled: found {group!r}, expected groups of two or more: [('bias_wm', 'bias_rl')]")
-        for name in group:
-            if name not in names:
-                raise unknown(f"parameter of {data.model.name} in coupled", name, names)
-            if name in seen:
-                raise ValueError(f"coupled: {name!r} is named twice")
-            seen.add(name)
-        first, *rest = (data.model.parameter(name) for name in group)
-        for p in (first, *rest):
-            if not population.is_free(p) or p.support.discrete:
-                raise ValueError(f"coupled: {p.name!r} is not estimated as a number; leave it out, or free it")
-            if p.support != first.support or data.parameter_shape(p.name) != data.parameter_shape(first.name):
-                raise ValueError(f"coupled: {p.name!r} and {first.name!r} differ in support or shape")
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from rlpymc.build import RLModel, data_hash, response_hash
 from rlpymc.errors import unknown
 from rlpymc.facts import plain
 from rlpymc.inference.diagnostics import SamplingWarning, diagnose, problems_before_sampling
+from rlpymc.inference.folder import RunFolder
 from rlpymc.inference.machine_sampler import MachinePosterior
 from rlpymc.inference.posterior import draw_whole_numbers
 from rlpymc.inference.posterior import log_likelihood as pointwise
@@ -139,38 +140,20 @@ def _unit(asked: str | bool, n: int) -> str | None:
     return str(asked)
 
 
-class _Folder:
+class _Folder(RunFolder):
     """Finished chains of one run, a file each."""
 
     def __init__(self, path: Path, made_from: dict[str, Any]) -> None:
-        self.path, record = path, path / "run.json"
-        path.mkdir(parents=True, exist_ok=True)
-        text = json.dumps(made_from, indent=1, sort_keys=True)
-        if not record.exists():
-            record.write_text(text)
-        elif record.read_text() != text:
-            before, now = _flat(json.loads(record.read_text())), _flat(json.loads(text))
-            differs = [key for key in now if before.get(key) != now[key]]
-            raise ValueError(
-                f"{path} holds the chains of another run, which differs in {', '.join(differs)}; give another folder"
-            )
+        super().__init__(path, made_from, "the chains")
 
     def chain(self, k: int) -> xr.DataTree | None:
         """Return a finished chain, or None."""
         file = self.path / f"chain_{k}.nc"
         return load(file) if file.exists() else None
 
-    def write(self, k: int, chain: xr.DataTree) -> None:
-        """Write a finished chain; a half-written file never has its name."""
-        part = self.path / f"chain_{k}.part"
-        save(chain, part)
-        part.rename(self.path / f"chain_{k}.nc")
-
-
-def _flat(record: dict[str, Any]) -> dict[str, Any]:
-    """Return the entries of a nested record without their groups."""
-    inner = [v if isinstance(v, dict) else {k: v} for k, v in record.items()]
-    return {k: v for part in inner for k, v in part.items()}
+    def write_chain(self, k: int, chain: xr.DataTree) -> None:
+        """Write a finished chain."""
+        self.write(f"chain_{k}.nc", lambda file: save(chain, file))
 
 
 def _sample_nutpie(
@@ -217,7 +200,7 @@ def _sample_nutpie(
                             done[k]["posterior"] = xr.DataTree(machine.variables(points))
                         del running[k]
                         if store:
-                            store.write(k, done[k])
+                            store.write_chain(k, done[k])
         except BaseException:
             for sampler in running.values():
                 sampler.cancel()

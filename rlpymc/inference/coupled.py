@@ -1,0 +1,28 @@
+"""Parameters that are equal and so are estimated as one."""
+
+from collections.abc import Sequence
+
+from rlpymc.errors import unknown
+from rlpymc.population import Population
+from rlpymc.sequences import Sequences
+
+
+def check_coupled(data: Sequences, population: Population, coupled: Sequence[Sequence[str]]) -> None:
+    """Raise a ValueError unless parameters that are to be equal can be."""
+    names = [p.name for p in data.model.parameters]
+    seen: set[str] = set()
+    for group in coupled:
+        if isinstance(group, str) or len(group) < 2:
+            raise ValueError(f"coupled: found {group!r}, expected groups of two or more: [('bias_wm', 'bias_rl')]")
+        for name in group:
+            if name not in names:
+                raise unknown(f"parameter of {data.model.name} in coupled", name, names)
+            if name in seen:
+                raise ValueError(f"coupled: {name!r} is named twice")
+            seen.add(name)
+        first, *rest = (data.model.parameter(name) for name in group)
+        for p in (first, *rest):
+            if not population.is_free(p) or p.support.discrete:
+                raise ValueError(f"coupled: {p.name!r} is not estimated as a number; leave it out, or free it")
+            if p.support != first.support or data.parameter_shape(p.name) != data.parameter_shape(first.name):
+                raise ValueError(f"coupled: {p.name!r} and {first.name!r} differ in support or shape")

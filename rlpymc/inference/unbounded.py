@@ -1,0 +1,126 @@
+"""The log likelihood of all subjects as a function of rows of numbers on the unbounded scale."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from rlpymc.likelihood.totals import Totals
+from rlpymc.parameters import Parameter
+from rlpymc.population import Population
+from rlpymc.sequences import Sequences
+
+DIFFERENCE = 1e-3  # step of numerical differences, in units of the prior's width
+
+
+class Unbounded:
+    """The log likelihood of each subject as a function of that subject's row of numbers.
+
+    A row holds all parameters that are estimated, each entry of an array on its own, on the unbounded scale: first
+    those that differ between subjects, then those that are shared.
+
+    Parameters
+    ----------
+    data : Sequences
+        The data.
+    population : Population
+        What is estimated, and what is shared.
+    coupled : sequence of sequences of str
+        Parameters that are equal; the first of each group stands for all.
+    backend, threads
+        What computes the likelihood, see `rlpymc.log_prob`.
+
+    Attributes
+    ----------
+    own, shared : list of Parameter
+        What differs between subjects, and what does not.
+    n_own, n_shared : int
+        How many numbers these are.
+    labels : list of str
+        Names of the numbers in a row.
+    middle, width : (entry,)
+        Median of each prior on the unbounded scale, and half the distance between its quantiles at 16 and 84 %.
+    """
+
+    def __init__(
+        self, data: Sequences, population: Population, coupled: Sequence[Sequence[str]], backend: str, threads: int
+    ) -> None:
+        self.data, self._backend, self._threads = data, backend, threads
+        self.tied = {name: first for first, *rest in coupled for name in rest}
+        free = [p for p in data.model.parameters if population.is_free(p) and p.name not in self.tied]
+        self.own = [p for p in free if p.name not in population.shared]
+        self.shared = [p for p in free if p.name in population.shared]
+        self.shapes = {p.name: data.parameter_shape(p.name) for p in data.model.parameters}
+        self.parameters = [*self.own, *self.shared]
+        sizes = [int(np.prod(self.shapes[p.name])) for p in self.parameters]
+        self.n_own = sum(sizes[: len(self.own)])
+        self.n_shared = sum(sizes) - self.n_own
+        ends = np.cumsum([0, *sizes])
+        self.places = {p.name: slice(a, b) for p, a, b in zip(self.parameters, ends[:-1], ends[1:], strict=True)}
+        self.labels = [
+            f"{p.name}[{','.join(map(str, k))}]" if self.shapes[p.name] else p.name
+            for p in self.parameters
+            for k in np.ndindex(*self.shapes[p.name])
+        ]
+        hyperpriors = [population.hyperpriors(p) for p in self.parameters]
+        self.middle = np.repeat([mu.quantile(0.5) for mu, _ in hyperpriors], sizes).astype(float)
+        self.width = np.repeat([mu.sigma for mu, _ in hyperpriors], sizes).astype(float)  # type: ignore[attr-defined]
+        estimated = {*self.places, *self.tied}
+        self._constants = {
+            p.name: population.constant(p, data) for p in data.model.parameters if p.name not in estimated
+        }
+        followers = [name for name, first in self.tied.items() if first in self.places]
+        self._totals = Totals(data, [*self.places, *followers], backend, threads=threads)
+
+    def __call__(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the log likelihood of each row's subject, (subject,), and its derivatives, (subject, entry)."""
+        total, by_name = self._totals(self.natural(rows))
+        slopes = np.zeros_like(rows)
+        for name, slope in by_name.items():
+            slopes[:, self.places[self.tied.get(name, name)]] += slope.reshape(len(rows), -1)
+        with np.errstate(over="ignore", invalid="ignore"):  # an infinite parameter gives no finite log likelihood
+            for p in self.parameters:
+                slopes[:, self.places[p.name]] *= np.exp(p.support.log_slope(rows[:, self.places[p.name]]))
+        return total, slopes
+
+    def natural(self, rows: np.ndarray) -> dict[str, np.ndarray]:
+        """Return every parameter of the model on its natural scale, (row, *shape), constants included.
+
+        There may be several rows for each subject, as `repeat_subjects` puts them.
+        """
+        times = len(rows) // self.data.shape[0]
+        found = {name: np.tile(v, (times,) + (1,) * (v.ndim - 1)) for name, v in self._constants.items()}
+        with np.errstate(over="ignore"):
+            for p in self.parameters:
+                found[p.name] = p.support.constrain(self.by_name(rows, p))
+        return found | {name: found[first] for name, first in self.tied.items()}
+
+    def by_name(self, rows: np.ndarray, parameter: Parameter) -> np.ndarray:
+        """Return the entries of one parameter, (..., *shape)."""
+        return rows[..., self.places[parameter.name]].reshape((*rows.shape[:-1], *self.shapes[parameter.name]))
+
+    def dims(self, name: str) -> tuple[str, ...]:
+        """Return the names of a parameter's own axes."""
+        return tuple(f"{name}_dim_{k}" for k in range(len(self.shapes[name])))
+
+    def coords(self, names: Sequence[str]) -> dict[str, np.ndarray]:
+        """Return labels for the own axes of some parameters."""
+        lengths = {dim: n for name in names for dim, n in zip(self.dims(name), self.shapes[name], strict=True)}
+        return {dim: np.arange(n) for dim, n in lengths.items()}
+
+    def curvature(self, rows: np.ndarray, columns: Sequence[int]) -> np.ndarray:
+        """Return minus the second derivatives with respect to some entries, (subject, column, column).
+
+        Differences of the exact gradient at four points around each entry: their error is of the fourth order.
+        """
+        found = np.empty((len(rows), len(columns), len(columns)))
+        for k, column in enumerate(columns):
+            step = np.zeros(rows.shape[1])
+            step[column] = DIFFERENCE * self.width[column]
+            near = self(rows + step)[1] - self(rows - step)[1]
+            far = self(rows + 2 * step)[1] - self(rows - 2 * step)[1]
+            found[:, k] = ((far - 8 * near) / (12 * step[column]))[:, columns]
+        return (found + found.transpose(0, 2, 1)) / 2
+
+    def without_gradient(self, data: Sequences) -> Totals:
+        """Return the log likelihood of other data of the same model."""
+        return Totals(data, (), self._backend, threads=self._threads)
