@@ -30,6 +30,7 @@ from .inference.nuts import save as save
 from .inference.population_fit import EM as EM
 from .likelihood import latents as latents
 from .likelihood import log_prob as log_prob
+from .likelihood.curvature import hessian as hessian
 from .model import Model as Model
 from .parameters import Input as Input
 from .parameters import Parameter as Parameter

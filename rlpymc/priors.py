@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy import stats
-from scipy.special import betaln, logit
+from scipy.special import betaln, logit, xlog1py, xlogy
 
 from rlpymc import math
 
@@ -39,6 +39,10 @@ class Prior:
         """
         raise TypeError(f"{type(self).__name__} has no map to the real line")
 
+    def derivatives(self, value: Any) -> tuple[Any, Any, Any]:
+        """Return the log density at values within the bounds, and its first and second derivative there."""
+        raise TypeError(f"the log density of {type(self).__name__} has no derivatives")
+
     def middle(self) -> float:
         """Return the number on the real line that belongs to the median."""
         return float(log(self.quantile(0.5)))
@@ -66,6 +70,11 @@ class Normal(Prior):
         """Return the value that belongs to a number on the real line, and the log density there."""
         return v, -0.5 * ((v - self.mu) / self.sigma) ** 2 - log(self.sigma * sqrt(2 * pi))
 
+    def derivatives(self, value: Any) -> tuple[Any, Any, Any]:
+        """Return the log density at values within the bounds, and its first and second derivative there."""
+        z = (value - self.mu) / self.sigma
+        return -0.5 * z**2 - log(self.sigma * sqrt(2 * pi)), -z / self.sigma, 0 * z - 1 / self.sigma**2
+
     def middle(self) -> float:
         """Return the number on the real line that belongs to the median."""
         return self.mu
@@ -86,6 +95,11 @@ class HalfNormal(Prior):
         value = math.exp(v)
         return value, v - 0.5 * (value / self.sigma) ** 2 + log(2 / (self.sigma * sqrt(2 * pi)))
 
+    def derivatives(self, value: Any) -> tuple[Any, Any, Any]:
+        """Return the log density at values within the bounds, and its first and second derivative there."""
+        density, *rest = Normal(0.0, self.sigma).derivatives(value)
+        return density + log(2), *rest
+
     def scipy(self) -> Any:
         """Return the same distribution as a frozen SciPy one."""
         return stats.halfnorm(scale=self.sigma)
@@ -101,6 +115,12 @@ class LogNormal(Prior):
     def unbounded(self, v: Any) -> tuple[Any, Any]:
         """Return the value that belongs to a number on the real line, and the log density there."""
         return math.exp(v), Normal(self.mu, self.sigma).unbounded(v)[1]
+
+    def derivatives(self, value: Any) -> tuple[Any, Any, Any]:
+        """Return the log density at values within the bounds, and its first and second derivative there."""
+        logarithm = np.log(value)
+        density, slope, curvature = Normal(self.mu, self.sigma).derivatives(logarithm)
+        return density - logarithm, (slope - 1) / value, (curvature - slope + 1) / value**2
 
     def scipy(self) -> Any:
         """Return the same distribution as a frozen SciPy one."""
@@ -118,6 +138,12 @@ class Beta(Prior):
         """Return the value that belongs to a number on the real line, and the log density there."""
         density = -self.alpha * math.softplus(-v) - self.beta * math.softplus(v)
         return math.sigmoid(v), density - float(betaln(self.alpha, self.beta))
+
+    def derivatives(self, value: Any) -> tuple[Any, Any, Any]:
+        """Return the log density at values within the bounds, and its first and second derivative there."""
+        near, far = (_power(shape - 1, v) for shape, v in ((self.alpha, value), (self.beta, 1 - value)))
+        density = near[0] + xlog1py(self.beta - 1, -value) - float(betaln(self.alpha, self.beta))
+        return density, near[1] - far[1], near[2] + far[2]
 
     def middle(self) -> float:
         """Return the number on the real line that belongs to the median."""
@@ -140,6 +166,12 @@ class Gamma(Prior):
         value = math.exp(v)
         return value, self.alpha * v - self.beta * value + self.alpha * log(self.beta) - lgamma(self.alpha)
 
+    def derivatives(self, value: Any) -> tuple[Any, Any, Any]:
+        """Return the log density at values within the bounds, and its first and second derivative there."""
+        density, slope, curvature = _power(self.alpha - 1, value)
+        density = density - self.beta * value + self.alpha * log(self.beta) - lgamma(self.alpha)
+        return density, slope - self.beta, curvature
+
     def scipy(self) -> Any:
         """Return the same distribution as a frozen SciPy one."""
         return stats.gamma(self.alpha, scale=1 / self.beta)
@@ -156,6 +188,10 @@ class Exponential(Prior):
         value = math.exp(v)
         return value, v - self.lam * value + log(self.lam)
 
+    def derivatives(self, value: Any) -> tuple[Any, Any, Any]:
+        """Return the log density at values within the bounds, and its first and second derivative there."""
+        return log(self.lam) - self.lam * value, 0 * value - self.lam, 0 * value
+
     def scipy(self) -> Any:
         """Return the same distribution as a frozen SciPy one."""
         return stats.expon(scale=1 / self.lam)
@@ -171,6 +207,10 @@ class Uniform(Prior):
     def unbounded(self, v: Any) -> tuple[Any, Any]:
         """Return the value that belongs to a number on the real line, and the log density there."""
         return self.lower + (self.upper - self.lower) * math.sigmoid(v), -math.softplus(-v) - math.softplus(v)
+
+    def derivatives(self, value: Any) -> tuple[Any, Any, Any]:
+        """Return the log density at values within the bounds, and its first and second derivative there."""
+        return 0 * value - log(self.upper - self.lower), 0 * value, 0 * value
 
     def middle(self) -> float:
         """Return the number on the real line that belongs to the median."""
@@ -195,3 +235,10 @@ class DiscreteUniform(Prior):
     def log_prob(self, value: Any) -> Any:
         """Return the log probability of each value."""
         return self.scipy().logpmf(value)
+
+
+def _power(exponent: float, value: Any) -> tuple[Any, Any, Any]:
+    """Return the logarithm of a power, and its first two derivatives; 0 for the exponent 0, whatever the value."""
+    if exponent == 0:
+        return 0 * value, 0 * value, 0 * value
+    return xlogy(exponent, value), exponent / value, -exponent / value**2

@@ -19,6 +19,10 @@ def check_coupled(data: Sequences, population: Population, coupled: Sequence[Seq
                 raise unknown(f"parameter of {data.model.name} in coupled", name, names)
             if name in seen:
                 raise ValueError(f"coupled: {name!r} is named twice")
+            if name in population.fixed:
+                raise ValueError(
+                    f"coupled: {name!r} is fixed, and so not estimated; fix all of {', '.join(group)}, or none"
+                )
             seen.add(name)
         first, *rest = (data.model.parameter(name) for name in group)
         for p in (first, *rest):
@@ -26,3 +30,5 @@ def check_coupled(data: Sequences, population: Population, coupled: Sequence[Seq
                 raise ValueError(f"coupled: {p.name!r} is not estimated as a number; leave it out, or free it")
             if p.support != first.support or data.parameter_shape(p.name) != data.parameter_shape(first.name):
                 raise ValueError(f"coupled: {p.name!r} and {first.name!r} differ in support or shape")
+            if (p.name in population.shared) != (first.name in population.shared):
+                raise ValueError(f"coupled: of {first.name!r} and {p.name!r} one is shared; share both, or none")

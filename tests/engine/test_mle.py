@@ -239,7 +239,7 @@ def test_coupled_parameters_in_a_scan() -> None:
         (["alpha_pos"], {}, ("'alpha_pos'", "two or more")),
         ([("alpha_pos", "alpha")], {}, ("'alpha'", "alpha_neg")),
         ([("alpha_pos", "alpha_neg"), ("alpha_neg", "q0")], {}, ("'alpha_neg'", "twice")),
-        ([("alpha_pos", "alpha_neg")], {"fixed": {"alpha_neg": 0.2}}, ("'alpha_neg'", "not estimated")),
+        ([("alpha_pos", "alpha_neg")], {"fixed": {"alpha_neg": 0.2}}, ("'alpha_neg'", "is fixed", "not estimated")),
         ([("alpha_pos", "q0")], {}, ("'q0'", "not estimated")),
         ([("alpha_pos", "beta")], {}, ("'beta'", "'alpha_pos'", "support")),
     ],

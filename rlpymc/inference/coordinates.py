@@ -1,0 +1,152 @@
+"""The flat vector of what is estimated: what optimisers work on."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from scipy.stats import qmc
+
+from rlpymc.inference.penalty import Term
+from rlpymc.likelihood.curvature import entry_labels
+from rlpymc.parameters import Parameter
+from rlpymc.population import Population
+from rlpymc.sequences import Sequences
+
+AT_EDGE = 0.115  # share of starting points that have a parameter at its lower bound, and at its upper one
+FAR = 1e-3  # probability beyond the farthest starting point, where there is no bound
+INSIDE = 1e-10  # distance kept from a bound at which a penalty is infinite, in units of the prior's width
+
+
+class Coordinates:
+    """The parameters of one subject that are estimated as numbers, as a flat vector.
+
+    Parameters
+    ----------
+    data : Sequences
+        The data.
+    population : Population
+        What is estimated.
+    coupled : sequence of sequences of str
+        Parameters that are equal; the first of each group stands for all.
+    terms : mapping
+        What is added to the log likelihood for each parameter, see `rlpymc.inference.penalty`; none unless given.
+
+    Attributes
+    ----------
+    parameters : list of Parameter
+        What the vector holds, in this order.
+    names : list of str
+        With respect to which parameters a likelihood is differentiated: those, and the ones tied to them.
+    labels : list of str
+        Of the entries.
+    shapes : dict of tuple
+        Of all parameters of the model.
+    bounds : (entry, 2)
+        Between which values they are searched for.
+    width : (entry,)
+        Half the distance between the quantiles of the prior at 16 and 84 %.
+    """
+
+    def __init__(
+        self,
+        data: Sequences,
+        population: Population,
+        coupled: Sequence[Sequence[str]] = (),
+        terms: Mapping[str, Term] | None = None,
+    ) -> None:
+        self.tied = {name: first for first, *rest in coupled for name in rest}
+        free = [p for p in data.model.parameters if population.is_free(p) and p.name not in self.tied]
+        self.parameters = [p for p in free if not p.support.discrete]
+        self.shapes = {p.name: data.parameter_shape(p.name) for p in data.model.parameters}
+        sizes = [int(np.prod(self.shapes[p.name])) for p in self.parameters]
+        ends = np.cumsum([0, *sizes])
+        self.size = int(ends[-1])
+        self.places = {p.name: slice(a, b) for p, a, b in zip(self.parameters, ends[:-1], ends[1:], strict=True)}
+        own = list(self.places)
+        self.names = own + [name for name, first in self.tied.items() if first in own]
+        self.labels = [label for name in own for label in entry_labels(name, self.shapes[name])]
+        self._terms = {name: terms[name] for name in own if name in terms} if terms else {}
+        self._by_entry = [p for p, size in zip(self.parameters, sizes, strict=True) for _ in range(size)]
+        self._priors = {p.name: population.prior(p) for p in self.parameters}
+        quantiles = [self._priors[p.name].quantile([0.16, 0.84]) for p in self._by_entry]  # type: ignore[union-attr]
+        self.width = np.array([(high - low) / 2 for low, high in quantiles])
+        limits = [self._limits(p, width) for p, width in zip(self._by_entry, self.width, strict=True)]
+        self.bounds = np.array(limits).reshape(-1, 2)
+
+    def _limits(self, p: Parameter, width: float) -> tuple[float, float]:
+        if p.name not in self._terms:
+            return p.support.lower, p.support.upper
+        lower, upper, at_lower, at_upper = self._terms[p.name].bounds(p.support)
+        return lower + (not at_lower) * INSIDE * width, upper - (not at_upper) * INSIDE * width
+
+    @property
+    def penalised(self) -> bool:
+        """Whether anything is added to the log likelihood."""
+        return bool(self._terms)
+
+    def added(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return what is added for each entry, and its first two derivatives, all (..., entry)."""
+        value, slope, curvature = (np.zeros_like(points) for _ in range(3))
+        for name, term in self._terms.items():
+            place = self.places[name]
+            value[..., place], slope[..., place], curvature[..., place] = term(points[..., place])
+        return value, slope, curvature
+
+    def unflatten(self, x: np.ndarray) -> dict[str, np.ndarray]:
+        """Return the estimated parameters by name, and those that are tied to them."""
+        found = {name: x[place].reshape(self.shapes[name]) for name, place in self.places.items()}
+        return found | {name: found[first] for name, first in self.tied.items()} if self.tied else found
+
+    def unflatten_points(self, points: np.ndarray) -> dict[str, np.ndarray]:
+        """Return the same for many vectors, (point, *shape)."""
+        n = len(points)
+        found = {name: points[:, place].reshape((n, *self.shapes[name])) for name, place in self.places.items()}
+        return found | {name: found[first] for name, first in self.tied.items()}
+
+    def flatten(self, slopes: Sequence[np.ndarray]) -> np.ndarray:
+        """Return derivatives with respect to `names` as a flat vector."""
+        flat = np.zeros(self.size)
+        for name, slope in zip((*self.places, *self.tied.values()), slopes, strict=True):
+            flat[self.places[name]] += slope.reshape(-1)
+        return flat
+
+    def flatten_points(self, slopes: Mapping[str, np.ndarray], n: int) -> np.ndarray:
+        """Return derivatives for many vectors, (point, *shape) by name, as (point, entry)."""
+        flat = np.zeros((n, self.size))
+        for name in self.names:
+            flat[:, self.places[self.tied.get(name, name)]] += slopes[name].reshape(n, -1)
+        return flat
+
+    def label(self, which: np.ndarray) -> str:
+        """Return the names of some entries."""
+        return ", ".join(self.labels[k] for k in which)
+
+    def spread_points(self, n: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        """Return probabilities that fill the unit cube and its faces, (point, entry), and the priors' quantiles there.
+
+        The first is the priors' median.
+        """
+        d = self.size
+        cube = qmc.Sobol(d, rng=rng).random_base2(int(np.ceil(np.log2(n))))[:n] if d else np.empty((n, 0))
+        cube = np.clip(0.5 + (cube - 0.5) / (1 - 2 * AT_EDGE), 0, 1)
+        cube[0] = 0.5
+        columns = [self._quantile(k, cube[:, k]) for k in range(d)]
+        return cube, np.stack(columns, axis=1) if columns else cube
+
+    def moved(self, x: np.ndarray) -> np.ndarray:
+        """Return points in each of which one entry of another is moved, to a bound or some quantile of its prior."""
+        levels = np.linspace(0, 1, 5)
+        points = np.repeat(x[None], levels.size * x.size, axis=0)
+        for k in range(x.size):
+            points[k * levels.size : (k + 1) * levels.size, k] = self._quantile(k, levels)
+        return points
+
+    def box(self) -> np.ndarray:
+        """Return bounds that are finite, (entry, 2): where there is none, the farthest starting points."""
+        return np.array([self._quantile(k, np.array([0.0, 1.0])) for k in range(self.size)])
+
+    def _quantile(self, k: int, probability: np.ndarray) -> np.ndarray:
+        """Return quantiles of an entry's prior, within its bounds; where there is no bound, not all the way out."""
+        lowest, highest = np.where(np.isfinite(self.bounds[k]), [0.0, 1.0], [FAR, 1 - FAR])
+        prior = self._priors[self._by_entry[k].name]
+        found = prior.quantile(np.clip(probability, lowest, highest))  # type: ignore[union-attr]
+        return np.clip(found, *self.bounds[k])

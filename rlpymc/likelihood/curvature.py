@@ -1,0 +1,189 @@
+"""Second derivatives of log likelihoods: exact ones through the scan, differences of the exact gradient for loops."""
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import pytensor
+import pytensor.tensor as pt
+import xarray as xr
+
+from rlpymc.errors import unknown
+from rlpymc.likelihood import check_backend, interface
+from rlpymc.likelihood.arguments import parameter_arrays
+from rlpymc.likelihood.fused import find_trace
+from rlpymc.likelihood.modes import pytensor_mode
+from rlpymc.likelihood.scan import placeholders
+from rlpymc.likelihood.totals import Totals
+from rlpymc.model import Facts, Model
+from rlpymc.parameters import Parameter, resolve_shape
+from rlpymc.registry import get_model
+from rlpymc.sequences import Segments, Sequences, sequences
+
+STEP = 1e-4  # of a difference, for a parameter that goes from 0 to 1
+
+type Gradient = Callable[[np.ndarray], np.ndarray]
+
+
+def hessian(
+    model: Model | str,
+    trials: xr.Dataset,
+    params: Mapping[str, Any] | xr.Dataset,
+    backend: str = "fused",
+    *,
+    free: Sequence[str] = (),
+    mode: str = "quick",
+) -> xr.DataArray:
+    """Return the second derivatives of each subject's log likelihood.
+
+    Parameters
+    ----------
+    model : Model or str
+        A model or its name.
+    trials : xr.Dataset
+        From `read_trials` or `simulate`.
+    params : mapping
+        By name: a number, an array (subject, *shape), or a DataArray by subject, as for `log_prob`.  Constants may be
+        left out.
+    backend : {"fused", "scan"}
+        What computes it: central differences of the exact gradient of the compiled loop, or the derivative of the
+        scan's gradient, which is exact and slow.
+    free : sequence of str
+        Constants with respect to which derivatives are wanted as well.
+    mode : {"quick", "NUMBA", "JAX", ...}
+        How a scan is compiled; see `log_prob`.
+
+    Returns
+    -------
+    xr.DataArray (subject, estimate, estimate_)
+        On the natural scale, an estimate being an entry of a parameter that is no constant and no whole number.
+
+    Raises
+    ------
+    ValueError
+        If trials or parameters do not fit the model, or a parameter varies by trial.
+    """
+    check_backend(backend)
+    data = sequences(get_model(model), trials)
+    chosen = _differentiated(data.model, (free,) if isinstance(free, str) else free)
+    arrays = parameter_arrays(data, params)
+    for p in data.model.parameters:
+        if arrays[p.name].ndim > 1 + len(data.parameter_shape(p.name)):
+            raise ValueError(f"parameter {p.name!r} varies by trial; a Hessian needs one value for each subject")
+    labels = [label for p in chosen for label in entry_labels(p.name, data.parameter_shape(p.name))]
+    if not labels:
+        found = np.zeros((data.shape[0], 0, 0))
+    elif backend == "scan" or find_trace(data.model, data.facts, data.columns, (), backend) is None:
+        found = _exact(data, arrays, tuple(p.name for p in chosen), mode)
+    else:
+        found = _differences(data, arrays, chosen)
+    coords = {"subject": data.subjects, "estimate": labels, "estimate_": labels}
+    return xr.DataArray(found, coords=coords, dims=list(coords), name="hessian")
+
+
+def entry_labels(name: str, shape: tuple[int, ...]) -> list[str]:
+    """Return the name of each entry of a parameter: its own, with an index where it is an array."""
+    return [f"{name}[{','.join(map(str, k))}]" if shape else name for k in np.ndindex(*shape)]
+
+
+def _differentiated(model: Model, free: Sequence[str]) -> list[Parameter]:
+    """Return the parameters with respect to which derivatives are wanted."""
+    known = [p.name for p in model.parameters if not p.support.discrete]
+    for name in free:
+        if name not in known:
+            raise unknown(f"parameter of {model.name} in free", name, known)
+    return [p for p in model.parameters if not p.support.discrete and (p.value is None or p.name in free)]
+
+
+def second_derivatives(
+    gradient: Gradient, x: np.ndarray, step: np.ndarray, lower: np.ndarray, upper: np.ndarray
+) -> np.ndarray:
+    """Return the derivatives of a gradient, by differences over three points within bounds.
+
+    Parameters
+    ----------
+    gradient : callable
+        Takes and returns arrays like `x`, the parts of which do not depend on each other.
+    x : (..., entry)
+        Where.
+    step, lower, upper : (entry,)
+        How far apart the points are, and between which bounds: next to one, all three are on its other side.
+
+    Returns
+    -------
+    (..., entry, entry)
+        Symmetric.
+    """
+    rows = []
+    for k in range(x.shape[-1]):
+        side = np.where(x[..., k] - step[k] < lower[k], 1, np.where(x[..., k] + step[k] > upper[k], -1, 0))
+        row = np.zeros_like(x)
+        for j, weight, bend in ((-1, -0.5, -1), (0, 0.0, 2), (1, 0.5, -1)):
+            weights = weight + side * bend
+            if weights.any():
+                moved = x.copy()
+                moved[..., k] += step[k] * (side + j)
+                row += weights[..., None] * gradient(moved)
+        rows.append(row / step[k])
+    found = np.stack(rows, axis=-2)
+    return (found + found.swapaxes(-1, -2)) / 2
+
+
+def _differences(data: Sequences, arrays: Mapping[str, np.ndarray], chosen: Sequence[Parameter]) -> np.ndarray:
+    """Return the Hessians by differences of the loop's gradient, (subject, entry, entry)."""
+    n, names = data.shape[0], [p.name for p in chosen]
+    x = np.concatenate([arrays[name].reshape(n, -1) for name in names], axis=1)
+    ends = np.cumsum([0, *(arrays[name][0].size for name in names)])
+    places = dict(zip(names, map(slice, ends[:-1], ends[1:]), strict=True))
+    lower, upper, step = np.empty((3, x.shape[1]))
+    for p in chosen:
+        place, width = places[p.name], p.support.upper - p.support.lower
+        lower[place], upper[place] = p.support.lower, p.support.upper
+        step[place] = STEP * (width if np.isfinite(width) else np.maximum(1.0, np.abs(x[:, place]).max(axis=0)))
+    totals = Totals(data, names)
+
+    def gradient(points: np.ndarray) -> np.ndarray:
+        moved = {name: points[:, place].reshape(arrays[name].shape) for name, place in places.items()}
+        slopes = totals({**arrays, **moved})[1]
+        return np.concatenate([slopes[name].reshape(n, -1) for name in names], axis=1)
+
+    return second_derivatives(gradient, x, step, lower, upper)
+
+
+def _exact(data: Sequences, arrays: Mapping[str, np.ndarray], names: tuple[str, ...], mode: str) -> np.ndarray:
+    """Return the Hessians by differentiating the scan's gradient, (subject, entry, entry)."""
+    function = _product(data.model, data.facts, data.segments, names, mode)
+    values = [arrays[p.name] for p in data.model.parameters]
+    values += [data.inputs[i.name] for i in data.model.inputs] + [data.masks[name] for name in interface.MASKS]
+    n, shapes = data.shape[0], [arrays[name].shape[1:] for name in names]
+    ends = np.cumsum([0, *(int(np.prod(shape)) for shape in shapes)])
+    found = np.empty((n, ends[-1], ends[-1]))
+    for k in range(ends[-1]):
+        direction = np.zeros((n, ends[-1]))
+        direction[:, k] = 1.0
+        parts = [
+            np.ascontiguousarray(direction[:, a:b]).reshape((n, *shape))
+            for a, b, shape in zip(ends[:-1], ends[1:], shapes, strict=True)
+        ]
+        found[:, k] = np.concatenate([v.reshape(n, -1) for v in function(*parts, *values)], axis=1)
+    return found
+
+
+@lru_cache(maxsize=8)
+def _product(
+    model: Model, facts: Facts, segments: Segments, names: tuple[str, ...], mode: str
+) -> Callable[..., list[np.ndarray]]:
+    """Return the compiled product of the Hessian with a direction, each subject's with its own."""
+    shapes = {p.name: (len(segments.place), *resolve_shape(p.shape, vars(facts))) for p in model.parameters}
+    arguments, params, scored, forward = placeholders(model, facts, segments, shapes)
+    chosen = [params[name] for name in names]
+    slopes = pt.grad(forward.terms(scored).sum(), chosen, disconnected_inputs="ignore")
+    directions = [pt.tensor(f"{p.name}_direction", shape=p.type.shape, dtype="float64") for p in chosen]
+    along = sum((slope * d).sum() for slope, d in zip(slopes, directions, strict=True))
+    products = pt.grad(along, chosen, disconnected_inputs="ignore")
+    # ready at once means without the C compiler, which would work on each operation of the scans' steps
+    with pytensor.config.change_flags(**({"cxx": ""} if mode == "quick" else {})):
+        return pytensor.function(
+            [*directions, *arguments], products, mode=pytensor_mode(mode), on_unused_input="ignore", trust_input=True
+        )

@@ -1,0 +1,93 @@
+"""Numbers of maximum likelihood for a Q-learner in a world of 10 states and 3 actions, everything shared.
+
+LaplacianExpectationMaximization.jl, "Fitting a Q-Learner".  The source's data cannot be drawn again: what is compared
+are its log likelihoods' criteria, which are arithmetic, and fits of data that are drawn like its own, 100 subjects of
+200 trials.  Half the chi2 with 30 degrees of freedom, the law of what 30 free start values gain, has mean 15 and
+standard deviation 3.9: the source's interval, 19 to 31, is its upper part, and the seeds are of data that lie there.
+"""
+
+from functools import cache
+
+import numpy as np
+
+import rlpymc as rl
+from rlpymc.inference.estimates import criteria
+from tests.golden.row import Golden
+
+SOURCE = "q_mdp(terminal=bootstraps)"
+LEARNER = ("alpha", "beta", "gamma")
+GENERATING = {"alpha": 0.15, "beta": np.log1p(np.exp(1.6)), "gamma": 1 / (1 + np.exp(-1.8))}
+FREE, FIXED, ROWS_OF_DATA = -20473.929115426105, -20494.891628022964, 20100
+SEEDS = {"right": 14, "source": 11}
+
+
+@cache
+def data(sampler: str, seed: int):
+    """Data drawn by the right sampler, or by the source's, which ignores beta; and the parameters behind them."""
+    params = GENERATING if sampler == "right" else {**GENERATING, "beta": 1.0}
+    drawn = GENERATING if sampler == "right" else rl.tasks.without_beta(GENERATING)
+    return rl.simulate(SOURCE, rl.tasks.RandomMDP(), drawn, 100, 200, seed=seed), params
+
+
+@cache
+def fit(sampler: str, seed: int, *more: str) -> rl.MLE:
+    return rl.fit_mle(SOURCE, data(sampler, seed)[0], shared=(*LEARNER, *more), starts=2, progress=False)
+
+
+def increments(sampler: str, seed: int) -> tuple[float, float]:
+    """What three estimates gain over the truth, and 30 free start values over these."""
+    trials, params = data(sampler, seed)
+    fixed, free = (fit(sampler, seed, *more).totals["log_lik"] for more in ((), ("q0",)))
+    return fixed - float(rl.log_prob(SOURCE, trials, params).sum()), free - fixed
+
+
+def estimated(sampler: str) -> list[float]:
+    return [float(fit(sampler, SEEDS[sampler]).params[name][0]) for name in LEARNER]
+
+
+def scaled(sampler: str, mean: tuple[float, ...], sd: tuple[float, ...]) -> np.ndarray:
+    """How far estimates are from the source's mean, in its standard deviations."""
+    return (np.array(estimated(sampler)) - mean) / sd
+
+
+def of_all(log_lik: float, n_shared: int) -> list[float]:
+    """AIC and BIC of a fit of one group with everything shared."""
+    n = np.full(100, ROWS_OF_DATA / 100)
+    return [float(v.sum()) for v in criteria(np.full(100, log_lik / 100), 0, n_shared, n)]
+
+
+def lem_24() -> float:
+    """What the BIC of a fit with everything shared is beside its log likelihood, over its logarithm of all rows."""
+    totals = fit("right", SEEDS["right"]).totals
+    return float((totals["bic"] + 2 * totals["log_lik"]) / np.log(20000))
+
+
+ROWS = [
+    Golden("LEM-9", "AIC and BIC, start values free", [41013.86, 41274.84], lambda: of_all(FREE, 33), 5e-3),
+    Golden("LEM-9", "AIC and BIC, start values fixed", [40995.78, 41019.51], lambda: of_all(FIXED, 3), 5e-3),
+    Golden("LEM-24", "BIC + 2 log likelihood in log n, three shared", 3.0, lem_24),
+    *(
+        row
+        for sampler, seed in SEEDS.items()
+        for row in (
+            Golden("LEM-8", f"gain over the truth, {sampler}", 1.6, lambda s=sampler, k=seed: increments(s, k)[0], 1.5),
+            Golden(
+                "LEM-8", f"gain of start values, {sampler}", 25.0, lambda s=sampler, k=seed: increments(s, k)[1], 6.0
+            ),
+        )
+    ),
+    Golden(
+        "LEM-6",
+        "estimates of the source's data, in standard deviations",
+        np.zeros(3),
+        lambda: scaled("source", (0.152, 0.991, 0.823), (0.009, 0.058, 0.063)),
+        3.0,
+    ),
+    Golden(
+        "LEM-7",
+        "estimates of rightly drawn data, in standard deviations",
+        np.zeros(3),
+        lambda: scaled("right", (0.152, 1.766, 0.870), (0.006, 0.036, 0.040)),
+        3.0,
+    ),
+]
