@@ -21,10 +21,11 @@ import rlpymc as rl
 from benchmarks import hand
 from benchmarks.measure import Report, in_turn
 from rlpymc.likelihood import fused, interface, kernel
+from rlpymc.likelihood.derived import with_derived
 from rlpymc.likelihood.evaluator import Evaluator
 from rlpymc.likelihood.scan import placeholders
 from rlpymc.model import Model
-from rlpymc.sequences import Sequences, sequences
+from rlpymc.sequences import sequences
 from rlpymc.validate.material import default_task, plausible_params
 
 MODELS = (
@@ -37,10 +38,21 @@ MODELS = (
     "rlwm",
     "rlwm(interaction=True)",
     "q_mdp",
+    "soft_q",
+    "actor_critic",
+    "reinforce",
+    "model_based",
+    "successor",
+    "soft_planner",
     "delta_prediction",
     "biased_random",
     "choice_kernel",
     "wsls",
+    "biased_coin",
+    "habituating_coin",
+    "gaussian",
+    "markov_chain",
+    "habituating_markov_chain",
     "hmm(delta)",
 )
 SIZES = ((1, 150), (20, 100), (208, 200), (2000, 200))
@@ -54,22 +66,27 @@ class Case:
 
     Parameters
     ----------
-    model : Model
+    learner : Model
         The model.
-    trials, data
-        Its data, and the same as arrays.
-    params : dict
-        Every parameter.
+    trials : xr.Dataset
+        Its data.
+
+    Attributes
+    ----------
+    model, data, params
+        What kernels and scans work on; what the model derives from its parameters are parameters here.
     """
 
-    model: Model
+    learner: Model
     trials: xr.Dataset
-    data: Sequences
-    params: dict[str, np.ndarray]
 
     def __post_init__(self) -> None:
-        model = self.model
-        self.active = tuple(p.name for p in model.parameters if p.value is None and not p.support.discrete)
+        names = [p.name for p in self.learner.parameters]
+        true = {k: np.ascontiguousarray(self.trials[f"true_{k}"].values, dtype=float) for k in names}
+        self.data, self.params = with_derived(sequences(self.learner, self.trials), true)
+        model = self.model = self.data.model
+        varies = [p for p in model.parameters if p.value is None or p.name not in names]
+        self.active = tuple(p.name for p in varies if not p.support.discrete)
         self.n_trials = int(self.data.masks["exists"].sum())
         step = fused.find_trace(model, self.data.facts, self.data.columns)
         assert step is not None
@@ -96,7 +113,7 @@ class Case:
         data, shapes = self.data, {k: v.shape for k, v in self.params.items()}
         symbols, variables, scored, forward = placeholders(self.model, data.facts, data.segments, shapes)
         total = forward.terms(scored).sum()
-        slopes = pt.grad(total, [variables[k] for k in self.active])
+        slopes = pt.grad(total, [variables[k] for k in self.active], disconnected_inputs="ignore")
         function = pytensor.function(symbols, [total, *slopes], mode=mode, on_unused_input="ignore", trust_input=True)
         masks = [data.masks[name] for name in interface.MASKS]
         values = [*self.params.values(), *(data.inputs[i.name] for i in self.model.inputs), *masks]
@@ -109,7 +126,7 @@ def simulated(name: str, n_subjects: int, n_trials: int) -> Case:
     # two arms, as in most uses of the delta rule
     task = rl.tasks.Bandit([0.2, 0.8]) if name == "delta" else default_task(model, block_length=n_trials)
     trials = rl.simulate(model, task, plausible_params(model), n_subjects, n_trials, seed=1)
-    return Case(model, trials, sequences(model, trials), _params(model, trials))
+    return Case(model, trials)
 
 
 def put_end_to_end(case: Case) -> Case:
@@ -120,11 +137,7 @@ def put_end_to_end(case: Case) -> Case:
         for name, v in trials.data_vars.items()
     }
     one = xr.Dataset(merged, {"subject": [0], "trial": np.arange(trials["exists"].size)}, trials.attrs)
-    return Case(case.model, one, sequences(case.model, one), _params(case.model, one))
-
-
-def _params(model: Model, trials: xr.Dataset) -> dict[str, np.ndarray]:
-    return {p.name: np.ascontiguousarray(trials[f"true_{p.name}"].values, dtype=float) for p in model.parameters}
+    return Case(case.learner, one)
 
 
 def sizes(report: Report, models: tuple[str, ...]) -> None:

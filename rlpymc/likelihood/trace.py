@@ -239,7 +239,8 @@ def trace(variant: Variant) -> Trace:
 
 def _where(problem: BaseException) -> str:
     """Return the line of the model's own code in which something went wrong."""
-    engine = ("/rlpymc/likelihood/", "/rlpymc/math.py", "/rlpymc/model.py", "/site-packages/", sys.base_prefix)
+    engine = [f"/rlpymc/{place}" for place in ("likelihood/", "math.py", "model.py", "records.py", "facts.py")]
+    engine += ["/site-packages/", sys.base_prefix]
     frames = traceback.extract_tb(problem.__traceback__)
     own = [f for f in frames if not any(part in f.filename for part in engine)]
     if not own:
