@@ -9,7 +9,7 @@ import xarray as xr
 from numpy.testing import assert_allclose, assert_array_equal
 
 import rlpymc as rl
-from rlpymc.tasks import Bandit, GridWorld, RandomMDP
+from rlpymc.tasks import Bandit, RandomMDP
 
 LAPSING = "delta+stickiness+lapse"
 VALUES = {"alpha": [0.3, 0.4, 0.25], "stickiness": 0.3, "beta": 2.0, "lapse": [0.1, 0.05, 0.2]}
@@ -111,17 +111,3 @@ def test_a_hessian_of_choices_that_tell_nothing_is_zero() -> None:
     data = rl.simulate("delta", Bandit([0.5, 0.5]), {"alpha": 0.3, "beta": 1.0}, 2, 10, 1)
     data = data.assign(reward=data["reward"] * 0)
     assert_array_equal(rl.hessian("delta", data, {"alpha": 0.3, "beta": 0.0}), np.zeros((2, 2, 2)))
-
-
-@pytest.mark.parametrize("backend", ["fused", "scan"])
-def test_parameters_behind_derived_values_have_second_derivatives(backend: str) -> None:
-    features, w, h = np.eye(4).reshape((2, 2, 4))[..., [3]], 0.8, 1e-3
-    data = rl.simulate("soft_planner", GridWorld(2, 2, features=features, episode_length=3), {"w": [w]}, 2, 12, 1)
-
-    def by_scan(value: float) -> np.ndarray:
-        return rl.log_prob("soft_planner", data, {"w": [value]}, "scan", mode="quick").sum("trial").values
-
-    low, here, high = (by_scan(w + d) for d in (-h, 0.0, h))
-    found = rl.hessian("soft_planner", data, {"w": [w]}, backend)
-    assert found["estimate"].values.tolist() == ["w[0]"]
-    assert_allclose(found.values[:, 0, 0], (low - 2 * here + high) / h**2, rtol=1e-4)
