@@ -8,7 +8,8 @@ import numpy as np
 import pymc as pm
 import pytensor.tensor as pt
 
-from rlpymc.errors import unknown
+from rlpymc.entries import own_dims
+from rlpymc.errors import as_names, unknown
 from rlpymc.likelihood.arguments import parameter_array
 from rlpymc.likelihood.density import Part, Pooled, Single, Weights
 from rlpymc.likelihood.distribution import Marginal
@@ -51,8 +52,7 @@ class Population:
         if not isinstance(self.fixed, Mapping) or not isinstance(self.priors, Mapping):
             raise TypeError("fixed and priors are mappings of parameter to value: fixed={'alpha': 0.3}")
         for name in ("free", "shared"):
-            if isinstance(getattr(self, name), str):
-                object.__setattr__(self, name, (getattr(self, name),))
+            object.__setattr__(self, name, as_names(name, getattr(self, name)))
         for name, prior in self.priors.items():
             if not isinstance(prior, Prior):
                 raise TypeError(f"priors[{name!r}]: found {type(prior).__name__}, expected one of rlpymc.priors")
@@ -149,7 +149,7 @@ class Population:
         found: dict[str, Any] = {}
         for parameter in data.model.parameters:
             name, shape = parameter.name, data.parameter_shape(parameter.name)
-            own = tuple(f"{name}_dim_{k}" for k in range(len(shape)))
+            own = own_dims(name, len(shape))
             if not self.is_free(parameter):
                 found[name] = self.constant(parameter, data)
                 continue

@@ -6,7 +6,7 @@ import numpy as np
 import xarray as xr
 
 from rlpymc.build import RLModel
-from rlpymc.errors import unknown
+from rlpymc.errors import check_whole, unknown
 from rlpymc.facts import plain
 from rlpymc.inference.posterior import flat, parameter_draws
 from rlpymc.likelihood.draws import repeat_subjects, response_draws
@@ -84,8 +84,7 @@ def predict(
         raise ValueError(f"the posterior has no {missing[0]!r}: it is not a fit of {model.name}")
     if fixed := [p.name for p in model.parameters if p.name in posterior and p.name not in free]:
         raise ValueError(f"{fixed[0]!r} is fixed in the model and free in the posterior: it is not a fit of this model")
-    if draws < 1:
-        raise ValueError(f"draws: found {draws}, expected at least 1")
+    check_whole(1, draws=draws)
     n = posterior.sizes["sample"]
     chosen = np.sort(rng.choice(n, size=draws, replace=draws > n))
     params = parameter_draws(rl_model, posterior.isel(sample=chosen), data, rng)

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from rlpymc.entries import own_dims
 from rlpymc.facts import with_arrays
 from rlpymc.likelihood import check_backend, evaluate
 from rlpymc.likelihood import latents as latents_of
@@ -103,7 +104,7 @@ def simulate(
     trials = run.trials(run.act(facts, arrays, stop, backend))
     data, true = sequences(model, trials), {}
     for name, value in arrays.items():
-        own = tuple(f"{name}_dim_{k}" for k in range(len(data.parameter_shape(name))))
+        own = own_dims(name, len(data.parameter_shape(name)))
         varies = value.ndim == 2 + len(own)
         true[name] = xr.DataArray(
             value[:, : run.length] if varies else value, dims=("subject", *["trial"][:varies], *own)

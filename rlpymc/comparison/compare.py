@@ -14,7 +14,7 @@ from rlpymc.build import RLModel
 from rlpymc.comparison.elpd import Elpd
 from rlpymc.comparison.loo import elpd_of, warn_of_bad_k
 from rlpymc.comparison.terms import WHICH, check_unit
-from rlpymc.errors import unknown
+from rlpymc.errors import check_type, unknown
 
 WEIGHTS = {"stacking": "stacking", "pseudo-bma": "pseudo-BMA", "pseudo-bma+": "BB-pseudo-BMA"}  # ArviZ's names
 
@@ -105,7 +105,12 @@ def _models(refit: Any, fits: Mapping[str, Any]) -> Mapping[str, RLModel]:
 
 
 def check_same_data(found: Mapping[str, Elpd]) -> None:
-    """Raise a ValueError unless the same units of the same responses were left out for all."""
+    """Raise an error unless these are results by name, of the same units of the same responses."""
+    check_type(found, Mapping, "results by name, {'name': result}")
+    for name, elpd in found.items():
+        check_type(elpd, Elpd, f"{name!r} to be a result of loo or leave_future_out")
+    if not found:
+        raise ValueError("results: found none, expected at least one, by name")
     (first, one), *others = found.items()
     for name, other in others:
         pair = f"{first!r} and {name!r}"

@@ -51,8 +51,8 @@ def leave_out(
         labels = which_unit(terms, k)
         mask = held_out(data, labels)
         name = ", ".join(f"{c} {labels[c]!r}" for c in ("subject", *SESSIONS, "trial", "response") if c in labels)
-        model, refit = refits.fit(name, data.masks["scored"] & ~mask, f"without_{k}", k)
-        log_lik = predictive(model, refit, data, mask, near)
+        _, refit = refits.fit(name, data.masks["scored"] & ~mask, f"without_{k}", k)
+        log_lik = predictive(rl_model, refit, mask, near)
         found.append(float(logsumexp(log_lik) - np.log(log_lik.size)))
     refits.warn()
     return np.array(found)
@@ -74,25 +74,26 @@ def held_out(data: Sequences, labels: dict[str, object]) -> np.ndarray:
     return mask.reshape(data.masks["scored"].shape)
 
 
-def predictive(model: RLModel, refit: xr.DataTree, data: Sequences, mask: np.ndarray, near: xr.Dataset) -> np.ndarray:
+def predictive(rl_model: RLModel, refit: xr.DataTree, mask: np.ndarray, near: xr.Dataset) -> np.ndarray:
     """Return the log likelihood, for each draw of a refit, of what one person did and was left out, (sample,).
 
     Parameters
     ----------
-    model, refit
-        The model of the rest, and its fit.
-    data : Sequences
-        All data.
+    rl_model : RLModel
+        The model of all data, which knows what was fixed for whom.
+    refit : xr.DataTree
+        The fit to the rest.
     mask : (subject, trial[, response]) bool
         What was left out.
     near : xr.Dataset
         A posterior of all data, with the dim ``sample``: it says where to look for the parameters of a person who is
         not in the refit.
     """
+    data = rl_model.data
     who = np.flatnonzero(mask.reshape(len(mask), -1).any(axis=1))
     one = sequences(data.model, with_scored(data, mask).isel(subject=who))
     posterior = refit["posterior"].to_dataset()
-    if np.isin(one.subjects, model.data.subjects).all():
-        return log_prob_totals(one, parameter_draws(model, flat(posterior), one), model.spec.backend).sum(axis=1)
-    values, _ = integrated(model, flat(thinned(posterior)), one, near, POINTS, np.random.default_rng(0))
+    if (data.masks["scored"] & ~mask)[who].any():
+        return log_prob_totals(one, parameter_draws(rl_model, flat(posterior), one), rl_model.spec.backend).sum(axis=1)
+    values, _ = integrated(rl_model, flat(thinned(posterior)), one, near, POINTS, np.random.default_rng(0))
     return values.sum(axis=1)

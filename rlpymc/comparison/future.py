@@ -15,9 +15,9 @@ from scipy.special import logsumexp
 
 from rlpymc.build import RLModel, response_hash
 from rlpymc.comparison.elpd import Elpd
-from rlpymc.comparison.loo import ROUNDING, relative_efficiency
+from rlpymc.comparison.loo import ROUNDING, check_draws, relative_efficiency
 from rlpymc.comparison.refits import Refits
-from rlpymc.errors import unknown
+from rlpymc.errors import check_seed, check_type, check_whole, is_number, unknown
 from rlpymc.inference.posterior import flat, parameter_draws
 from rlpymc.likelihood.draws import log_prob_draws
 from rlpymc.sequences import Sequences
@@ -80,11 +80,14 @@ def leave_future_out(
     ValueError
         If nothing comes after `first`, a person has no scored response before, or the trials have no such column.
     """
-    if not isinstance(rl_model, RLModel):
-        raise TypeError(f"leave_future_out takes a model from rlpymc.build, found {type(rl_model).__name__}")
-    for name, value in (("first", first), ("ahead", ahead)):
-        if value < 1:
-            raise ValueError(f"{name}: found {value}, expected at least 1")
+    check_type(rl_model, RLModel, "a model from rlpymc.build")
+    check_whole(1, first=first, ahead=ahead)
+    check_seed(seed)
+    check_whole(4, draws=draws)
+    check_whole(1, chains=chains)
+    check_draws(draws * chains, "leave_future_out")
+    if not is_number(k_threshold):
+        raise ValueError(f"k_threshold: found {k_threshold!r}, expected a number, or -inf to fit anew at each cut")
     data = rl_model.data
     window, n_windows = _windows(data, by, first, ahead)
     settings = {"draws": draws, "tune": tune, "chains": chains, "seed": seed, "target_accept": target_accept}
@@ -104,7 +107,7 @@ def leave_future_out(
     return Elpd(
         elpd_i=xr.DataArray(elpd[seen], dims=dims, coords=coords),
         pareto_k=xr.DataArray(k[which], dims=dims, coords=coords),
-        refitted=xr.DataArray(k[which] > k_threshold, dims=dims, coords=coords),
+        refitted=xr.DataArray(~(k[which] <= k_threshold), dims=dims, coords=coords),
         p=float("nan"),
         good_k=k_threshold,
         unit=f"{ahead} {by}{'s' if ahead > 1 else ''} ahead, from {first} on",

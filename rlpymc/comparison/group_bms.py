@@ -114,13 +114,19 @@ def _table(given: Any) -> pd.DataFrame:
             raise TypeError(
                 f"log evidences come by model, {{'name': values}}, or as a table, not {type(given).__name__}"
             )
-        given = _aligned({str(name): _series(str(name), values) for name, values in given.items()})
+        names = [str(name) for name in given]
+        if len(set(names)) < len(names):
+            raise ValueError(f"log evidences: a model is there twice, of {', '.join(names)}")
+        given = _aligned({name: _series(name, v) for name, v in zip(names, given.values(), strict=True)})
     if given.shape[1] < 2:
         raise ValueError(f"group_bms needs at least two models, found {given.shape[1]}")
     if not len(given):
         raise ValueError("group_bms needs at least one subject, found none")
     if not given.columns.is_unique or not given.index.is_unique:
         raise ValueError("log evidences: a model or a subject is there twice")
+    for name in given:
+        if not pd.api.types.is_numeric_dtype(given[name]):
+            raise TypeError(f"log evidences of {name!r}: found {given[name].iloc[0]!r} among them, expected numbers")
     table = given.astype(float)
     wrong = ~np.isfinite(table.values)
     if wrong.any():
@@ -139,7 +145,7 @@ def _series(name: str, values: Any) -> pd.Series:
         values = values.to_series() if "subject" in values.coords else values.values
     if isinstance(values, pd.Series):
         return values
-    array = np.asarray(values, dtype=float)
+    array = np.asarray(values)
     if array.ndim != 1:
         raise ValueError(f"log evidences of {name!r}: found shape {array.shape}, expected (subject,)")
     return pd.Series(array)

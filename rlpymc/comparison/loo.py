@@ -13,6 +13,7 @@ from rlpymc.comparison.elpd import Elpd
 from rlpymc.comparison.exact import leave_out
 from rlpymc.comparison.terms import check_unit, labels_of, responses_of, terms_of
 
+FEWEST = 25  # draws from which importance sampling has a tail to smooth
 ROUNDING = 1e-10  # range over draws below which a log likelihood is the same in all of them
 
 
@@ -76,7 +77,7 @@ def elpd_of(
     if folder is not None and refit is None:
         raise ValueError("folder is where refits are kept: pass the model, too, refit=rl_model")
     terms = terms_of(fit, unit, form, name)
-    elpd_i, k, good_k = _psis_loo(terms)
+    elpd_i, k, good_k = _psis_loo(terms, name)
     refitted = np.zeros(elpd_i.size, dtype=bool)
     if refit is not None:
         bad = np.flatnonzero(~(k <= good_k))
@@ -108,7 +109,13 @@ def warn_of_bad_k(name: str, elpd: Elpd, stacklevel: int) -> None:
         )
 
 
-def _psis_loo(terms: xr.DataArray) -> tuple[np.ndarray, np.ndarray, float]:
+def check_draws(n: int, name: str) -> None:
+    """Raise a ValueError where there are too few draws for importance sampling."""
+    if n < FEWEST:
+        raise ValueError(f"{name}: found {n} draws in all chains, expected at least {FEWEST}; take more")
+
+
+def _psis_loo(terms: xr.DataArray, name: str) -> tuple[np.ndarray, np.ndarray, float]:
     """Return PSIS-LOO and Pareto k, (unit,), and the threshold for it.
 
     A term that is the same in all draws (a first choice among equal values) is left out exactly by itself, and has
@@ -118,6 +125,7 @@ def _psis_loo(terms: xr.DataArray) -> tuple[np.ndarray, np.ndarray, float]:
     elpd, k = terms.values[0, 0].copy(), np.full(constant.size, -np.inf)
     if constant.all():  # chance, with nothing estimated
         return elpd, k, 0.7
+    check_draws(terms[..., 0].size, name)
     varying = xr.DataArray(terms.values[:, :, ~constant], dims=("chain", "draw", "unit"))
     tree = xr.DataTree.from_dict(
         {

@@ -11,6 +11,7 @@ from rlpymc.build import RLModel
 from rlpymc.comparison.own_parameters import OwnParameters, near_points
 from rlpymc.comparison.refits import check_fit_of
 from rlpymc.comparison.terms import INTEGRATED
+from rlpymc.errors import check_seed, check_whole
 from rlpymc.inference.posterior import flat
 from rlpymc.sequences import Sequences
 
@@ -58,9 +59,9 @@ def marginal_log_likelihood(
         If the fit is not of this model, or no parameter is estimated by subject.
     """
     check_fit_of(rl_model, fit)
-    for name, found, least in (("draws", draws, 4), ("n_samples", n_samples, 2)):
-        if found < least:
-            raise ValueError(f"{name}: found {found}, expected at least {least}")
+    check_whole(4, draws=draws)
+    check_whole(2, n_samples=n_samples)
+    check_seed(seed)
     posterior = fit["posterior"].to_dataset()
     group = thinned(posterior, draws)
     values, error = integrated(

@@ -9,6 +9,7 @@ import xarray as xr
 from scipy import stats
 
 from rlpymc.build import RLModel
+from rlpymc.entries import Entries
 from rlpymc.inference.posterior import log_weight, parameter_draws
 from rlpymc.likelihood.draws import log_prob_totals
 from rlpymc.parameters import Parameter
@@ -51,12 +52,12 @@ class OwnParameters:
                 f"{data.model.name}: no parameter is estimated by subject, so there is nothing to integrate over; "
                 "form='conditional' is the same"
             )
-        self._shapes = {p.name: data.parameter_shape(p.name) for p in self.numbers}
+        self._entries = Entries({p.name: data.parameter_shape(p.name) for p in self.numbers})
         self.values = list(product(*(whole_numbers(p).tolist() for p in self.whole)))
 
     def draws(self, posterior: xr.Dataset) -> np.ndarray:
         """Return the vectors of a posterior in which the subjects are, (sample, subject, entry)."""
-        columns = []
+        found = {}
         for p in self.numbers:
             if f"{p.name}_z" in posterior:
                 mean, spread = (posterior[f"{p.name}_{part}"] for part in ("mu", "sigma"))
@@ -71,8 +72,8 @@ class OwnParameters:
             else:
                 own = xr.apply_ufunc(p.support.unconstrain, posterior[p.name])
             values = own.sel(subject=self._data.subjects).transpose("sample", "subject", ...).values
-            columns.append(values.reshape((*values.shape[:2], -1)))
-        return np.concatenate(columns, axis=2) if columns else np.zeros((posterior.sizes["sample"], len(self), 0))
+            found[p.name] = values
+        return self._entries.join(found, (posterior.sizes["sample"], len(self)))
 
     def __len__(self) -> int:
         return self._data.shape[0]
@@ -85,27 +86,23 @@ class OwnParameters:
 
     def from_population(self, group: xr.Dataset, n: int, rng: np.random.Generator) -> np.ndarray:
         """Return vectors drawn from the population of each draw, (sample, point, subject, entry)."""
-        outer, columns = (group.sizes["sample"], n, len(self)), []
+        outer, found = (group.sizes["sample"], n, len(self)), {}
         for p in self.numbers:
-            size = int(np.prod(self._shapes[p.name]))
+            size = int(np.prod(self._entries.shapes[p.name]))
             if self._population.pooling == "partial":
                 mean, spread = self._moments(p, group)
-                columns.append(mean + spread * rng.standard_normal((*outer, size)))
+                found[p.name] = mean + spread * rng.standard_normal((*outer, size))
             else:
                 prior = self._population.prior(p)
                 assert prior is not None
-                columns.append(p.support.unconstrain(prior.sample(rng, (*outer, size))))
-        return np.concatenate(columns, axis=3) if columns else np.zeros((*outer, 0))
-
-    def _pieces(self, vectors: np.ndarray) -> dict[str, np.ndarray]:
-        """Return the entries of each parameter, (..., entry)."""
-        sizes = [int(np.prod(self._shapes[p.name])) for p in self.numbers]
-        return dict(zip(self._shapes, np.split(vectors, np.cumsum(sizes)[:-1], axis=-1), strict=True)) if sizes else {}
+                found[p.name] = p.support.unconstrain(prior.sample(rng, (*outer, size)))
+        return self._entries.join(found, outer)
 
     def log_prior(self, vectors: np.ndarray, group: xr.Dataset) -> np.ndarray:
         """Return the log density in the population of vectors (sample, point, subject, entry), without that axis."""
         total: Any = 0.0
-        for p, u in zip(self.numbers, self._pieces(vectors).values(), strict=True):
+        for p in self.numbers:
+            u = vectors[..., self._entries.places[p.name]]
             if self._population.pooling == "partial":
                 mean, spread = self._moments(p, group)
                 total = total + (-0.5 * ((u - mean) / spread) ** 2 - np.log(spread * np.sqrt(2 * np.pi))).sum(axis=-1)
@@ -124,9 +121,9 @@ class OwnParameters:
         names = [p.name for p in (*self.numbers, *self.whole)]
         rest = parameter_draws(self._rl_model, group.isel(sample=slice(outer[0])), self._data, leave_out=names)
         params = {k: np.broadcast_to(v[:, None], (*outer, *v.shape[2:])) for k, v in rest.items()}
-        for p, u in zip(self.numbers, self._pieces(vectors).values(), strict=True):
-            value = p.support.constrain(u).reshape((*u.shape[:3], *self._shapes[p.name]))
-            params[p.name] = np.broadcast_to(value, (*outer, *self._shapes[p.name]))
+        for p in self.numbers:
+            value = p.support.constrain(self._entries.pick(vectors, p.name))
+            params[p.name] = np.broadcast_to(value, (*outer, *self._entries.shapes[p.name]))
         found = []
         for chosen in self.values:
             params |= {p.name: np.full(outer, float(v)) for p, v in zip(self.whole, chosen, strict=True)}

@@ -9,6 +9,7 @@ import numpy as np
 import xarray as xr
 
 from rlpymc.build import RLModel, build, data_hash
+from rlpymc.errors import check_type
 from rlpymc.inference.diagnostics import SamplingWarning
 from rlpymc.inference.nuts import sample
 from rlpymc.sequences import Sequences
@@ -16,8 +17,7 @@ from rlpymc.sequences import Sequences
 
 def check_fit_of(rl_model: RLModel, fit: xr.DataTree) -> None:
     """Raise an error unless a fit is of this model and its data."""
-    if not isinstance(rl_model, RLModel):
-        raise TypeError(f"expected a model from rlpymc.build, found {type(rl_model).__name__}")
+    check_type(rl_model, RLModel, "a model from rlpymc.build")
     if "posterior" not in getattr(fit, "children", {}):
         raise ValueError("expected a fit from rlpymc.sample, with a group 'posterior'")
     if not rl_model.as_built:

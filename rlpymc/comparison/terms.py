@@ -5,7 +5,7 @@ import json
 import numpy as np
 import xarray as xr
 
-from rlpymc.errors import unknown
+from rlpymc.errors import check_type, unknown
 
 UNITS = ("trial", "session", "subject")
 FORMS = ("conditional", "integrated")
@@ -36,6 +36,7 @@ def terms_of(fit: xr.DataTree, unit: str, form: str, name: str) -> xr.DataArray:
     name : str
         How messages call the fit.
     """
+    check_type(fit, xr.DataTree, f"{name} to be one from rlpymc.sample")
     if form == "integrated":
         if INTEGRATED not in fit.children:
             raise ValueError(

@@ -5,8 +5,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from scipy.stats import qmc
 
+from rlpymc.entries import Entries
+from rlpymc.inference.coupled import estimated
 from rlpymc.inference.penalty import Term
-from rlpymc.likelihood.curvature import entry_labels
 from rlpymc.parameters import Parameter
 from rlpymc.population import Population
 from rlpymc.sequences import Sequences
@@ -34,12 +35,8 @@ class Coordinates:
     ----------
     parameters : list of Parameter
         What the vector holds, in this order.
-    names : list of str
-        With respect to which parameters a likelihood is differentiated: those, and the ones tied to them.
-    labels : list of str
-        Of the entries.
-    shapes : dict of tuple
-        Of all parameters of the model.
+    entries : Entries
+        Where each of them is.
     bounds : (entry, 2)
         Between which values they are searched for.
     width : (entry,)
@@ -53,19 +50,12 @@ class Coordinates:
         coupled: Sequence[Sequence[str]] = (),
         terms: Mapping[str, Term] | None = None,
     ) -> None:
-        self.tied = {name: first for first, *rest in coupled for name in rest}
-        free = [p for p in data.model.parameters if population.is_free(p) and p.name not in self.tied]
+        free, tied = estimated(data.model, population, coupled)
         self.parameters = [p for p in free if not p.support.discrete]
-        self.shapes = {p.name: data.parameter_shape(p.name) for p in data.model.parameters}
-        sizes = [int(np.prod(self.shapes[p.name])) for p in self.parameters]
-        ends = np.cumsum([0, *sizes])
-        self.size = int(ends[-1])
-        self.places = {p.name: slice(a, b) for p, a, b in zip(self.parameters, ends[:-1], ends[1:], strict=True)}
-        own = list(self.places)
-        self.names = own + [name for name, first in self.tied.items() if first in own]
-        self.labels = [label for name in own for label in entry_labels(name, self.shapes[name])]
-        self._terms = {name: terms[name] for name in own if name in terms} if terms else {}
-        self._by_entry = [p for p, size in zip(self.parameters, sizes, strict=True) for _ in range(size)]
+        self.entries = Entries({p.name: data.parameter_shape(p.name) for p in self.parameters}, tied)
+        self.size = len(self.entries)
+        self._terms = {name: terms[name] for name in self.entries.shapes if name in terms} if terms else {}
+        self._by_entry = [p for p in self.parameters for _ in range(int(np.prod(self.entries.shapes[p.name])))]
         self._priors = {p.name: population.prior(p) for p in self.parameters}
         quantiles = [self._priors[p.name].quantile([0.16, 0.84]) for p in self._by_entry]  # type: ignore[union-attr]
         self.width = np.array([(high - low) / 2 for low, high in quantiles])
@@ -87,38 +77,13 @@ class Coordinates:
         """Return what is added for each entry, and its first two derivatives, all (..., entry)."""
         value, slope, curvature = (np.zeros_like(points) for _ in range(3))
         for name, term in self._terms.items():
-            place = self.places[name]
+            place = self.entries.places[name]
             value[..., place], slope[..., place], curvature[..., place] = term(points[..., place])
         return value, slope, curvature
 
-    def unflatten(self, x: np.ndarray) -> dict[str, np.ndarray]:
-        """Return the estimated parameters by name, and those that are tied to them."""
-        found = {name: x[place].reshape(self.shapes[name]) for name, place in self.places.items()}
-        return found | {name: found[first] for name, first in self.tied.items()} if self.tied else found
-
-    def unflatten_points(self, points: np.ndarray) -> dict[str, np.ndarray]:
-        """Return the same for many vectors, (point, *shape)."""
-        n = len(points)
-        found = {name: points[:, place].reshape((n, *self.shapes[name])) for name, place in self.places.items()}
-        return found | {name: found[first] for name, first in self.tied.items()}
-
-    def flatten(self, slopes: Sequence[np.ndarray]) -> np.ndarray:
-        """Return derivatives with respect to `names` as a flat vector."""
-        flat = np.zeros(self.size)
-        for name, slope in zip((*self.places, *self.tied.values()), slopes, strict=True):
-            flat[self.places[name]] += slope.reshape(-1)
-        return flat
-
-    def flatten_points(self, slopes: Mapping[str, np.ndarray], n: int) -> np.ndarray:
-        """Return derivatives for many vectors, (point, *shape) by name, as (point, entry)."""
-        flat = np.zeros((n, self.size))
-        for name in self.names:
-            flat[:, self.places[self.tied.get(name, name)]] += slopes[name].reshape(n, -1)
-        return flat
-
     def label(self, which: np.ndarray) -> str:
         """Return the names of some entries."""
-        return ", ".join(self.labels[k] for k in which)
+        return ", ".join(self.entries.labels[k] for k in which)
 
     def spread_points(self, n: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         """Return probabilities that fill the unit cube and its faces, (point, entry), and the priors' quantiles there.

@@ -3,17 +3,23 @@
 from collections.abc import Sequence
 
 from rlpymc.errors import unknown
+from rlpymc.model import Model
+from rlpymc.parameters import Parameter
 from rlpymc.population import Population
 from rlpymc.sequences import Sequences
+
+EXPECTED = "expected groups of two or more: [('bias_wm', 'bias_rl')]"
 
 
 def check_coupled(data: Sequences, population: Population, coupled: Sequence[Sequence[str]]) -> None:
     """Raise a ValueError unless parameters that are to be equal can be."""
     names = [p.name for p in data.model.parameters]
     seen: set[str] = set()
+    if not _is_list(coupled):
+        raise ValueError(f"coupled: found {coupled!r}, {EXPECTED}")
     for group in coupled:
-        if isinstance(group, str) or len(group) < 2:
-            raise ValueError(f"coupled: found {group!r}, expected groups of two or more: [('bias_wm', 'bias_rl')]")
+        if not _is_list(group) or len(group) < 2:
+            raise ValueError(f"coupled: found {group!r}, {EXPECTED}")
         for name in group:
             if name not in names:
                 raise unknown(f"parameter of {data.model.name} in coupled", name, names)
@@ -32,3 +38,15 @@ def check_coupled(data: Sequences, population: Population, coupled: Sequence[Seq
                 raise ValueError(f"coupled: {p.name!r} and {first.name!r} differ in support or shape")
             if (p.name in population.shared) != (first.name in population.shared):
                 raise ValueError(f"coupled: of {first.name!r} and {p.name!r} one is shared; share both, or none")
+
+
+def _is_list(given: object) -> bool:
+    return isinstance(given, Sequence) and not isinstance(given, str)
+
+
+def estimated(
+    model: Model, population: Population, coupled: Sequence[Sequence[str]]
+) -> tuple[list[Parameter], dict[str, str]]:
+    """Return the parameters that are estimated, and by name the others that are tied to one of these."""
+    tied = {name: first for first, *rest in coupled for name in rest}
+    return [p for p in model.parameters if population.is_free(p) and p.name not in tied], tied

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from rlpymc.entries import columns, dataset
 from rlpymc.inference.coordinates import Coordinates
 from rlpymc.inference.uncertainty import Uncertainty
 from rlpymc.parameters import Index
@@ -72,32 +73,21 @@ class MLE:
 
     def to_dataframe(self) -> pd.DataFrame:
         """Return one row a subject: estimates, standard errors, log likelihood, criteria, status."""
-        columns: dict[str, Any] = {}
+        found: dict[str, Any] = {}
         for name in self.params:
-            for label, values in _entries(self.params[name]):
-                columns[label] = values
+            found |= columns(self.params[[name]])
             if name in self.se:
-                for label, values in _entries(self.se[name]):
-                    columns[f"{label}_se"] = values
+                found |= columns(self.se[[name]], "_se")
         for name in ("log_lik", "log_posterior", "test_log_lik", "aic", "bic", "pseudo_r2", "status", "note"):
             if getattr(self, name) is not None:
-                columns[name] = getattr(self, name).values
-        return pd.DataFrame(columns, index=pd.Index(self.params["subject"].values, name="subject"))
+                found[name] = getattr(self, name).values
+        return pd.DataFrame(found, index=pd.Index(self.params["subject"].values, name="subject"))
 
     def __repr__(self) -> str:
         return self.to_dataframe().to_string(float_format=lambda v: f"{v:.4g}")
 
     def _repr_html_(self) -> str:
         return self.to_dataframe().to_html(float_format=lambda v: f"{v:.4g}")
-
-
-def _entries(values: xr.DataArray) -> list[tuple[str, np.ndarray]]:
-    """Return a column for each entry of a parameter, with its index where it is an array."""
-    shape = values.shape[1:]
-    return [
-        (f"{values.name}[{','.join(map(str, k))}]" if shape else str(values.name), values.values[(slice(None), *k)])
-        for k in np.ndindex(*shape)
-    ]
 
 
 @dataclass(frozen=True)
@@ -161,17 +151,14 @@ def estimates(
     test_log_lik, history
         See `MLE`.
     """
+    labels = coordinates.entries.labels
     subject, n_subjects = {"subject": data.subjects}, data.shape[0]
-
-    def dataset(values: dict[str, np.ndarray]) -> xr.Dataset:
-        own = {k: tuple(f"{k}_dim_{d}" for d in range(v.ndim - 1)) for k, v in values.items()}
-        return xr.Dataset({k: (("subject", *own[k]), v) for k, v in values.items()}, coords=subject)
 
     def by_subject(values: Any) -> xr.DataArray:
         return xr.DataArray(np.asarray(values), coords=subject, dims="subject")
 
     cov = np.stack([u.cov for u in fit.uncertainties])
-    errors = coordinates.unflatten_points(np.sqrt(np.diagonal(cov, axis1=1, axis2=2)))
+    errors = coordinates.entries.split(np.sqrt(np.diagonal(cov, axis1=1, axis2=2)))
     n = data.masks["scored"].reshape(n_subjects, -1).sum(axis=1)
     n_shared = int(fit.shared.sum())
     n_own = coordinates.size - n_shared + fit.n_whole
@@ -183,11 +170,11 @@ def estimates(
         log_posterior = fit.log_lik + fit.weight + added[:, ~fit.shared].sum(axis=1)
         totals["log_posterior"] = log_posterior.sum() + added[0, fit.shared].sum()
     return MLE(
-        params=dataset({p.name: fit.params[p.name] for p in data.model.parameters}),
-        se=dataset({p.name: errors[p.name] for p in coordinates.parameters}),
+        params=dataset({p.name: fit.params[p.name] for p in data.model.parameters}, data.subjects),
+        se=dataset({p.name: errors[p.name] for p in coordinates.parameters}, data.subjects),
         cov=xr.DataArray(
             cov,
-            coords={**subject, "estimate": coordinates.labels, "estimate_": coordinates.labels},
+            coords={**subject, "estimate": labels, "estimate_": labels},
             dims=("subject", "estimate", "estimate_"),
         ),
         log_lik=by_subject(fit.log_lik),

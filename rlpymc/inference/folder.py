@@ -21,21 +21,37 @@ class RunFolder:
     Raises
     ------
     ValueError
-        If the folder holds the results of another run.
+        If the folder holds the results of another run, or is none.
     """
 
     def __init__(self, path: Path, made_from: dict[str, Any], holds: str) -> None:
         self.path = path
-        path.mkdir(parents=True, exist_ok=True)
-        record, text = path / "run.json", json.dumps(made_from, indent=1, sort_keys=True)
-        if not record.exists():
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+        except (FileExistsError, NotADirectoryError):
+            raise ValueError(f"folder {path}: there is a file of this name; give another folder") from None
+        text = json.dumps(made_from, indent=1, sort_keys=True)
+        before = self.read("run.json", lambda file: _flat(json.loads(file.read_text())))
+        if before is None:
             self.write("run.json", lambda file: file.write_text(text))
-        elif record.read_text() != text:
-            before, now = _flat(json.loads(record.read_text())), _flat(json.loads(text))
+        elif before != (now := _flat(json.loads(text))):
             differs = [key for key in {**now, **before} if before.get(key) != now.get(key)]
             raise ValueError(
                 f"{path} holds {holds} of another run, which differs in {', '.join(differs)}; give another folder"
             )
+
+    def read[Result](self, name: str, load: Callable[[Path], Result]) -> Result | None:
+        """Return what a file holds, or None where it is not there."""
+        file = self.path / name
+        if not file.exists():
+            return None
+        try:
+            return load(file)
+        except Exception as problem:
+            raise ValueError(
+                f"{file} is not what a run has written ({type(problem).__name__}: {problem}); give another folder, or "
+                "delete the file to have it made anew"
+            ) from problem
 
     def write(self, name: str, save: Callable[[Path], Any]) -> None:
         """Write a file; one that is half written never has its name."""

@@ -140,15 +140,14 @@ class Covariates:
             if p.name in given:
                 names, columns = _columns(problem.data, p.name, given[p.name])
                 self.names[p.name], design = ["Intercept", *names], np.hstack([design, columns])
-            size = int(np.prod(problem.shapes[p.name]))
-            designs += [design] * size
+            designs += [design] * int(np.prod(problem.entries.shapes[p.name]))
         self.designs = tuple(designs)
 
     def check(self, problem: Unbounded) -> None:
         """Raise a ValueError if there are too few subjects for the group, or covariates say the same."""
         n = problem.data.shape[0]
         for p in problem.own:
-            design, names = self.designs[problem.places[p.name].start], self.names[p.name]
+            design, names = self.designs[problem.entries.places[p.name].start], self.names[p.name]
             if n < len(names) + 1:
                 what = " and ".join(["mean", "standard deviation"] if len(names) == 1 else [*names, "sigma"])
                 raise ValueError(

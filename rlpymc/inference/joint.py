@@ -75,11 +75,11 @@ class Joint:
         self.coordinates, self._constants, self._combinations = coordinates, constants, combinations
         self.n_subjects = data.shape[0]
         self.shared = np.zeros(coordinates.size, dtype=bool)
-        for name, place in coordinates.places.items():
+        for name, place in coordinates.entries.places.items():
             self.shared[place] = name in shared
         # what is shared counts with the first subject
         self._counted = ~self.shared | (np.arange(self.n_subjects)[:, None] == 0)
-        self._slopes = Totals(data, coordinates.names, backend, mode)
+        self._slopes = Totals(data, coordinates.entries.names, backend, mode)
         self._values = Totals(data, (), backend, mode)
         self.all_shared = bool(self.shared.all()) and len(combinations) == 1
         own = np.tile(coordinates.width[~self.shared], self.n_subjects)
@@ -109,7 +109,7 @@ class Joint:
     # ------------------------------------------------------------------------------------------------ likelihoods
     def params(self, points: np.ndarray, whole: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Return every parameter of the model, (subject, *shape)."""
-        return {**self._constants, **self.coordinates.unflatten_points(points), **whole}
+        return {**self._constants, **self.coordinates.entries.split(points), **whole}
 
     def log_liks(self, points: np.ndarray, whole: Mapping[str, np.ndarray]) -> np.ndarray:
         """Return everybody's log likelihood, (subject,)."""
@@ -118,7 +118,7 @@ class Joint:
     def _gradients(self, points: np.ndarray, whole: Mapping[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
         """Return everybody's negative log likelihood, and its derivatives (subject, entry)."""
         values, slopes = self._slopes(self.params(points, whole))
-        return -values, -self.coordinates.flatten_points(slopes, self.n_subjects)
+        return -values, -self.coordinates.entries.join_slopes(slopes.values(), (self.n_subjects,))
 
     def target(self, whose: Combinations) -> Target:
         """Return what is to be minimised, given everybody's whole numbers and their log probabilities."""

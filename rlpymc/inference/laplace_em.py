@@ -12,10 +12,11 @@ import pandas as pd
 import xarray as xr
 
 from rlpymc.build import data_hash
-from rlpymc.errors import unknown
+from rlpymc.errors import check_seed, check_type, check_whole, is_number, unknown
 from rlpymc.inference.coupled import check_coupled
 from rlpymc.inference.folder import RunFolder
 from rlpymc.inference.group import Covariates, Group
+from rlpymc.inference.penalty import check_weight
 from rlpymc.inference.population_fit import EM, collect
 from rlpymc.inference.rounds import Rounds
 from rlpymc.inference.unbounded import Unbounded
@@ -138,18 +139,21 @@ def fit_em(
             raise unknown(name, value, CHOICES[name])
     if variance == "conditional" and covariance == "full":
         raise ValueError("variance='conditional' is for covariance='diagonal': it has no covariances")
-    if iterations != int(iterations) or iterations < 0 or (tol is not None and not tol > 0) or not 0 <= l2 < np.inf:
-        raise ValueError(
-            f"found iterations={iterations}, tol={tol}, l2={l2}, expected a whole number from 0 on, a positive number "
-            "or None, and a number from 0 on"
-        )
+    check_whole(0, iterations=iterations)
+    check_whole(1, threads=threads)
+    check_seed(seed)
+    check_weight(l2)
+    if tol is not None and not (is_number(tol) and tol > 0):
+        raise ValueError(f"tol: found {tol!r}, expected a positive number, or None")
+    for name, given in {"covariates": covariates, "start": start}.items():
+        if given is not None:
+            check_type(given, Mapping, f"{name} by name, as a mapping")
     data = sequences(get_model(model), trials)
     require_scored(data)
     population = Population("partial", fixed=fixed or {}, free=free, shared=shared)
     _check_smooth(data.model, population)
     population.check(data)
     check_coupled(data, population, coupled)
-    _check_shared_together(population, coupled)
     problem = Unbounded(data, population, coupled, backend, threads)
     flat = prior == "flat"
     depends = Covariates(problem, covariates or {})
@@ -175,7 +179,7 @@ def fit_em(
     store = None if folder is None else _folder(Path(folder), data, options)
     rounds = Rounds(problem, group, first_shared, variance, l2, seed, store)
     alone = flat or not problem.n_own  # nothing that a second round would change
-    modes = rounds.run(0 if alone else int(iterations), tol, progress)
+    modes = rounds.run(0 if alone else iterations, tol, progress)
     asked = tol is not None and iterations > 0
     settled = True if alone else rounds.settled(tol) if asked else None
     found = collect(problem, rounds.group, modes, depends, l2, rounds.history, settled)
@@ -220,14 +224,6 @@ def _check_smooth(model: Model, population: Population) -> None:
             )
 
 
-def _check_shared_together(population: Population, coupled: Sequence[Sequence[str]]) -> None:
-    for group in coupled:
-        shared = [name for name in group if name in population.shared]
-        if shared and len(shared) < len(group):
-            (other, *_) = (name for name in group if name not in population.shared)
-            raise ValueError(f"coupled: {shared[0]!r} is shared and {other!r} is not; share both, or neither")
-
-
 def _start(
     problem: Unbounded, depends: Covariates, start: Mapping[str, Any], flat: bool, diagonal: bool
 ) -> tuple[Group, np.ndarray]:
@@ -239,11 +235,15 @@ def _start(
         if key not in known:
             raise unknown("entry of start", key, known)
         name = key if key in shared else key.rpartition("_")[0]
-        numbers = np.asarray(value, dtype=float)
-        if numbers.shape not in ((), problem.shapes[name]) or not np.isfinite(numbers).all():
-            raise ValueError(f"start {key!r}: found {value!r}, expected finite numbers {problem.shapes[name]}")
-        numbers = np.broadcast_to(numbers, problem.shapes[name]).ravel()
-        place, support = problem.places[name], problem.data.model.parameter(name).support
+        shape = problem.entries.shapes[name]
+        try:
+            numbers = np.asarray(value, dtype=float)
+        except (TypeError, ValueError):
+            raise TypeError(f"start {key!r}: found {value!r}, expected finite numbers {shape}") from None
+        if numbers.shape not in ((), shape) or not np.isfinite(numbers).all():
+            raise ValueError(f"start {key!r}: found {value!r}, expected finite numbers {shape}")
+        numbers = np.broadcast_to(numbers, shape).ravel()
+        place, support = problem.entries.places[name], problem.data.model.parameter(name).support
         if name in shared:
             with np.errstate(divide="ignore", invalid="ignore"):
                 numbers = support.unconstrain(numbers)
@@ -271,6 +271,8 @@ def _folder(path: Path, data: Sequences, options: Mapping[str, Any]) -> RunFolde
 
 def _described(value: Any) -> Any:
     """Return a value as what JSON can hold, arrays as a fingerprint of their content."""
+    if isinstance(value, np.generic):
+        value = value.item()
     if value is None or isinstance(value, str | int | float):
         return value
     if isinstance(value, xr.Dataset | xr.DataArray):
@@ -279,6 +281,6 @@ def _described(value: Any) -> Any:
         return _described([value.index.tolist(), np.asarray(value).tolist(), str(getattr(value, "columns", ""))])
     if isinstance(value, Mapping):
         return {str(k): _described(v) for k, v in value.items()}
-    if isinstance(value, np.ndarray | np.generic):
+    if isinstance(value, np.ndarray):
         value = value.tolist()
     return sha256(json.dumps(value, default=repr).encode()).hexdigest()[:16]

@@ -3,12 +3,13 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import xarray as xr
 from threadpoolctl import threadpool_limits
 
+from rlpymc.errors import check_seed, check_whole
 from rlpymc.inference.coupled import check_coupled
 from rlpymc.inference.estimates import MLE, estimates
+from rlpymc.inference.penalty import check_weight
 from rlpymc.inference.problem import Problem
 from rlpymc.inference.watch import Progress, Watch
 from rlpymc.likelihood import check_backend
@@ -101,10 +102,13 @@ def fit_mle(
     check_backend(backend)
     data = sequences(get_model(model), trials)
     require_scored(data)
-    if starts < 1:
-        raise ValueError(f"starts: found {starts}, expected at least 1")
-    if not (np.isfinite(l2) and l2 >= 0):
-        raise ValueError(f"l2: found {l2}, expected 0 or a positive number")
+    check_whole(1, starts=starts)
+    check_seed(seed)
+    check_weight(l2)
+    if not (callback is None or callable(callback)):
+        raise TypeError(f"callback: found {callback!r}, expected a function of a Progress")
+    if not (priors is None or isinstance(priors, bool | Mapping)):
+        raise TypeError(f"priors: found {priors!r}, expected True, or priors by parameter: {{'alpha': Beta(2, 2)}}")
     with_priors = priors is not None and priors is not False
     if l2 and with_priors:
         raise ValueError("l2 is itself a prior, Normal on the unbounded scale: give l2 or priors, not both")
@@ -114,7 +118,7 @@ def fit_mle(
     check_coupled(data, population, coupled)
     problem = Problem(data, population, coupled, l2, with_priors, backend, mode, test)
     search = problem.search(problem.coordinates, method, starts, seed)
-    watch = None if test is None and callback is None else Watch(callback, problem.coordinates.labels)
+    watch = None if test is None and callback is None else Watch(callback, problem.coordinates.entries.labels)
     with threadpool_limits(1):  # the optimiser's matrices are too small to be shared out
         fit = (problem.jointly if problem.population.shared else problem.singly)(search, watch, progress)
     history = None if watch is None else watch.history()

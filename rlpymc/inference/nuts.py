@@ -14,7 +14,7 @@ import xarray as xr
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from rlpymc.build import RLModel, data_hash, response_hash
-from rlpymc.errors import unknown
+from rlpymc.errors import check_seed, check_whole, unknown
 from rlpymc.facts import plain
 from rlpymc.inference.diagnostics import SamplingWarning, diagnose, problems_before_sampling
 from rlpymc.inference.folder import RunFolder
@@ -88,8 +88,11 @@ def sample(
         raise ValueError("folder is for sampler='nutpie'; the others do not give out single chains")
     if not isinstance(rl_model, RLModel):
         raise TypeError(f"sample takes a model from rlpymc.build, found {type(rl_model).__name__}; use pymc.sample")
-    if draws < 4 or tune < 1 or chains < 1:
-        raise ValueError(f"found draws={draws}, tune={tune}, chains={chains}, expected at least 4, 1 and 1")
+    check_whole(4, draws=draws)
+    check_whole(1, tune=tune, chains=chains)
+    check_seed(seed)
+    # NumPy's whole numbers cannot be written down with the fit
+    draws, tune, chains, seed = int(draws), int(tune), int(chains), None if seed is None else int(seed)
     if sampler == "numpyro" and rl_model.spec.backend != "scan":
         raise ValueError("sampler='numpyro' runs in JAX, which cannot call a compiled loop: build(..., backend='scan')")
     if not rl_model.free_RVs:
@@ -148,8 +151,7 @@ class _Folder(RunFolder):
 
     def chain(self, k: int) -> xr.DataTree | None:
         """Return a finished chain, or None."""
-        file = self.path / f"chain_{k}.nc"
-        return load(file) if file.exists() else None
+        return self.read(f"chain_{k}.nc", load)
 
     def write_chain(self, k: int, chain: xr.DataTree) -> None:
         """Write a finished chain."""

@@ -39,7 +39,7 @@ class Objective:
     ) -> None:
         self.coordinates = coordinates
         self.constants = constants(data, population, coordinates)
-        self._likelihood = single_likelihoods(data, coordinates.names, backend, mode)
+        self._likelihood = single_likelihoods(data, coordinates.entries.names, backend, mode)
 
     def target(self, i: int, whole: Whole, weight: float) -> Target:
         """Return what is to be minimised for subject i, given the whole numbers and their log probability."""
@@ -47,8 +47,8 @@ class Objective:
         fixed = self._fixed(i, whole)
 
         def plain(x: np.ndarray) -> tuple[float, np.ndarray]:
-            value, slopes = likelihood({**fixed, **coordinates.unflatten(x)})
-            return (-value if np.isfinite(value) else IMPOSSIBLE), -coordinates.flatten(slopes)
+            value, slopes = likelihood({**fixed, **coordinates.entries.split(x)})
+            return (-value if np.isfinite(value) else IMPOSSIBLE), -coordinates.entries.join_slopes(slopes)
 
         def penalised(x: np.ndarray) -> tuple[float, np.ndarray]:
             value, slope = plain(x)
@@ -63,7 +63,7 @@ class Objective:
 
     def log_lik(self, i: int, whole: Whole, x: np.ndarray) -> float:
         """Return subject i's log likelihood, to which nothing is added."""
-        return self._likelihood.of_subject(i)({**self._fixed(i, whole), **self.coordinates.unflatten(x)})[0]
+        return self._likelihood.of_subject(i)({**self._fixed(i, whole), **self.coordinates.entries.split(x)})[0]
 
     def _fixed(self, i: int, whole: Whole) -> dict[str, np.ndarray]:
         return {name: np.array(values[i]) for name, values in self.constants.items()} | dict(whole)
@@ -72,13 +72,13 @@ class Objective:
         """Return subject i's negative log likelihood at many points."""
         n = len(points)
         params = {k: np.broadcast_to(v, (n, *np.shape(v))) for k, v in fixed.items()}
-        found = self._likelihood.at_many(i, params | self.coordinates.unflatten_points(points))
+        found = self._likelihood.at_many(i, params | self.coordinates.entries.split(points))
         return np.where(np.isfinite(found), -found, IMPOSSIBLE)
 
 
 def constants(data: Sequences, population: Population, coordinates: Coordinates) -> dict[str, np.ndarray]:
     """Return the parameters that are not estimated, (subject, *shape)."""
-    given = [p for p in data.model.parameters if not population.is_free(p) and p.name not in coordinates.tied]
+    given = [p for p in data.model.parameters if not population.is_free(p) and p.name not in coordinates.entries.tied]
     return {p.name: population.constant(p, data) for p in given}
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from rlpymc.errors import is_number
 from rlpymc.parameters import Parameter, Support
 from rlpymc.population import Population
 from rlpymc.priors import Prior
@@ -89,6 +90,12 @@ def log_priors(population: Population, parameters: Iterable[Parameter]) -> dict[
             )
         found[p.name] = LogPrior(prior)
     return found
+
+
+def check_weight(l2: Any) -> None:
+    """Raise a ValueError unless a weight of the penalty is 0 or a positive number."""
+    if not is_number(l2) or not 0 <= l2 < np.inf:
+        raise ValueError(f"l2: found {l2!r}, expected 0 or a positive number")
 
 
 def shrinkages(parameters: Iterable[Parameter], weight: float) -> dict[str, Term]:

@@ -7,11 +7,12 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from rlpymc.entries import columns, dataset, entry_labels
+from rlpymc.errors import check_seed, check_whole
 from rlpymc.inference import evidence
 from rlpymc.inference.e_step import Modes
 from rlpymc.inference.group import Covariates, Group
 from rlpymc.inference.unbounded import Unbounded
-from rlpymc.parameters import Parameter
 
 
 @dataclass(frozen=True)
@@ -122,8 +123,8 @@ class EM:
             If the prior is flat, or there are less than one repetition or draw.
         """
         made = self._made
-        if repetitions < 1 or n_samples < 1:
-            raise ValueError(f"found repetitions={repetitions}, n_samples={n_samples}, expected at least 1 of each")
+        check_whole(1, repetitions=repetitions, n_samples=n_samples)
+        check_seed(seed)
         if made.group.flat and made.problem.n_own:
             raise ValueError("a flat prior is no distribution to draw from: there is no marginal likelihood")
         if not made.problem.n_own:  # nothing is drawn
@@ -133,14 +134,10 @@ class EM:
 
     def to_dataframe(self) -> pd.DataFrame:
         """Return one row a subject: parameters, log likelihood, log evidence, status."""
-        columns: dict[str, Any] = {}
-        for name, values in self.params.items():
-            for k in np.ndindex(*values.shape[1:]):
-                label = f"{name}[{','.join(map(str, k))}]" if k else str(name)
-                columns[label] = values.values[(slice(None), *k)]
+        found: dict[str, Any] = columns(self.params)
         for name in ("log_lik", "log_evidence", "status"):
-            columns[name] = getattr(self, name).values
-        return pd.DataFrame(columns, index=pd.Index(self.params["subject"].values, name="subject"))
+            found[name] = getattr(self, name).values
+        return pd.DataFrame(found, index=pd.Index(self.params["subject"].values, name="subject"))
 
     def __repr__(self) -> str:
         return f"{self._title()}\n{self._table().to_string(float_format=lambda v: f'{v:.4g}', na_rep='')}"
@@ -167,14 +164,13 @@ class EM:
         problem, group = self._made.problem, self._made.group
         row = np.concatenate([group.mu, self._made.modes.rows[0, problem.n_own :]])
         sigma = np.concatenate([group.sigma, np.full(problem.n_shared, np.nan)])
-        natural = [p.support.constrain(row[problem.places[p.name]]) for p in problem.parameters]
+        natural = [p.support.constrain(row[problem.entries.places[p.name]]) for p in problem.parameters]
         table = pd.DataFrame({"mu": row, "sigma": sigma, "group": np.concatenate([*natural, []])}, problem.labels)
-        for name in self.coefficients:
-            values = self.coefficients[name]
+        for name, values in self.coefficients.items():
             labels = values[f"{name}_coefficient"].values
-            for k in np.ndindex(*values.shape[:-1]) if len(labels) > 1 else ():
-                label = f"{name}[{','.join(map(str, k))}]" if k else str(name)
-                for covariate, value in zip(labels, values.values[k], strict=True):
+            entries = entry_labels(str(name), values.shape[:-1]) if len(labels) > 1 else []
+            for label, parts in zip(entries, values.values.reshape((-1, len(labels))), strict=False):
+                for covariate, value in zip(labels, parts, strict=True):
                     table.loc[f"{label}: {covariate}"] = [value, np.nan, np.nan]
         return table
 
@@ -190,7 +186,7 @@ def collect(
 ) -> EM:
     """Return what was found, by the names of parameters and subjects."""
     subjects, n, d = {"subject": problem.data.subjects}, problem.data.shape[0], problem.n_own
-    own, labels = problem.own, problem.labels[: problem.n_own]
+    own, labels, entries = [p.name for p in problem.own], problem.labels[: problem.n_own], problem.entries
     flat = group.flat and d > 0
     whole = np.concatenate([group.mu, modes.rows[0, d:]])
     natural = problem.natural(modes.rows)
@@ -208,35 +204,29 @@ def collect(
     def by_subject(values: np.ndarray) -> xr.DataArray:
         return xr.DataArray(values, coords=subjects, dims="subject")
 
-    def dataset(parameters: list[Parameter], row: np.ndarray, outer: tuple[str, ...] = ()) -> xr.Dataset:
-        found = {p.name: ((*outer, *problem.dims(p.name)), problem.by_name(row, p)) for p in parameters}
-        return xr.Dataset(found, coords=problem.coords([p.name for p in parameters]) | (subjects if outer else {}))
+    def of_group(row: np.ndarray) -> xr.Dataset:
+        return dataset({name: entries.pick(row, name) for name in own})
 
-    coefficients = xr.Dataset(
-        {
-            p.name: (
-                (*problem.dims(p.name), f"{p.name}_coefficient"),
-                np.reshape(group.coefficients[problem.places[p.name]], (*problem.shapes[p.name], -1)),
-            )
-            for p in own
-        },
-        coords=problem.coords([p.name for p in own]) | {f"{k}_coefficient": v for k, v in depends.names.items()},
-    )
-    everything = list(problem.shapes)
+    mu = of_group(whole)
+    coefficients = {
+        name: (
+            (*mu[name].dims, f"{name}_coefficient"),
+            np.reshape(group.coefficients[entries.places[name]], (*entries.shapes[name], -1)),
+        )
+        for name in own
+    }
     return EM(
-        mu=dataset(own, whole),
-        sigma=dataset(own, group.sigma),
-        group=xr.Dataset(
-            {p.name: (problem.dims(p.name), np.asarray(p.support.constrain(problem.by_name(whole, p)))) for p in own},
-            coords=problem.coords([p.name for p in own]),
-        ),
+        mu=mu,
+        sigma=of_group(group.sigma),
+        group=dataset({p.name: np.asarray(p.support.constrain(mu[p.name].values)) for p in problem.own}),
         cov=xr.DataArray(group.cov, coords={"estimate": labels, "estimate_": labels}, dims=("estimate", "estimate_")),
-        coefficients=coefficients,
-        params=xr.Dataset(
-            {name: (("subject", *problem.dims(name)), natural[name]) for name in everything},
-            coords=problem.coords(everything) | subjects,
+        coefficients=xr.Dataset(
+            coefficients, coords={**mu.coords, **{f"{k}_coefficient": v for k, v in depends.names.items()}}
         ),
-        params_unbounded=dataset(problem.parameters, modes.rows, ("subject",)),
+        params=dataset({p.name: natural[p.name] for p in problem.data.model.parameters}, problem.data.subjects),
+        params_unbounded=dataset(
+            {p.name: entries.pick(modes.rows, p.name) for p in problem.parameters}, problem.data.subjects
+        ),
         hessian=xr.DataArray(
             modes.hessian,
             coords={**subjects, "estimate": labels, "estimate_": labels},

@@ -79,7 +79,7 @@ class Problem:
                 self.data.subjects[i].item(),
                 lambda x, whole: objective.log_lik(i, whole, x),
                 None if tested is None else lambda x, whole: tested.log_lik(i, whole, x),
-                coordinates.unflatten,
+                coordinates.entries.split,
                 lambda x: x,
             )
 
@@ -91,7 +91,7 @@ class Problem:
             found.append(describe(search, best))
         points = np.stack([best.x for best in optima])
         whole = {name: np.stack([best.target.whole[name] for best in optima]) for name in optima[0].target.whole}
-        params = {**objective.constants, **coordinates.unflatten_points(points), **whole}
+        params = {**objective.constants, **coordinates.entries.split(points), **whole}
         weights, shared = np.array([best.target.weight for best in optima]), np.zeros(coordinates.size, dtype=bool)
         return Fit(points, params, np.array(log_liks), weights, found, shared, self._n_whole)
 
@@ -119,7 +119,7 @@ class Problem:
             None,
             lambda x, whole: float(joint.log_liks(joint.spread(x), whole).sum()),
             None if tested is None else lambda x, whole: float(tested(joint.params(joint.spread(x), whole))[0].sum()),
-            lambda x: self.coordinates.unflatten_points(joint.spread(x)),
+            lambda x: self.coordinates.entries.split(joint.spread(x)),
             lambda x: joint.spread(x).mean(axis=0),
         )
 
@@ -128,8 +128,8 @@ class Problem:
 
         def alone(points: np.ndarray) -> tuple[np.ndarray, Combinations]:
             names = {*self.population.shared}
-            names |= {name for name, first in self.coordinates.tied.items() if first in names}
-            values = self.coordinates.unflatten_points(points)
+            names |= {name for name, first in self.coordinates.entries.tied.items() if first in names}
+            values = self.coordinates.entries.split(points)
             held = {**self.population.fixed, **{name: values[name] for name in names}}
             population = replace(self.population, fixed=held, shared=())
             coupled = [group for group in self._coupled if group[0] not in names]

@@ -57,8 +57,8 @@ class Rounds:
         own = problem.labels[: problem.n_own]
         columns = [f"{label}_{part}" for label in own for part in ("mu", "sigma")]
         self._columns = [*columns, *problem.labels[problem.n_own :], "objective", "change", "n_failed"]
-        if folder is not None and (folder.path / FILE).exists():
-            self._read(folder.path / FILE)
+        if folder is not None:
+            folder.read(FILE, self._read)
 
     def run(self, iterations: int, tol: float | None, progress: bool) -> Modes:
         """Go through rounds until little changes; return the modes under the last group."""

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from rlpymc.entries import Entries
+from rlpymc.inference.coupled import estimated
 from rlpymc.likelihood.totals import Totals
-from rlpymc.parameters import Parameter
 from rlpymc.population import Population
 from rlpymc.sequences import Sequences
 
@@ -35,6 +36,8 @@ class Unbounded:
         What differs between subjects, and what does not.
     n_own, n_shared : int
         How many numbers these are.
+    entries : Entries
+        Where in a row each parameter is.
     labels : list of str
         Names of the numbers in a row.
     middle, width : (entry,)
@@ -45,41 +48,30 @@ class Unbounded:
         self, data: Sequences, population: Population, coupled: Sequence[Sequence[str]], backend: str, threads: int
     ) -> None:
         self.data, self._backend, self._threads = data, backend, threads
-        self.tied = {name: first for first, *rest in coupled for name in rest}
-        free = [p for p in data.model.parameters if population.is_free(p) and p.name not in self.tied]
+        free, tied = estimated(data.model, population, coupled)
         self.own = [p for p in free if p.name not in population.shared]
         self.shared = [p for p in free if p.name in population.shared]
-        self.shapes = {p.name: data.parameter_shape(p.name) for p in data.model.parameters}
         self.parameters = [*self.own, *self.shared]
-        sizes = [int(np.prod(self.shapes[p.name])) for p in self.parameters]
+        self.entries = Entries({p.name: data.parameter_shape(p.name) for p in self.parameters}, tied)
+        self.labels = self.entries.labels
+        sizes = [int(np.prod(shape)) for shape in self.entries.shapes.values()]
         self.n_own = sum(sizes[: len(self.own)])
         self.n_shared = sum(sizes) - self.n_own
-        ends = np.cumsum([0, *sizes])
-        self.places = {p.name: slice(a, b) for p, a, b in zip(self.parameters, ends[:-1], ends[1:], strict=True)}
-        self.labels = [
-            f"{p.name}[{','.join(map(str, k))}]" if self.shapes[p.name] else p.name
-            for p in self.parameters
-            for k in np.ndindex(*self.shapes[p.name])
-        ]
         hyperpriors = [population.hyperpriors(p) for p in self.parameters]
         self.middle = np.repeat([mu.quantile(0.5) for mu, _ in hyperpriors], sizes).astype(float)
         self.width = np.repeat([mu.sigma for mu, _ in hyperpriors], sizes).astype(float)  # type: ignore[attr-defined]
-        estimated = {*self.places, *self.tied}
-        self._constants = {
-            p.name: population.constant(p, data) for p in data.model.parameters if p.name not in estimated
-        }
-        followers = [name for name, first in self.tied.items() if first in self.places]
-        self._totals = Totals(data, [*self.places, *followers], backend, threads=threads)
+        constant = [p for p in data.model.parameters if p.name not in self.entries.names]
+        self._constants = {p.name: population.constant(p, data) for p in constant}
+        self._totals = Totals(data, self.entries.names, backend, threads=threads)
 
     def __call__(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the log likelihood of each row's subject, (subject,), and its derivatives, (subject, entry)."""
         total, by_name = self._totals(self.natural(rows))
-        slopes = np.zeros_like(rows)
-        for name, slope in by_name.items():
-            slopes[:, self.places[self.tied.get(name, name)]] += slope.reshape(len(rows), -1)
+        slopes = self.entries.join_slopes(by_name.values(), rows.shape[:1])
         with np.errstate(over="ignore", invalid="ignore"):  # an infinite parameter gives no finite log likelihood
             for p in self.parameters:
-                slopes[:, self.places[p.name]] *= np.exp(p.support.log_slope(rows[:, self.places[p.name]]))
+                place = self.entries.places[p.name]
+                slopes[:, place] *= np.exp(p.support.log_slope(rows[:, place]))
         return total, slopes
 
     def natural(self, rows: np.ndarray) -> dict[str, np.ndarray]:
@@ -91,21 +83,8 @@ class Unbounded:
         found = {name: np.tile(v, (times,) + (1,) * (v.ndim - 1)) for name, v in self._constants.items()}
         with np.errstate(over="ignore"):
             for p in self.parameters:
-                found[p.name] = p.support.constrain(self.by_name(rows, p))
-        return found | {name: found[first] for name, first in self.tied.items()}
-
-    def by_name(self, rows: np.ndarray, parameter: Parameter) -> np.ndarray:
-        """Return the entries of one parameter, (..., *shape)."""
-        return rows[..., self.places[parameter.name]].reshape((*rows.shape[:-1], *self.shapes[parameter.name]))
-
-    def dims(self, name: str) -> tuple[str, ...]:
-        """Return the names of a parameter's own axes."""
-        return tuple(f"{name}_dim_{k}" for k in range(len(self.shapes[name])))
-
-    def coords(self, names: Sequence[str]) -> dict[str, np.ndarray]:
-        """Return labels for the own axes of some parameters."""
-        lengths = {dim: n for name in names for dim, n in zip(self.dims(name), self.shapes[name], strict=True)}
-        return {dim: np.arange(n) for dim, n in lengths.items()}
+                found[p.name] = p.support.constrain(self.entries.pick(rows, p.name))
+        return found | {name: found[first] for name, first in self.entries.tied.items()}
 
     def curvature(self, rows: np.ndarray, columns: Sequence[int]) -> np.ndarray:
         """Return minus the second derivatives with respect to some entries, (subject, column, column).

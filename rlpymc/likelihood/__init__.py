@@ -9,6 +9,7 @@ import pytensor
 import pytensor.tensor as pt
 import xarray as xr
 
+from rlpymc.entries import own_dims
 from rlpymc.errors import unknown
 from rlpymc.likelihood import fused, interface
 from rlpymc.likelihood.arguments import parameter_arrays
@@ -86,7 +87,7 @@ def log_prob(
         return out
     found, outer = {}, ("subject", "trial")
     for name in arrays:
-        slope, own = values[f"g_{name}"], [f"{name}_dim_{k}" for k in range(len(data.parameter_shape(name)))]
+        slope, own = values[f"g_{name}"], own_dims(name, len(data.parameter_shape(name)))
         found[name] = ((*outer[: slope.ndim - len(own)], *own), slope)
     by_trial = any("trial" in d for d, _ in found.values())
     return out, xr.Dataset(found, coords=dims if by_trial else {"subject": data.subjects})
@@ -128,7 +129,7 @@ def latents(
             value = np.where(shown.reshape(shown.shape + (1,) * (value.ndim - 2)), value, np.nan)
         label = labels[what].format(name)
         axes = name if what == "final" else label  # a final state has the axes of the state
-        own = tuple(f"{axes}_dim_{k}" for k in range(value.ndim - len(outer)))
+        own = own_dims(axes, value.ndim - len(outer))
         out[label] = ((*outer, *own), value)
     return xr.Dataset(out, coords={"subject": data.subjects, "trial": trials["trial"].values})
 

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from rlpymc.errors import unknown
+from rlpymc.errors import check_type, unknown
 from rlpymc.model import Model
 from rlpymc.parameters import Parameter
 from rlpymc.sequences import Sequences
@@ -34,6 +34,7 @@ def parameter_arrays(data: Sequences, params: Mapping[str, Any] | xr.Dataset) ->
     ValueError
         If a parameter is unknown, missing, of another shape, or outside its support.
     """
+    check_type(params, Mapping, "parameters by name, such as {'alpha': 0.3}")
     check_names(data.model, params)
     return {p.name: parameter_array(data, p, params.get(p.name, p.value)) for p in data.model.parameters}
 

@@ -9,7 +9,8 @@ import pytensor
 import pytensor.tensor as pt
 import xarray as xr
 
-from rlpymc.errors import unknown
+from rlpymc.entries import Entries
+from rlpymc.errors import as_names, unknown
 from rlpymc.likelihood import check_backend, interface
 from rlpymc.likelihood.arguments import parameter_arrays
 from rlpymc.likelihood.fused import find_trace
@@ -48,7 +49,8 @@ def hessian(
         left out.
     backend : {"fused", "scan"}
         What computes it: central differences of the exact gradient of the compiled loop, or the derivative of the
-        scan's gradient, which is exact and slow.
+        scan's gradient, which is exact and slow.  For a model that derives values before the first trial, differences
+        of either's gradient.
     free : sequence of str
         Constants with respect to which derivatives are wanted as well.
     mode : {"quick", "NUMBA", "JAX", ...}
@@ -66,25 +68,21 @@ def hessian(
     """
     check_backend(backend)
     data = sequences(get_model(model), trials)
-    chosen = _differentiated(data.model, (free,) if isinstance(free, str) else free)
+    chosen = _differentiated(data.model, as_names("free", free))
     arrays = parameter_arrays(data, params)
     for p in data.model.parameters:
         if arrays[p.name].ndim > 1 + len(data.parameter_shape(p.name)):
             raise ValueError(f"parameter {p.name!r} varies by trial; a Hessian needs one value for each subject")
-    labels = [label for p in chosen for label in entry_labels(p.name, data.parameter_shape(p.name))]
-    if not labels:
+    entries = Entries({p.name: data.parameter_shape(p.name) for p in chosen})
+    looped = find_trace(data.model, data.facts, data.columns, (), backend) is not None
+    if not entries.labels:
         found = np.zeros((data.shape[0], 0, 0))
-    elif backend == "scan" or find_trace(data.model, data.facts, data.columns, (), backend) is None:
-        found = _exact(data, arrays, tuple(p.name for p in chosen), mode)
+    elif looped or data.model.derive is not None:
+        found = _differences(data, arrays, chosen, entries, backend, mode)
     else:
-        found = _differences(data, arrays, chosen)
-    coords = {"subject": data.subjects, "estimate": labels, "estimate_": labels}
+        found = _exact(data, arrays, entries, mode)
+    coords = {"subject": data.subjects, "estimate": entries.labels, "estimate_": entries.labels}
     return xr.DataArray(found, coords=coords, dims=list(coords), name="hessian")
-
-
-def entry_labels(name: str, shape: tuple[int, ...]) -> list[str]:
-    """Return the name of each entry of a parameter: its own, with an index where it is an array."""
-    return [f"{name}[{','.join(map(str, k))}]" if shape else name for k in np.ndindex(*shape)]
 
 
 def _differentiated(model: Model, free: Sequence[str]) -> list[Parameter]:
@@ -130,43 +128,40 @@ def second_derivatives(
     return (found + found.swapaxes(-1, -2)) / 2
 
 
-def _differences(data: Sequences, arrays: Mapping[str, np.ndarray], chosen: Sequence[Parameter]) -> np.ndarray:
-    """Return the Hessians by differences of the loop's gradient, (subject, entry, entry)."""
-    n, names = data.shape[0], [p.name for p in chosen]
-    x = np.concatenate([arrays[name].reshape(n, -1) for name in names], axis=1)
-    ends = np.cumsum([0, *(arrays[name][0].size for name in names)])
-    places = dict(zip(names, map(slice, ends[:-1], ends[1:]), strict=True))
-    lower, upper, step = np.empty((3, x.shape[1]))
+def _differences(
+    data: Sequences,
+    arrays: Mapping[str, np.ndarray],
+    chosen: Sequence[Parameter],
+    entries: Entries,
+    backend: str,
+    mode: str,
+) -> np.ndarray:
+    """Return the Hessians by differences of the gradient, (subject, entry, entry)."""
+    x = entries.join(arrays, data.shape[:1])
+    lower, upper, step = np.empty((3, len(entries)))
     for p in chosen:
-        place, width = places[p.name], p.support.upper - p.support.lower
+        place, width = entries.places[p.name], p.support.upper - p.support.lower
         lower[place], upper[place] = p.support.lower, p.support.upper
         step[place] = STEP * (width if np.isfinite(width) else np.maximum(1.0, np.abs(x[:, place]).max(axis=0)))
-    totals = Totals(data, names)
+    totals = Totals(data, entries.names, backend, mode)
 
     def gradient(points: np.ndarray) -> np.ndarray:
-        moved = {name: points[:, place].reshape(arrays[name].shape) for name, place in places.items()}
-        slopes = totals({**arrays, **moved})[1]
-        return np.concatenate([slopes[name].reshape(n, -1) for name in names], axis=1)
+        return entries.join_slopes(totals({**arrays, **entries.split(points)})[1].values(), points.shape[:1])
 
     return second_derivatives(gradient, x, step, lower, upper)
 
 
-def _exact(data: Sequences, arrays: Mapping[str, np.ndarray], names: tuple[str, ...], mode: str) -> np.ndarray:
+def _exact(data: Sequences, arrays: Mapping[str, np.ndarray], entries: Entries, mode: str) -> np.ndarray:
     """Return the Hessians by differentiating the scan's gradient, (subject, entry, entry)."""
-    function = _product(data.model, data.facts, data.segments, names, mode)
+    function = _product(data.model, data.facts, data.segments, entries.names, mode)
     values = [arrays[p.name] for p in data.model.parameters]
     values += [data.inputs[i.name] for i in data.model.inputs] + [data.masks[name] for name in interface.MASKS]
-    n, shapes = data.shape[0], [arrays[name].shape[1:] for name in names]
-    ends = np.cumsum([0, *(int(np.prod(shape)) for shape in shapes)])
-    found = np.empty((n, ends[-1], ends[-1]))
-    for k in range(ends[-1]):
-        direction = np.zeros((n, ends[-1]))
-        direction[:, k] = 1.0
-        parts = [
-            np.ascontiguousarray(direction[:, a:b]).reshape((n, *shape))
-            for a, b, shape in zip(ends[:-1], ends[1:], shapes, strict=True)
-        ]
-        found[:, k] = np.concatenate([v.reshape(n, -1) for v in function(*parts, *values)], axis=1)
+    n, size = data.shape[0], len(entries)
+    found = np.empty((n, size, size))
+    for k, direction in enumerate(np.eye(size)):
+        everybody = entries.split(np.tile(direction, (n, 1)))
+        parts = [np.ascontiguousarray(part) for part in everybody.values()]
+        found[:, k] = entries.join_slopes(function(*parts, *values), (n,))
     return found
 
 

@@ -2,8 +2,10 @@
 
 from typing import Any
 
-from pytensor.compile.mode import Mode
+from pytensor.compile.mode import Mode, predefined_modes
 from pytensor.link.vm import VMLinker
+
+from rlpymc.errors import unknown
 
 # Needs no compiler: a likelihood is ready in less than a second, and then takes tens of times longer than compiled.
 QUICK = Mode(linker=VMLinker(use_cloop=False, c_thunks=False), optimizer="fast_compile")
@@ -11,4 +13,8 @@ QUICK = Mode(linker=VMLinker(use_cloop=False, c_thunks=False), optimizer="fast_c
 
 def pytensor_mode(name: str) -> Any:
     """Return PyTensor's mode for "quick", or for a name of its own such as "NUMBA" or "JAX"."""
-    return QUICK if name == "quick" else name
+    if name == "quick":
+        return QUICK
+    if name not in predefined_modes:
+        raise unknown("mode", name, ("quick", *predefined_modes))
+    return name

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from scipy import stats
 
 from rlpymc.comparison.elpd import Elpd
-from rlpymc.errors import unknown
+from rlpymc.errors import check_type, check_whole, unknown
 from rlpymc.plots.look import COLOURS, INTERVAL
 
 
@@ -49,14 +49,16 @@ def calibration(
     ValueError
         If the prediction has no probabilities, or `loo` is not of the same trials.
     """
-    response = response or prediction.attrs["response"]
+    check_type(prediction, xr.Dataset, "a prediction from rlpymc.predict")
+    if loo is not None:
+        check_type(loo, Elpd, "a result of rlpymc.loo")
+    response = response or str(prediction.attrs.get("response"))
     if f"{response}_probs" not in prediction:
         raise ValueError(
             f"the prediction has no probabilities of {response!r}; take predict(..., kind='one_step') of a model of "
             "choices"
         )
-    if bins < 1:
-        raise ValueError(f"bins: found {bins}, expected at least 1")
+    check_whole(1, bins=bins)
     probs = prediction[f"{response}_probs"].mean("sample").values  # (subject, trial, option)
     scored = prediction["scored"]
     if "response" in scored.dims:

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from rlpymc.comparison.compare import check_same_data
 from rlpymc.comparison.elpd import Elpd
 from rlpymc.comparison.group_bms import GroupBMS
+from rlpymc.errors import check_type
 from rlpymc.plots.look import COLOURS
 
 MOST_NAMES = 40  # units with a name of their own on an axis
@@ -30,6 +31,9 @@ def comparison(table: pd.DataFrame) -> Figure:
         Best on top.  Left, the expected log predictive density with its standard error; right, its difference to the
         best with the error of the difference; beside them the weights.
     """
+    check_type(table, pd.DataFrame, "a table from rlpymc.compare")
+    if absent := [name for name in ("elpd", "se", "elpd_diff", "dse", "weight") if name not in table]:
+        raise ValueError(f"the table has no column {absent[0]!r}; expected one from rlpymc.compare")
     rows, n = np.arange(len(table)), len(table)
     figure, (left, right) = plt.subplots(1, 2, sharey=True, figsize=(8, 1.2 + 0.45 * n), layout="constrained")
     left.errorbar(table["elpd"], rows, xerr=table["se"], fmt="o", c=COLOURS[0], capsize=3)
@@ -69,6 +73,7 @@ def elpd_by_unit(results: Mapping[str, Elpd], ax: Axes | None = None) -> Figure:
     ValueError
         If there are not two results, or they are of different units.
     """
+    check_type(results, Mapping, "results by name, {'name': result}")
     if len(results) != 2:
         raise ValueError(f"elpd_by_unit compares two results, found {len(results)}")
     check_same_data(results)
@@ -116,6 +121,7 @@ def pareto_k(result: Elpd, ax: Axes | None = None) -> Figure:
         Pareto k of each unit, in order, and the threshold as a dashed line; units above it are named, and hollow where
         they were refitted.  Units that needed no importance sampling have no dot.
     """
+    check_type(result, Elpd, "a result of rlpymc.loo or leave_future_out")
     if ax is None:
         _, ax = plt.subplots(figsize=(7, 3), layout="constrained")
     k, at, bad, mended = result.pareto_k.values, np.arange(result.n), result.bad, result.refitted.values
@@ -152,6 +158,7 @@ def group_bms(result: GroupBMS, ax: Axes | None = None) -> Figure:
         Bars: the expected frequencies with their standard deviations.  Diamonds: exceedance probabilities, hollow, and
         protected ones, filled.  The dotted line is where frequencies are equal.
     """
+    check_type(result, GroupBMS, "a result of rlpymc.group_bms")
     names = [str(name) for name in result.frequencies.index]
     at = np.arange(len(names))
     if ax is None:
@@ -189,10 +196,10 @@ def future(results: Mapping[str, Elpd], ax: Axes | None = None) -> Figure:
     ValueError
         If a result is not of `leave_future_out`, or they are of different windows.
     """
+    check_same_data(results)
     for name, result in results.items():
         if "cut" not in result.elpd_i.coords:
             raise ValueError(f"{name!r} is by {result.unit!r}, expected a result of leave_future_out")
-    check_same_data(results)
     if ax is None:
         _, ax = plt.subplots(figsize=(6, 3.6), layout="constrained")
     for k, (name, result) in enumerate(results.items()):

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from rlpymc.errors import unknown
+from rlpymc.errors import check_whole, unknown
 from rlpymc.likelihood import latents
 from rlpymc.model import Model
 from rlpymc.plots.look import COLOURS, mean_and_range
@@ -152,8 +152,7 @@ def learning_curve(
     ValueError
         If the prediction has no such column or action, or `bins` is below 1.
     """
-    if bins < 1:
-        raise ValueError(f"bins: found {bins}, expected at least 1")
+    check_whole(1, bins=bins)
     observed, drawn = prediction["observed"].values, prediction[prediction.attrs["response"]].values
     first = prediction["scored"].isel(response=0, missing_dims="ignore")
     scored, since = first.values, _since_reset(prediction["reset"].values)

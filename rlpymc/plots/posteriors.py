@@ -8,6 +8,7 @@ import numpy as np
 import xarray as xr
 from matplotlib.figure import Figure
 
+from rlpymc.entries import entry_labels
 from rlpymc.errors import unknown
 from rlpymc.plots.look import COLOURS, INTERVAL
 
@@ -151,11 +152,8 @@ def _entries(draws: xr.Dataset, name: str) -> list[tuple[str, np.ndarray, np.nda
     """Return label, subjects' draws (sample, subject) and group's draws of each entry of a parameter."""
     values = draws[name].transpose("sample", "subject", ...).values
     group = draws[f"{name}_group"].transpose("sample", ...).values if f"{name}_group" in draws else None
+    shape = values.shape[2:]
     return [
-        (
-            f"{name}[{','.join(map(str, k))}]" if k else name,
-            values[(slice(None), slice(None), *k)],
-            None if group is None else group[(slice(None), *k)],
-        )
-        for k in np.ndindex(*values.shape[2:])
+        (label, values[:, :, *k], None if group is None else group[:, *k])
+        for label, k in zip(entry_labels(name, shape), np.ndindex(*shape), strict=True)
     ]

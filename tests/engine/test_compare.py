@@ -12,6 +12,7 @@ import xarray as xr
 from numpy.testing import assert_allclose
 
 import rlpymc as rl
+from rlpymc.comparison.compare import check_same_data
 
 CHAINS, DRAWS, N = 4, 250, 30
 
@@ -275,6 +276,22 @@ def test_trials_need_terms_by_observation() -> None:
 def test_one_fit_is_no_comparison() -> None:
     assert_says(refused({"one": fit(terms(1))}), "at least two", "1")
     assert_says(refused({}), "at least two", "0")
+
+
+def test_what_is_no_fit_is_named() -> None:
+    with pytest.raises(TypeError, match=r"expected the fit to be one from rlpymc\.sample, found NoneType"):
+        rl.loo(None)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="expected 'a' to be a result of loo or leave_future_out, found int"):
+        check_same_data({"a": 3})  # type: ignore[dict-item]
+    with pytest.raises(ValueError, match="found none"):
+        check_same_data({})
+
+
+def test_too_few_draws_are_named() -> None:
+    terms = np.random.default_rng(1).normal(size=(2, 12, 3))
+    few = xr.Dataset({"choice": (("chain", "draw", "obs"), terms)}, coords={"subject": ("obs", [0, 1, 2])})
+    with pytest.raises(ValueError, match="the fit: found 24 draws in all chains, expected at least 25"):
+        rl.loo(xr.DataTree.from_dict({"log_likelihood": few}))
 
 
 def test_fits_come_by_name() -> None:

@@ -97,6 +97,20 @@ def test_gradients_reach_the_parameters_behind_derived_values(trials):
         assert_allclose(slopes[name], slopes_by_scan[name], rtol=1e-10, atol=1e-10)
 
 
+@pytest.mark.parametrize("backend", ["fused", "scan"])
+def test_second_derivatives_reach_the_parameters_behind_derived_values(trials, backend):
+    def log_lik(w):
+        return rl.log_prob("soft_planner", trials, {"w": w}, "scan").sum("trial").values
+
+    found, w, h = rl.hessian("soft_planner", trials, TRUTH, backend), TRUTH["w"], 1e-3 * np.eye(2)
+    plain = [
+        [(log_lik(w + a + b) - log_lik(w + a - b) - log_lik(w - a + b) + log_lik(w - a - b)) / 4e-6 for a in h]
+        for b in h
+    ]
+    assert found["estimate"].values.tolist() == ["w[0]", "w[1]"]
+    assert_allclose(found.values, np.moveaxis(plain, -1, 0), atol=1e-3)
+
+
 def test_latents_hold_what_was_derived(trials):
     found = rl.latents("soft_planner", trials, TRUTH)
     m = mdp.MDP(np.array(TASK.facts["transitions"]), np.array(TASK.facts["features"]) @ TRUTH["w"], 0.9)

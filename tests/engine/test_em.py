@@ -540,9 +540,16 @@ def test_printing_shows_the_group() -> None:
         ({"prior": "uniform"}, ("prior 'uniform'", "flat")),
         ({"backend": "loop"}, ("backend 'loop'",)),
         ({"variance": "conditional", "covariance": "full"}, ("conditional", "diagonal")),
-        ({"iterations": -1}, ("iterations=-1",)),
-        ({"tol": 0.0}, ("tol=0.0",)),
-        ({"l2": -1.0}, ("l2=-1.0",)),
+        ({"iterations": -1}, ("iterations: found -1", "at least 0")),
+        ({"tol": 0.0}, ("tol: found 0.0",)),
+        ({"l2": -1.0}, ("l2: found -1.0",)),
+        ({"iterations": "ten"}, ("iterations: found 'ten'", "whole number")),
+        ({"iterations": 2.5}, ("iterations: found 2.5", "whole number")),
+        ({"tol": "small"}, ("tol: found 'small'", "or None")),
+        ({"l2": None}, ("l2: found None", "positive")),
+        ({"seed": -1}, ("seed: found -1", "at least 0")),
+        ({"threads": 0}, ("threads: found 0", "at least 1")),
+        ({"coupled": 3}, ("coupled: found 3", "groups")),
         ({"fixed": {"alfa": 0.3}}, ("'alfa'", "Did you mean 'alpha'?")),
         ({"shared": "gamma"}, ("'gamma'", "shared")),
         ({"fixed": {"alpha": 0.3}, "shared": "alpha"}, ("'alpha'", "choose one")),
@@ -612,5 +619,5 @@ def test_data_that_are_impossible_are_named() -> None:
 def test_a_flat_prior_has_no_marginal_likelihood() -> None:
     with pytest.raises(ValueError, match="flat prior"):
         plain.fit(prior="flat").mc_marginal_logp()
-    with pytest.raises(ValueError, match="n_samples=0"):
+    with pytest.raises(ValueError, match="n_samples: found 0"):
         at_group().mc_marginal_logp(n_samples=0)

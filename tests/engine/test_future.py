@@ -114,6 +114,13 @@ def test_compare_takes_the_results(trials: xr.Dataset, by_weights: rl.Elpd) -> N
 def test_what_has_no_future_is_refused(trials: xr.Dataset, model: rl.RLModel) -> None:
     with pytest.raises(ValueError, match="first: found 0"):
         rl.leave_future_out(model, 0)
+    for wrong in ("5", 1.5, None):
+        with pytest.raises(ValueError, match=r"first: found .*expected a whole number"):
+            rl.leave_future_out(model, wrong)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="k_threshold: found nan"):
+        rl.leave_future_out(model, 5, k_threshold=np.nan)
+    with pytest.raises(ValueError, match="found 20 draws in all chains, expected at least 25"):
+        rl.leave_future_out(model, 5, draws=10, chains=2)
     with pytest.raises(ValueError, match="ahead: found 0"):
         rl.leave_future_out(model, 5, ahead=0)
     with pytest.raises(ValueError, match=r"first=24: nothing comes after, the longest subject has 24 trials"):

@@ -169,3 +169,8 @@ def test_what_is_no_table_of_evidences_is_refused(given: Any, message: str) -> N
 
 def test_evidences_come_by_model() -> None:
     assert "by model" in refused([np.zeros(3)], TypeError)
+
+
+def test_words_for_numbers_and_two_models_of_one_name_are_named() -> None:
+    assert "'b': found 'x' among them" in refused({"a": [1.0, 2.0], "b": ["x", "y"]}, TypeError)
+    assert "a model is there twice" in refused({1: [1.0, 2.0], "1": [2.0, 3.0]})

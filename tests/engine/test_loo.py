@@ -10,7 +10,7 @@ import xarray as xr
 from numpy.testing import assert_allclose, assert_array_equal
 
 import rlpymc as rl
-from rlpymc.comparison.exact import held_out, leave_out
+from rlpymc.comparison.exact import held_out, leave_out, predictive
 from rlpymc.comparison.terms import terms_of
 from tests.engine import quadrature
 
@@ -129,6 +129,21 @@ def test_refits_of_people_are_integrated_over_the_population(
     terms = terms_of(fit, "subject", "conditional", "fit")
     found = quietly(leave_out, model, fit, terms, np.array([0, 1]), None, False)
     assert_allclose(found, [quadrature.predictive(trials, i, np.arange(24), []) for i in range(2)], atol=0.05)
+
+
+def test_a_person_left_out_keeps_what_was_fixed_for_them() -> None:
+    data, alpha = quadrature.trials(3, 24, beta=3.0), [0.1, 0.1, 0.9]
+    priors = {"beta": rl.priors.LogNormal(*quadrature.PRIOR)}
+    whole = rl.build("delta", data, fixed={"alpha": alpha}, pooling="none", priors=priors)
+    beta = np.exp(quadrature.PRIOR[0] + quadrature.PRIOR[1] * np.random.default_rng(1).standard_normal((1, 200, 3)))
+    near = xr.Dataset({"beta": (("sample", "subject"), beta[0])}, coords={"subject": [0, 1, 2]})
+    rest = xr.Dataset({"beta": (("chain", "draw", "subject"), beta[..., :2])}, coords={"subject": [0, 1]})
+    mask = np.arange(3)[:, None] == np.full((3, 24), 2)
+    (found,) = predictive(whole, xr.DataTree.from_dict({"posterior": rest}), mask, near)[:1]
+    grid = np.exp(quadrature.PRIOR[0] + quadrature.PRIOR[1] * quadrature.GRID)
+    exact, of_the_others = (quadrature.evidence(quadrature.log_prob(data, 2, grid, a)) for a in (0.9, 0.1))
+    assert abs(exact - of_the_others) > 0.5
+    assert_allclose(found, exact, atol=0.1)
 
 
 def test_one_of_two_responses_is_left_out_alone() -> None:

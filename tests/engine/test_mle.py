@@ -94,6 +94,21 @@ def test_criteria() -> None:
     assert_allclose(found.pseudo_r2, 1 - found.log_lik / (120 * np.log(0.5)))
 
 
+def test_of_two_responses_in_a_trial_those_count_that_are_scored() -> None:
+    model = rl.get_model("two_step_hybrid")
+    held = {p.name: 0.5 if p.plausible is None else p.plausible for p in model.parameters if p.value is None}
+    data = rl.simulate(model, rl.tasks.TwoStep(), held, 2, 12, seed=1)
+    scored = np.ones((2, 12, 2), dtype=bool)
+    scored[0, 5:, 1], scored[1, 3] = False, False
+    data = data.drop_dims("response", errors="ignore").drop_vars("scored", errors="ignore")
+    data = data.assign(scored=(("subject", "trial", "response"), scored))
+    one = next(iter(held))
+    found = fit(model, data, fixed={name: value for name, value in held.items() if name != one}, starts=1)
+    n, log_lik = np.array([24 - 7, 24 - 2]), found.log_lik.values
+    assert_allclose(found.bic.values, np.log(n) - 2 * log_lik)
+    assert_allclose(found.pseudo_r2.values, 1 - log_lik / (-n * np.log(2)))
+
+
 def test_chance_among_states() -> None:
     trials = rl.simulate("markov_chain", rl.tasks.Chain(3, missed=0.1), {"w": 0.0}, 2, 40, seed=1)
     found = rl.fit_mle("markov_chain", trials, fixed={"w": np.eye(3)}, progress=False)
@@ -283,6 +298,14 @@ def test_wrong_options_are_named() -> None:
     assert_says(refused(free=["q"]), "'q'", "Did you mean 'q0'?")
     assert_says(refused(fixed={"q0": 0.1}, free=["q0"]), "'q0'", "choose one")
     assert_says(refused(starts=0), "starts", "0", "at least 1")
+    assert_says(refused(starts="ten"), "starts: found 'ten'", "whole number")
+    assert_says(refused(starts=2.5), "starts: found 2.5", "whole number")
+    assert_says(refused(seed="x"), "seed: found 'x'", "at least 0")
+    assert_says(refused(coupled=None), "coupled: found None", "groups of two or more")
+    assert_says(refused(TypeError, shared=None), "shared: found None", "names of parameters")
+    assert_says(refused(TypeError, callback=3), "callback: found 3", "function")
+    assert_says(refused(TypeError, priors=["alpha"]), "priors: found ['alpha']", "by parameter")
+    assert_says(refused(backend="scan", mode="NUMBER"), "unknown mode 'NUMBER'", "NUMBA")
     assert_says(refused(model="detla"), "Did you mean 'delta'?")
 
 

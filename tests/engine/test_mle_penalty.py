@@ -109,7 +109,7 @@ def test_lem_21_gradients_of_reduced_functions(kind: str) -> None:
     parameters = [p for p in data.model.parameters if p.name != "beta"]
     terms = shrinkages(parameters, 0.8) if kind == "l2" else log_priors(population, parameters)
     coordinates = Coordinates(data, population, COUPLED, terms)
-    assert coordinates.labels == ["alpha_pos", "q0"]
+    assert coordinates.entries.labels == ["alpha_pos", "q0"]
     target = Objective(data, population, coordinates, "fused", "NUMBA").target(1, {}, 0.0)
 
     def by_hand(x: np.ndarray) -> float:

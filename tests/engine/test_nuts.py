@@ -109,6 +109,15 @@ def test_the_same_seed_gives_the_same_draws(model: rl.RLModel, fit: xr.DataTree)
     assert_same_draws(fit, sample(model, log_likelihood=False))
 
 
+def test_numpy_s_whole_numbers_are_written_with_the_fit(model: rl.RLModel) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        no_sampler(patch)
+        for name, value in {"seed": -1, "draws": "many", "tune": 0, "chains": 1.5}.items():
+            assert_says(refused(model, **{name: value}), f"{name}: found {value!r}")
+    found = sample(model, seed=np.int64(3), draws=np.int32(30), tune=30, chains=1, log_likelihood=False)
+    assert json.loads(found.attrs["rlpymc"])["sampler"]["seed"] == 3
+
+
 def test_chains_differ(fit: xr.DataTree) -> None:
     first, second = fit["posterior"]["alpha"].values
     assert not np.isclose(first, second).all()
