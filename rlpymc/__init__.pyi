@@ -21,13 +21,13 @@ from .hmm import hmm as hmm
 from .inference.diagnostics import Diagnostics as Diagnostics
 from .inference.diagnostics import SamplingWarning as SamplingWarning
 from .inference.diagnostics import diagnose as diagnose
+from .inference.laplace_em import EM as EM
 from .inference.laplace_em import fit_em as fit_em
 from .inference.mle import MLE as MLE
 from .inference.mle import fit_mle as fit_mle
 from .inference.nuts import load as load
 from .inference.nuts import sample as sample
 from .inference.nuts import save as save
-from .inference.population_fit import EM as EM
 from .likelihood import latents as latents
 from .likelihood import log_prob as log_prob
 from .likelihood.curvature import hessian as hessian

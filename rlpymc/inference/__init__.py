@@ -1,1 +1,1 @@
-"""Ways to fit: NUTS, and maximum likelihood."""
+"""Ways to fit: NUTS, maximum likelihood and the mode of the posterior, expectation-maximisation."""

@@ -11,8 +11,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy.optimize import minimize
 
 import rlpymc as rl
-from rlpymc.inference.coordinates import Coordinates
-from rlpymc.inference.objective import Objective
+from rlpymc.inference.mle.coordinates import Coordinates
+from rlpymc.inference.mle.objective import Objective
 from rlpymc.inference.penalty import Shrinkage, log_priors, shrinkages
 from rlpymc.parameters import interval, positive, real, softplus, unit
 from rlpymc.population import Population

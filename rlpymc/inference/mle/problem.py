@@ -7,14 +7,14 @@ import numpy as np
 import xarray as xr
 from rich.progress import track
 
-from rlpymc.inference.coordinates import Coordinates
-from rlpymc.inference.estimates import Fit
-from rlpymc.inference.joint import Alone, Combinations, Joint
-from rlpymc.inference.objective import Objective, combinations, constants
+from rlpymc.inference.mle.coordinates import Coordinates
+from rlpymc.inference.mle.estimates import Fit
+from rlpymc.inference.mle.joint import Alone, Combinations, Joint
+from rlpymc.inference.mle.objective import Objective, combinations, constants
+from rlpymc.inference.mle.search import Optimum, Search
+from rlpymc.inference.mle.uncertainty import describe
+from rlpymc.inference.mle.watch import Follower, Watch
 from rlpymc.inference.penalty import log_priors, shrinkages
-from rlpymc.inference.search import Optimum, Search
-from rlpymc.inference.uncertainty import describe
-from rlpymc.inference.watch import Follower, Watch
 from rlpymc.likelihood.totals import Totals
 from rlpymc.population import Population
 from rlpymc.sequences import Sequences, require_scored, sequences

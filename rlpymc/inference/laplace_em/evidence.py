@@ -3,9 +3,9 @@
 import numpy as np
 import xarray as xr
 
-from rlpymc.inference.e_step import Modes
-from rlpymc.inference.group import Group
-from rlpymc.inference.unbounded import Unbounded
+from rlpymc.inference.laplace_em.e_step import Modes
+from rlpymc.inference.laplace_em.group import Group
+from rlpymc.inference.laplace_em.unbounded import Unbounded
 from rlpymc.likelihood.draws import repeat_subjects
 
 CHUNK_TRIALS = 2**21  # trials at a time in Monte Carlo: some hundred megabytes

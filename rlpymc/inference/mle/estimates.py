@@ -9,8 +9,8 @@ import pandas as pd
 import xarray as xr
 
 from rlpymc.entries import columns, dataset
-from rlpymc.inference.coordinates import Coordinates
-from rlpymc.inference.uncertainty import Uncertainty
+from rlpymc.inference.mle.coordinates import Coordinates
+from rlpymc.inference.mle.uncertainty import Uncertainty
 from rlpymc.parameters import Index
 from rlpymc.sequences import Sequences
 
@@ -53,7 +53,7 @@ class MLE:
         Log likelihood of the trials given as `test`.
     history : pd.DataFrame or None
         With `test` or a callback, a row for each iteration of the optimiser: subject, search, iteration, log_lik,
-        test_log_lik, and the estimates, see `rlpymc.inference.watch.Progress`; means over subjects where all are
+        test_log_lik, and the estimates, see `rlpymc.inference.mle.watch.Progress`; means over subjects where all are
         fitted at once.
     """
 

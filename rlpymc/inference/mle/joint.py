@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from rlpymc.inference.coordinates import Coordinates
-from rlpymc.inference.search import (
+from rlpymc.inference.mle.coordinates import Coordinates
+from rlpymc.inference.mle.search import (
     GAIN,
     IMPOSSIBLE,
     PRECISE,
@@ -18,7 +18,7 @@ from rlpymc.inference.search import (
     different,
     value_of,
 )
-from rlpymc.inference.uncertainty import (
+from rlpymc.inference.mle.uncertainty import (
     STEEP,
     Uncertainty,
     curvature,
@@ -27,7 +27,7 @@ from rlpymc.inference.uncertainty import (
     invert,
     unknown_covariances,
 )
-from rlpymc.inference.watch import Follower
+from rlpymc.inference.mle.watch import Follower
 from rlpymc.likelihood.totals import Totals
 from rlpymc.sequences import Sequences
 

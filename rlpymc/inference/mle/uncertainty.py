@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rlpymc.inference.coordinates import Coordinates
-from rlpymc.inference.search import Optimum, Search
+from rlpymc.inference.mle.coordinates import Coordinates
+from rlpymc.inference.mle.search import Optimum, Search
 from rlpymc.likelihood.curvature import second_derivatives
 
 AT_BOUND = 1e-6  # distance from a bound, in units of the prior's width, that counts as on it

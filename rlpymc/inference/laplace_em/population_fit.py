@@ -9,10 +9,10 @@ import xarray as xr
 
 from rlpymc.entries import columns, dataset, entry_labels
 from rlpymc.errors import check_seed, check_whole
-from rlpymc.inference import evidence
-from rlpymc.inference.e_step import Modes
-from rlpymc.inference.group import Covariates, Group
-from rlpymc.inference.unbounded import Unbounded
+from rlpymc.inference.laplace_em import evidence
+from rlpymc.inference.laplace_em.e_step import Modes
+from rlpymc.inference.laplace_em.group import Covariates, Group
+from rlpymc.inference.laplace_em.unbounded import Unbounded
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import norm, qmc
 
-from rlpymc.inference.group import Group
-from rlpymc.inference.quasi_newton import ROUNDED, Minima, minimise
-from rlpymc.inference.unbounded import Unbounded
+from rlpymc.inference.laplace_em.group import Group
+from rlpymc.inference.laplace_em.quasi_newton import ROUNDED, Minima, minimise
+from rlpymc.inference.laplace_em.unbounded import Unbounded
 
 FLAT = 1e-6  # curvature, in nats over the squared width of the prior, below which a direction is flat
 NEAR = 1e-7  # distance in standard deviations: of subjects' modes by their exact curvature, and of what is shared

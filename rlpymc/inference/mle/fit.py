@@ -8,10 +8,10 @@ from threadpoolctl import threadpool_limits
 
 from rlpymc.errors import check_seed, check_whole
 from rlpymc.inference.coupled import check_coupled
-from rlpymc.inference.estimates import MLE, estimates
+from rlpymc.inference.mle.estimates import MLE, estimates
+from rlpymc.inference.mle.problem import Problem
+from rlpymc.inference.mle.watch import Progress, Watch
 from rlpymc.inference.penalty import check_weight
-from rlpymc.inference.problem import Problem
-from rlpymc.inference.watch import Progress, Watch
 from rlpymc.likelihood import check_backend
 from rlpymc.model import Model
 from rlpymc.population import Population

@@ -15,11 +15,11 @@ from rlpymc.build import data_hash
 from rlpymc.errors import check_seed, check_type, check_whole, is_number, unknown
 from rlpymc.inference.coupled import check_coupled
 from rlpymc.inference.folder import RunFolder
-from rlpymc.inference.group import Covariates, Group
+from rlpymc.inference.laplace_em.group import Covariates, Group
+from rlpymc.inference.laplace_em.population_fit import EM, collect
+from rlpymc.inference.laplace_em.rounds import Rounds
+from rlpymc.inference.laplace_em.unbounded import Unbounded
 from rlpymc.inference.penalty import check_weight
-from rlpymc.inference.population_fit import EM, collect
-from rlpymc.inference.rounds import Rounds
-from rlpymc.inference.unbounded import Unbounded
 from rlpymc.likelihood import check_backend
 from rlpymc.model import Model
 from rlpymc.population import Population

@@ -5,9 +5,9 @@ from itertools import product
 
 import numpy as np
 
-from rlpymc.inference.coordinates import Coordinates
-from rlpymc.inference.search import IMPOSSIBLE, Target
-from rlpymc.inference.singles import single_likelihoods
+from rlpymc.inference.mle.coordinates import Coordinates
+from rlpymc.inference.mle.search import IMPOSSIBLE, Target
+from rlpymc.inference.mle.singles import single_likelihoods
 from rlpymc.population import Population, whole_numbers
 from rlpymc.sequences import Sequences
 

@@ -8,8 +8,8 @@ import numpy as np
 from scipy.optimize import OptimizeResult, differential_evolution, dual_annealing, minimize
 
 from rlpymc.errors import unknown
-from rlpymc.inference.coordinates import Coordinates
-from rlpymc.inference.watch import Follower, Stopped
+from rlpymc.inference.mle.coordinates import Coordinates
+from rlpymc.inference.mle.watch import Follower, Stopped
 
 METHODS = ("L-BFGS-B", "TNC", "SLSQP", "trust-constr", "Nelder-Mead", "Powell", "COBYQA")  # those that keep to bounds
 DERIVATIVE_FREE = ("Nelder-Mead", "Powell", "COBYQA")

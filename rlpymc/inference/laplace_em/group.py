@@ -9,7 +9,7 @@ import pandas as pd
 import xarray as xr
 
 from rlpymc.errors import unknown
-from rlpymc.inference.unbounded import Unbounded
+from rlpymc.inference.laplace_em.unbounded import Unbounded
 from rlpymc.sequences import Sequences
 
 

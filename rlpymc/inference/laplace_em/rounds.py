@@ -7,11 +7,11 @@ import numpy as np
 import pandas as pd
 from rich.progress import track
 
-from rlpymc.inference.e_step import EStep, Modes
-from rlpymc.inference.evidence import laplace
 from rlpymc.inference.folder import RunFolder
-from rlpymc.inference.group import Group
-from rlpymc.inference.unbounded import Unbounded
+from rlpymc.inference.laplace_em.e_step import EStep, Modes
+from rlpymc.inference.laplace_em.evidence import laplace
+from rlpymc.inference.laplace_em.group import Group
+from rlpymc.inference.laplace_em.unbounded import Unbounded
 
 FILE = "rounds.npz"
 
