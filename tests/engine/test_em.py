@@ -25,7 +25,7 @@ from rlpymc.inference import e_step, evidence, quasi_newton
 from rlpymc.likelihood.totals import Totals
 from rlpymc.tasks import Bandit, RandomMDP
 from tests.engine import coins as plain
-from tests.engine.coins import COIN, HEADS, THROWS, coins
+from tests.engine.coins import HEADS, THROWS, coins
 
 START = {"alpha_mu": -0.5, "alpha_sigma": 0.8, "beta_mu": 0.9, "beta_sigma": 0.5}
 N = 6
@@ -398,7 +398,7 @@ def test_few_rounds_stay_near_a_start_that_is_too_wide() -> None:
 
 
 def test_nuts_and_expectation_maximisation_agree_with_quadrature() -> None:
-    model = rl.build(COIN, coins())
+    model = rl.build("biased_coin", coins(), priors={"bias": rl.priors.Beta(1, 1)})
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", rl.SamplingWarning)
         posterior = rl.sample(model, 5000, 1000, 4, seed=1, target_accept=0.95, progress=False, log_likelihood=False)[
