@@ -4,6 +4,8 @@
                                                                HabituatingBiasedCoin
 
 For sequences of responses between two. w starts at w0; with alpha = 0 it is biased_coin with bias logistic(w0).
+Where alpha < 0 differences in w0 grow with each trial, so that w0, to enough digits, can encode any sequence: there the
+likelihood has high and very narrow peaks, which no fit should end on. A start or prior with alpha near 0 avoids them.
 Not choice_kernel, which tracks shares and not log odds, and for any number of actions.
 Departs from its source: nothing; alpha is its eta, and may be negative (alternation).
 """

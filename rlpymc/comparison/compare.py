@@ -76,6 +76,8 @@ def compare(
     if len(fits) < 2:
         raise ValueError(f"compare needs at least two fits, found {len(fits)}")
     models = _models(refit, fits)
+    if folder is not None and not models:
+        raise ValueError("folder is where refits are kept: pass the models, too, refit={'name': rl_model, ...}")
     found = {}
     for name, fit in fits.items():
         if isinstance(fit, Elpd):

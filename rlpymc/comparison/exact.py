@@ -54,7 +54,7 @@ def leave_out(
         _, refit = refits.fit(name, data.masks["scored"] & ~mask, f"without_{k}", k)
         log_lik = predictive(rl_model, refit, mask, near)
         found.append(float(logsumexp(log_lik) - np.log(log_lik.size)))
-    refits.warn()
+    refits.warn(stacklevel=4)  # leave_out, elpd_of, loo or compare
     return np.array(found)
 
 

@@ -100,7 +100,7 @@ def leave_future_out(
             past = _Past.fitted(refits, window, w, f"{by}s from {cuts[w]} on", int(cuts[w]))
             log_weights, _ = past.weights(w)
         elpd[w] = logsumexp(log_weights.values[..., None] + past.log_lik[..., w], axis=(0, 1))
-    refits.warn()
+    refits.warn(stacklevel=2)
     seen = np.stack([(data.scored_trials & (window == w)).any(axis=1) for w in range(n_windows)])
     which, who = np.nonzero(seen)
     dims, coords = ("unit",), {"subject": ("unit", data.subjects[who]), "cut": ("unit", cuts[which])}

@@ -72,7 +72,7 @@ def marginal_log_likelihood(
     out = xr.Dataset({"choice": (tuple(dims), by_chain), "error": ("subject", error)}, coords=dims)
     fit[INTEGRATED] = xr.DataTree(out)
     if (rough := error > ROUGH).any():
-        worst = rl_model.data.subjects[error.argmax()]
+        worst = rl_model.data.subjects[error.argmax()].item()
         warnings.warn(
             f"the integrated log likelihood is rough for {rough.sum()} of {error.size} subjects (subject {worst!r}: "
             f"Monte-Carlo error {error.max():.2f}); take more points, n_samples={4 * n_samples}",

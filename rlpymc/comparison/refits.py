@@ -80,11 +80,12 @@ class Refits:
                 warnings.warn_explicit(one.message, one.category, one.filename, one.lineno)
         return model, found
 
-    def warn(self) -> None:
-        """Warn of refits whose posteriors are not to be trusted, all at once."""
+    def warn(self, stacklevel: int) -> None:
+        """Warn of refits whose posteriors are not to be trusted, all at once, where a caller so far up called."""
         if self._problems:
             texts = [f"without {name}: {' '.join(problems)}" for name, problems in self._problems.items()]
-            warnings.warn(f"{len(texts)} refits have problems. " + "\n".join(texts), SamplingWarning, stacklevel=2)
+            head = f"{len(texts)} refit{' has' if len(texts) == 1 else 's have'} problems."
+            warnings.warn(f"{head} " + "\n".join(texts), SamplingWarning, stacklevel=stacklevel + 1)
 
 
 def settings_of(fit: xr.DataTree) -> dict[str, Any]:

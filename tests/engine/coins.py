@@ -11,20 +11,7 @@ from numpy.polynomial.hermite_e import hermegauss
 from scipy.special import expit
 
 import rlpymc as rl
-from rlpymc.math import stack
-from rlpymc.model import Input, Model, Parameter, index, unit
-from rlpymc.priors import Beta
-from rlpymc.responses import Categorical
 
-COIN = Model(
-    name="coin",
-    family="test",
-    summary="a coin with a bias",
-    reference="nobody 2000",
-    inputs=(Input("action", index("n_actions"), response=True),),
-    parameters=(Parameter("bias", unit, prior=Beta(1.0, 1.0)),),
-    policy=lambda p, s, x: Categorical(probs=stack([1 - p.bias, p.bias])),
-)
 HEADS, THROWS = (13, 9, 15, 4, 11), 20
 
 
@@ -35,7 +22,7 @@ def coins(heads: Sequence[int] = HEADS, throws: int = THROWS) -> xr.Dataset:
 
 
 def fit(heads: Sequence[int] = HEADS, throws: int = THROWS, **options: Any) -> rl.EM:
-    return rl.fit_em(COIN, coins(heads, throws), progress=False, **options)
+    return rl.fit_em("biased_coin", coins(heads, throws), progress=False, **options)
 
 
 def log_marginal(

@@ -2,6 +2,7 @@
 
 import json
 import warnings
+from pathlib import Path
 from typing import Any
 
 import arviz as az
@@ -68,6 +69,11 @@ def assert_says(text: str, *parts: str) -> None:
 
 
 # ---------------------------------------------------------------- numbers
+
+
+def test_a_folder_is_for_refits(tmp_path: Path) -> None:
+    fits = {"a": fit(terms(1)), "b": fit(terms(2))}
+    assert_says(refused(fits, folder=tmp_path), "folder is where refits are kept", "refit={'name': rl_model, ...}")
 
 
 def test_the_numbers_are_arviz_s_unrounded() -> None:

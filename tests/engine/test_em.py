@@ -25,7 +25,7 @@ from rlpymc.inference.laplace_em import e_step, evidence, quasi_newton
 from rlpymc.likelihood.totals import Totals
 from rlpymc.tasks import Bandit, RandomMDP
 from tests.engine import coins as plain
-from tests.engine.coins import COIN, HEADS, THROWS, coins
+from tests.engine.coins import HEADS, THROWS, coins
 
 START = {"alpha_mu": -0.5, "alpha_sigma": 0.8, "beta_mu": 0.9, "beta_sigma": 0.5}
 N = 6
@@ -400,7 +400,7 @@ def test_few_rounds_stay_near_a_start_that_is_too_wide() -> None:
 
 
 def test_nuts_and_expectation_maximisation_agree_with_quadrature() -> None:
-    model = rl.build(COIN, coins())
+    model = rl.build("biased_coin", coins(), priors={"bias": rl.priors.Beta(1, 1)})
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", rl.SamplingWarning)
         posterior = rl.sample(model, 5000, 1000, 4, seed=1, target_accept=0.95, progress=False, log_likelihood=False)[
@@ -487,6 +487,13 @@ def test_a_run_goes_on_from_every_round(tmp_path: Path, monkeypatch: pytest.Monk
         same(fit(folder=folder, **options), whole)
 
 
+def test_more_rounds_go_on_from_a_finished_run(tmp_path: Path) -> None:
+    fit(folder=tmp_path, iterations=2, tol=None)
+    same(fit(folder=tmp_path, iterations=4, tol=None), fit(iterations=4, tol=None))
+    message = refused(folder=tmp_path, iterations=3, tol=None)
+    assert_says(message, "the folder holds 4 rounds", "iterations=3 asks for fewer")
+
+
 def test_a_finished_run_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = fit(folder=tmp_path, iterations=2, tol=None)
     monkeypatch.setattr("rlpymc.inference.laplace_em.rounds.Rounds._next", None)
@@ -498,7 +505,7 @@ def test_a_finished_run_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     [
         ({"model": "delta+stickiness"}, "model"),
         ({"data": "other"}, "data"),
-        ({"iterations": 2}, "iterations"),
+        ({"tol": 1e-3}, "tol"),
         ({"variance": "conditional"}, "variance"),
         ({"fixed": {"beta": 2.0}}, "fixed"),
         ({"covariates": {"alpha": np.arange(6.0)}}, "covariates"),

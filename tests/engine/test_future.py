@@ -139,3 +139,9 @@ def test_what_has_no_future_is_refused(trials: xr.Dataset, model: rl.RLModel) ->
     mixed["block"].values[0, 16:] = 0
     with pytest.raises(ValueError, match="subject 0: a block comes back"):
         rl.leave_future_out(quadrature.build(mixed), 1, by="block")
+
+
+def test_fits_that_are_not_to_be_trusted_are_warned_of_where_they_were_asked_for(model: rl.RLModel) -> None:
+    with pytest.warns(rl.SamplingWarning, match="refit") as said:
+        rl.leave_future_out(model, 8, ahead=16, **{**SETTINGS, "draws": 20, "tune": 20})
+    assert [warning.filename for warning in said] == [__file__]

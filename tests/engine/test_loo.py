@@ -146,6 +146,13 @@ def test_a_person_left_out_keeps_what_was_fixed_for_them() -> None:
     assert_allclose(found, exact, atol=0.1)
 
 
+def test_refits_that_are_not_to_be_trusted_are_warned_of_where_they_were_asked_for(model: rl.RLModel) -> None:
+    few = sample(model, draws=20, tune=20)
+    with pytest.warns(rl.SamplingWarning, match="refit") as said:
+        rl.loo(strained(few, 3), refit=model, progress=False)
+    assert {warning.filename for warning in said} == {__file__}
+
+
 def test_one_of_two_responses_is_left_out_alone() -> None:
     task = rl.tasks.TwoStep()
     trials = rl.simulate("two_step_hybrid", task, _plausible("two_step_hybrid"), 2, 12, seed=1)

@@ -205,7 +205,7 @@ def test_it_is_kept_in_the_fit_and_in_its_file(model: rl.RLModel, fit: xr.DataTr
 
 
 def test_a_rough_integral_is_warned_of(model: rl.RLModel, fit: xr.DataTree) -> None:
-    with pytest.warns(UserWarning, match=r"rough for . of 3 subjects .*n_samples=8"):
+    with pytest.warns(UserWarning, match=r"rough for . of 3 subjects \(subject \d: .*n_samples=8"):
         rl.marginal_log_likelihood(model, fit, draws=40, n_samples=2)
 
 

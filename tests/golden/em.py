@@ -19,6 +19,7 @@ MODES = [0.5089225901, -0.1669891393, 0.8768051889, -1.0779360342, 0.1669891393]
 HESSIANS = [-5.6897266669, -5.9653046453, -5.1499632275, -4.7886643158, -5.9653046453]
 FREE, FIXED = -20473.929115426105, -20494.891628022964  # log likelihoods with 33 and 3 parameters
 ROWS_OF_MDP = 20_100
+FLIPS = 5 * 30
 
 
 @cache
@@ -69,6 +70,22 @@ def prefers_shared(*settings) -> bool:
     return shared.bic_int < own.bic_int
 
 
+@cache
+def habituating(sigma: float = 0.0, iterations: int = 50) -> rl.EM:
+    """Five sequences with equal parameters: a fit of one pair of parameters, or of pairs around it."""
+    trials = rl.simulate("habituating_coin", rl.tasks.Choices(2), {"w0": 0.3, "alpha": 0.1}, 5, 30, seed=1)
+    if not sigma:
+        return rl.fit_em("habituating_coin", trials, shared=["w0", "alpha"], progress=False)
+    best = {name: float(habituating().params[name][0]) for name in ("w0", "alpha")}
+    start = {f"{name}_mu": value for name, value in best.items()} | dict.fromkeys(("w0_sigma", "alpha_sigma"), sigma)
+    return rl.fit_em("habituating_coin", trials, start=start, iterations=iterations, tol=None, progress=False)
+
+
+def gaps(*sigmas: float) -> list[float]:
+    """How much worse the criterion is of pairs with such standard deviations than of one pair."""
+    return [habituating(sigma, 0).bic_int - habituating().bic_int for sigma in sigmas]
+
+
 ROWS = [
     Golden("LEM-15", "modes", MODES, lambda: after(0).params_unbounded["bias"], DIGITS),
     Golden("LEM-15", "Hessians", HESSIANS, lambda: after(0).hessian.values.ravel(), DIGITS),
@@ -103,6 +120,9 @@ ROWS = [
     Golden("LEM-18", "one bias for equal coins", True, lambda: prefers_shared(1, 20, 20, 0.0), 0),
     Golden("LEM-19", "own biases for unequal coins", False, lambda: prefers_shared(1, 50, 50, 0.4), 0),
     Golden("LEM-19", "their standard deviation", 0.4, lambda: populations(1, 50, 50, 0.4)[0].sigma["bias"], 0.1),
+    Golden("LEM-22", "one pair for equal coins", True, lambda: habituating().bic_int < habituating(0.1).bic_int, 0),
+    Golden("LEM-22", "the gap where standard deviations vanish", 2 * np.log(FLIPS), lambda: gaps(1e-3)[0], 1e-3),
+    Golden("LEM-22", "which is where they belong", True, lambda: bool((np.diff(gaps(1e-3, 0.02, 0.1)) > 0).all()), 0),
     Golden("LEM-23", "numbers, none shared", 6, numbers, 0),
     Golden("LEM-23", "numbers, one shared", 4, lambda: numbers(shared=["beta"]), 0),
     Golden("LEM-23", "numbers, both shared", 2, lambda: numbers(shared=["alpha", "beta"]), 0),

@@ -16,6 +16,7 @@ from tests.golden.row import Golden
 
 SOURCE = "q_mdp(terminal=bootstraps)"
 LEARNER = ("alpha", "beta", "gamma")
+DEFAULT = {"alpha": 0.0, "beta": np.log1p(np.e), "gamma": 1 / (1 + np.exp(-10.0))}
 GENERATING = {"alpha": 0.15, "beta": np.log1p(np.exp(1.6)), "gamma": 1 / (1 + np.exp(-1.8))}
 FREE, FIXED, ROWS_OF_DATA = -20473.929115426105, -20494.891628022964, 20100
 SEEDS = {"right": 14, "source": 11}
@@ -41,6 +42,14 @@ def increments(sampler: str, seed: int) -> tuple[float, float]:
     return fixed - float(rl.log_prob(SOURCE, trials, params).sum()), free - fixed
 
 
+def in_order() -> list[float]:
+    """What log likelihoods of the source's data gain: defaults, generating, generating at beta 1, fixed, free."""
+    trials, params = data("source", SEEDS["source"])
+    given = [float(rl.log_prob(SOURCE, trials, p).sum()) for p in (DEFAULT, GENERATING, params)]
+    fitted = [float(fit("source", SEEDS["source"], *more).totals["log_lik"]) for more in ((), ("q0",))]
+    return list(np.diff([*given, *fitted]))
+
+
 def estimated(sampler: str) -> list[float]:
     return [float(fit(sampler, SEEDS[sampler]).params[name][0]) for name in LEARNER]
 
@@ -63,6 +72,7 @@ def lem_24() -> float:
 
 
 ROWS = [
+    Golden("LEM-4", "log likelihoods in ascending order", True, lambda: bool(np.min(in_order()) > 0), 0),
     Golden("LEM-9", "AIC and BIC, start values free", [41013.86, 41274.84], lambda: of_all(FREE, 33), 5e-3),
     Golden("LEM-9", "AIC and BIC, start values fixed", [40995.78, 41019.51], lambda: of_all(FIXED, 3), 5e-3),
     Golden("LEM-24", "BIC + 2 log likelihood in log n, three shared", 3.0, lem_24),

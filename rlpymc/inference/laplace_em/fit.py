@@ -161,7 +161,6 @@ def fit_em(
         depends.check(problem)
     group, first_shared = _start(problem, depends, start or {}, flat, covariance == "diagonal")
     options = {
-        "iterations": iterations,
         "tol": tol,
         "variance": variance,
         "covariance": covariance,

@@ -62,6 +62,11 @@ class Rounds:
 
     def run(self, iterations: int, tol: float | None, progress: bool) -> Modes:
         """Go through rounds until little changes; return the modes under the last group."""
+        if len(self._history) > iterations:
+            raise ValueError(
+                f"the folder holds {len(self._history)} rounds, and iterations={iterations} asks for fewer; give at "
+                "least as many, or another folder"
+            )
         label = f"{self.problem.data.model.name}: expectation-maximisation"
         for _ in track(range(len(self._history), iterations), label, disable=not progress, transient=True):
             if self.settled(tol):
