@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
+from threadpoolctl import threadpool_limits
 
 from rlpymc.transitions.agents import Knowledge, Learner, SideBySide, World, named_agents
 from rlpymc.transitions.checks import ScoreMatchingWarning, whole
@@ -53,7 +54,7 @@ def run_episodes(
     evaluations : int
         Episodes afterwards in which nothing is learned.
     cores : int, optional
-        Pieces of work at a time, each some seeds of a method; as many as the machine has cores unless given.
+        Methods at a time; as many as the machine has cores unless given.
 
     Returns
     -------
@@ -89,23 +90,22 @@ def run_episodes(
     labels = [whole("seeds", seed, 0) for seed in given]
     if not labels or len(set(labels)) < len(labels):
         raise ValueError(f"seeds: found {seeds}, expected at least one, and each once")
-    threads = (os.cpu_count() or 1) if cores is None else whole("cores", cores, 1)
+    threads = os.cpu_count() if cores is None else whole("cores", cores, 1)
     law = getattr(task, "transition", None)
     optimum = solve(law, task.reward, task.actions, horizon) if law and isinstance(law.density, Family) else None
     shooting = {"lookahead": lookahead, "trials": trials, "sequences": sequences}
     ShootingPlanner(task.query, task.reward, **shooting)  # type: ignore[arg-type]  # complains of settings at once
-    shares = [labels[k::threads] for k in range(min(threads, len(labels)))]  # of the seeds, each a piece of work
-    lives = [_Life(task, share, episodes, horizon, evaluations, shooting, optimum) for share in shares]
-    with ThreadPoolExecutor(threads) as pool:
-        pieces = [[pool.submit(life.lead, agent) for life in lives] for agent in agents.values()]
-        found = [_in_order([piece.result() for piece in own], len(labels)) for own in pieces]
-    for name, (_, knowledge, _) in zip(agents, found, strict=True):
+    life = _Life(task, labels, episodes, horizon, evaluations, shooting, optimum)
+    # matrices are too small to be shared out by the library of linear algebra
+    with threadpool_limits(1), ThreadPoolExecutor(threads) as pool:
+        found = list(pool.map(life.lead, agents.values()))
+    for name, (_, knowledge) in zip(agents, found, strict=True):
         if knowledge is not None and knowledge.learner.estimator == "score_matching":
             phi, x = knowledge.data(0)
             for k, (family, _) in enumerate(knowledge.families):
                 if problem := family.score_matching_problem(phi, x[:, k]):
                     warnings.warn(f"{name}, coordinate {k}, {family!r}: {problem}", ScoreMatchingWarning, stacklevel=2)
-    together = _with_w([(record, W) for record, _, W in found])
+    together = _with_w([(record, knowledge) for record, knowledge in found])
     coords = {"method": list(agents), "seed": labels, "episode": range(episodes), "action": range(len(task.actions))}
     attrs = {"task": type(task).__name__, "horizon": horizon, **shooting}
     return xr.Dataset(together, coords=coords, attrs=attrs)
@@ -202,30 +202,14 @@ class _Life:
         return np.linalg.norm(knowledge.W - law.W, axis=(1, 2))
 
 
-def _in_order(
-    pieces: list[tuple[dict[str, np.ndarray], Knowledge | None]], n_seeds: int
-) -> tuple[dict[str, np.ndarray], Knowledge | None, np.ndarray | None]:
-    """Return the record of all seeds, in order, what is known with the first ones, and the last W of all."""
-    records, known = zip(*pieces, strict=True)
-
-    def merged(parts: list[np.ndarray]) -> np.ndarray:
-        whole = np.empty((n_seeds, *parts[0].shape[1:]), parts[0].dtype)
-        for k, part in enumerate(parts):
-            whole[k :: len(parts)] = part
-        return whole
-
-    record = {name: merged([own[name] for own in records]) for name in records[0]}
-    return record, known[0], None if known[0] is None else merged([knowledge.W for knowledge in known])
-
-
-def _with_w(found: list[tuple[dict[str, np.ndarray], np.ndarray | None]]) -> dict[str, tuple[list[str], np.ndarray]]:
+def _with_w(found: list[tuple[dict[str, np.ndarray], Knowledge | None]]) -> dict[str, tuple[list[str], np.ndarray]]:
     """Return the variables of the data set."""
     dims = {"action_count": ["method", "seed", "episode", "action"], "evaluation": ["method", "seed"]}
     variables = {
         name: (dims.get(name, ["method", "seed", "episode"]), np.stack([record[name] for record, _ in found]))
         for name in found[0][0]
     }
-    last = [W for _, W in found]
+    last = [None if knowledge is None else knowledge.W for _, knowledge in found]
     n_seeds = len(found[0][0]["reward"])
     shape = np.max([[0, 0], *(W.shape[1:] for W in last if W is not None)], axis=0)
     together = np.full((len(found), n_seeds, *shape), np.nan)
