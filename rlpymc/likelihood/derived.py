@@ -129,10 +129,16 @@ def settle(model: Model, facts: Facts, params: Arrays, n_subjects: int) -> tuple
     return (model, dict(params)) if found is None else (found.model, {**params, **found.values(params, n_subjects)})
 
 
+def settled_data(data: Sequences) -> Sequences:
+    """Return the same data for the settled model, see `settled`; themselves, with their layout, if that is theirs."""
+    model = settled(data.model, data.facts)
+    return data if model is data.model else replace(data, model=model)
+
+
 def with_derived(data: Sequences, params: Arrays) -> tuple[Sequences, dict[str, np.ndarray]]:
     """Return data of the settled model, and its parameters, see `settle`."""
-    model, params = settle(data.model, data.facts, params, data.shape[0])
-    return replace(data, model=model), params
+    _, params = settle(data.model, data.facts, params, data.shape[0])
+    return settled_data(data), params
 
 
 def pull_back(data: Sequences, params: Arrays, slopes: Arrays) -> dict[str, np.ndarray]:

@@ -1,12 +1,11 @@
 """The log likelihoods of all subjects at once, with their gradients: what fits of whole populations work on."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 import numpy as np
 
 from rlpymc.likelihood import evaluate
-from rlpymc.likelihood.derived import derived, pull_back, settle, settled
+from rlpymc.likelihood.derived import derived, pull_back, settle, settled_data
 from rlpymc.likelihood.evaluator import Evaluator
 from rlpymc.likelihood.fused import find_trace
 from rlpymc.sequences import Sequences
@@ -33,7 +32,7 @@ class Totals:
         kind = "gradient" if self._active else "value"
         further = derived(data.model, data.facts)
         self._slopes = (*self._active, *(further.names if further is not None and self._active else ()))
-        inner = replace(data, model=settled(data.model, data.facts))
+        inner = settled_data(data)
         self._loop = None if step is None else Evaluator(step, kind, inner, self._slopes, threads=threads)
 
     def __call__(self, params: Mapping[str, np.ndarray]) -> tuple[np.ndarray, dict[str, np.ndarray]]:
