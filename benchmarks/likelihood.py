@@ -20,13 +20,14 @@ import xarray as xr
 import rlpymc as rl
 from benchmarks import hand
 from benchmarks.measure import Report, in_turn
-from rlpymc.likelihood import fused, interface, kernel
+from rlpymc.likelihood import loop as fused
+from rlpymc.compiler import signature as interface, scalar_source as kernel
 from rlpymc.likelihood.derived import with_derived
 from rlpymc.likelihood.evaluator import Evaluator
 from rlpymc.likelihood.scan import placeholders
 from rlpymc.model import Model
-from rlpymc.sequences import sequences
-from rlpymc.validate.material import default_task, plausible_params
+from rlpymc.trials.model_data import sequences
+from rlpymc.validation.examples import default_task, plausible_params
 
 MODELS = (
     "delta",

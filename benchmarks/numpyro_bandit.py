@@ -22,7 +22,7 @@ from numpyro.infer import MCMC, NUTS
 from numpyro.infer.util import initialize_model
 
 import rlpymc as rl
-from rlpymc.population import Population
+from rlpymc.population.population import Population
 
 CHAINS = 4
 jax.config.update("jax_enable_x64", True)

@@ -6,7 +6,7 @@
 import time
 
 import rlpymc as rl
-from rlpymc.validate.material import default_task, plausible_params
+from rlpymc.validation.examples import default_task, plausible_params
 
 
 def main() -> None:

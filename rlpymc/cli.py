@@ -39,7 +39,7 @@ def models(
     name: Annotated[str, typer.Argument(help="One model, or a pattern such as '*kernel*'.")] = "*",
 ) -> None:
     """List the models, or say what there is to know about one."""
-    from rlpymc.registry import get_model, list_models
+    from rlpymc.model.registry import get_model, list_models
 
     if "*" in name or "?" in name:
         console.print(as_table(list_models(name)[["summary", "parameters", "options"]], "models"))

@@ -10,14 +10,14 @@ import xarray as xr
 from rich.console import Console
 
 from rlpymc import plots
-from rlpymc.build import RLModel, build
-from rlpymc.comparison.compare import compare
+from rlpymc.fitting.factory import RLModel, build
+from rlpymc.comparison.table import compare
 from rlpymc.data import example_data
-from rlpymc.inference.diagnostics import diagnose
-from rlpymc.inference.mle import MLE, fit_mle
-from rlpymc.inference.nuts import sample, save
-from rlpymc.predict import predict
-from rlpymc.registry import get_model
+from rlpymc.fitting.nuts.diagnostics import diagnose
+from rlpymc.fitting.mle import MLE, fit_mle
+from rlpymc.fitting.nuts.sampling import sample, save
+from rlpymc.simulation.prediction import predict
+from rlpymc.model.registry import get_model
 from rlpymc.terminal import comparison, summary, table
 
 MODELS = ("counterfactual+stickiness", "counterfactual", "delta", "choice_kernel")  # three learners, one baseline

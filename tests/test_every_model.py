@@ -5,7 +5,7 @@ from importlib import import_module
 import pytest
 
 import rlpymc as rl
-from rlpymc.validate import checks
+from rlpymc.validation import checks
 from tests.known_failures import KNOWN_FAILURES
 from tests.reference.combinations import COMBINATIONS
 

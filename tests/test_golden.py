@@ -6,7 +6,7 @@ import pytest
 from numpy.testing import assert_allclose
 
 import rlpymc as rl
-from rlpymc.priors import Beta, HalfNormal
+from rlpymc.model.priors import Beta, HalfNormal
 from tests.reference import bandit_notebook
 
 TRUTH = {"alpha": 0.5, "beta": 5.0, "q0": 0.5}

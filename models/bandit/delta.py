@@ -11,7 +11,7 @@ Departs from its source: nothing; forgetting goes to q0 and not, as in Ito & Doy
 
 from rlpymc.math import add_at, full, take
 from rlpymc.model import Input, Model, Parameter, index, real, unit
-from rlpymc.options import forget_unchosen, rates_by_outcome, rates_by_sign
+from rlpymc.model.options import forget_unchosen, rates_by_outcome, rates_by_sign
 from rlpymc.priors import Beta, Normal
 
 

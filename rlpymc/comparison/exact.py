@@ -7,13 +7,13 @@ import xarray as xr
 from rich.progress import track
 from scipy.special import logsumexp
 
-from rlpymc.build import RLModel
+from rlpymc.fitting.factory import RLModel
 from rlpymc.comparison.marginal import integrated, thinned
 from rlpymc.comparison.refits import Refits, check_fit_of, settings_of, with_scored
 from rlpymc.comparison.terms import SESSIONS, which_unit
-from rlpymc.inference.posterior import flat, parameter_draws
+from rlpymc.fitting.posterior import flat, parameter_draws
 from rlpymc.likelihood.draws import log_prob_totals
-from rlpymc.sequences import Sequences, sequences
+from rlpymc.trials.model_data import Sequences, sequences
 
 POINTS = 200  # of a person's parameters for each draw of a population that was fitted without them
 

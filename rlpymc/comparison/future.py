@@ -13,14 +13,14 @@ import xarray as xr
 from rich.progress import track
 from scipy.special import logsumexp
 
-from rlpymc.build import RLModel, response_hash
+from rlpymc.fitting.factory import RLModel, response_hash
 from rlpymc.comparison.elpd import Elpd
-from rlpymc.comparison.loo import ROUNDING, check_draws, relative_efficiency
+from rlpymc.comparison.leave_one_out import ROUNDING, check_draws, relative_efficiency
 from rlpymc.comparison.refits import Refits
-from rlpymc.errors import check_seed, check_type, check_whole, is_number, unknown
-from rlpymc.inference.posterior import flat, parameter_draws
+from rlpymc.checks import check_seed, check_type, check_whole, is_number, unknown
+from rlpymc.fitting.posterior import flat, parameter_draws
 from rlpymc.likelihood.draws import log_prob_draws
-from rlpymc.sequences import Sequences
+from rlpymc.trials.model_data import Sequences
 
 TIMES = ("trial", "session", "block")
 DRAWS = 100  # looked at together

@@ -7,13 +7,13 @@ import numpy as np
 import xarray as xr
 from scipy.special import logsumexp
 
-from rlpymc.build import RLModel
+from rlpymc.fitting.factory import RLModel
 from rlpymc.comparison.own_parameters import OwnParameters, near_points
 from rlpymc.comparison.refits import check_fit_of
 from rlpymc.comparison.terms import INTEGRATED
-from rlpymc.errors import check_seed, check_whole
-from rlpymc.inference.posterior import flat
-from rlpymc.sequences import Sequences
+from rlpymc.checks import check_seed, check_whole
+from rlpymc.fitting.posterior import flat
+from rlpymc.trials.model_data import Sequences
 
 SHARED = 10  # points near a person's posterior that all draws share, for each that a draw has to itself
 CHUNK = 1_000_000  # points of all subjects at a time

@@ -8,13 +8,13 @@ import numpy as np
 import xarray as xr
 from scipy import stats
 
-from rlpymc.build import RLModel
-from rlpymc.entries import Entries
-from rlpymc.inference.posterior import log_weight, parameter_draws
+from rlpymc.fitting.factory import RLModel
+from rlpymc.model.parameter_vector import Entries
+from rlpymc.fitting.posterior import log_weight, parameter_draws
 from rlpymc.likelihood.draws import log_prob_totals
-from rlpymc.parameters import Parameter
-from rlpymc.population import whole_numbers
-from rlpymc.sequences import Sequences
+from rlpymc.model.parameters import Parameter
+from rlpymc.population.population import whole_numbers
+from rlpymc.trials.model_data import Sequences
 
 FREEDOM = 5  # degrees of freedom of points around a posterior: tails that reach beyond it
 

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from rlpymc.build import RLModel, build, data_hash
-from rlpymc.errors import check_type
-from rlpymc.inference.diagnostics import SamplingWarning
-from rlpymc.inference.nuts import sample
-from rlpymc.sequences import Sequences
+from rlpymc.fitting.factory import RLModel, build, data_hash
+from rlpymc.checks import check_type
+from rlpymc.fitting.nuts.diagnostics import SamplingWarning
+from rlpymc.fitting.nuts.sampling import sample
+from rlpymc.trials.model_data import Sequences
 
 
 def check_fit_of(rl_model: RLModel, fit: xr.DataTree) -> None:

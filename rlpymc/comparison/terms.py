@@ -5,7 +5,7 @@ import json
 import numpy as np
 import xarray as xr
 
-from rlpymc.errors import check_type, unknown
+from rlpymc.checks import check_type, unknown
 
 UNITS = ("trial", "session", "subject")
 FORMS = ("conditional", "integrated")

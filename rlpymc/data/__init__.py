@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from rlpymc.errors import unknown
-from rlpymc.trials import read_trials
+from rlpymc.checks import unknown
+from rlpymc.trials.reading import read_trials
 
 
 def example_data(name: str) -> xr.Dataset:

@@ -9,18 +9,19 @@ import pytensor
 import pytensor.tensor as pt
 import xarray as xr
 
-from rlpymc.entries import Entries
-from rlpymc.errors import as_names, unknown
-from rlpymc.likelihood import check_backend, interface
-from rlpymc.likelihood.arguments import parameter_arrays
-from rlpymc.likelihood.fused import find_trace
+from rlpymc.model.parameter_vector import Entries
+from rlpymc.checks import as_names, unknown
+from rlpymc.likelihood.by_trial import check_backend
+from rlpymc.compiler import signature as interface
+from rlpymc.likelihood.parameter_arrays import parameter_arrays
+from rlpymc.likelihood.loop import find_trace
 from rlpymc.likelihood.modes import pytensor_mode
 from rlpymc.likelihood.scan import placeholders
-from rlpymc.likelihood.totals import Totals
+from rlpymc.likelihood.by_subject import Totals
 from rlpymc.model import Facts, Model
-from rlpymc.parameters import Parameter, resolve_shape
-from rlpymc.registry import get_model
-from rlpymc.sequences import Segments, Sequences, sequences
+from rlpymc.model.parameters import Parameter, resolve_shape
+from rlpymc.model.registry import get_model
+from rlpymc.trials.model_data import Segments, Sequences, sequences
 
 STEP = 1e-4  # of a difference, for a parameter that goes from 0 to 1
 

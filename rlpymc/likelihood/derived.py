@@ -17,9 +17,9 @@ from pytensor.graph.traversal import ancestors
 
 from rlpymc.likelihood.modes import QUICK
 from rlpymc.model import Facts, Model
-from rlpymc.parameters import Parameter, real, resolve_shape
-from rlpymc.records import Record
-from rlpymc.sequences import Sequences
+from rlpymc.model.parameters import Parameter, real, resolve_shape
+from rlpymc.model.record import Record
+from rlpymc.trials.model_data import Sequences
 
 type Arrays = Mapping[str, np.ndarray]
 

@@ -5,11 +5,11 @@ from typing import Any
 
 import numpy as np
 
-from rlpymc.likelihood import evaluate
+from rlpymc.likelihood.by_trial import evaluate
 from rlpymc.likelihood.scan import core
-from rlpymc.likelihood.totals import Totals
-from rlpymc.responses import Response
-from rlpymc.sequences import Sequences
+from rlpymc.likelihood.by_subject import Totals
+from rlpymc.model.responses import Response
+from rlpymc.trials.model_data import Sequences
 
 CHUNK_BYTES = 2**20  # of one array over actions: what a cache holds
 CHUNK_TRIALS = 200_000  # laid out at once where only totals are wanted

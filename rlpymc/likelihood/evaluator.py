@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from rlpymc.likelihood import interface, machine
-from rlpymc.likelihood.lanes import ALIGNMENT, HEAD, lane_kernel
-from rlpymc.likelihood.trace import Trace
-from rlpymc.sequences import Segments, Sequences
+from rlpymc.compiler import signature as interface, machine
+from rlpymc.compiler.lanes import ALIGNMENT, HEAD, lane_kernel
+from rlpymc.compiler.trace import Trace
+from rlpymc.trials.model_data import Segments, Sequences
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class Blocks:
 
     @property
     def layout(self) -> list[np.ndarray]:
-        """The arrays of `rlpymc.likelihood.interface.LAYOUT`."""
+        """The arrays of `rlpymc.compiler.signature.LAYOUT`."""
         return [self.subject, self.first, self.end]
 
 
@@ -83,7 +83,7 @@ class Evaluator:
     step : Trace
         The model's step.
     mode : str
-        Of `rlpymc.likelihood.lanes.MODES`.
+        Of `rlpymc.compiler.lanes.MODES`.
     data : Sequences
         Columns and masks.
     active : tuple of str

@@ -5,7 +5,7 @@ from typing import Any
 from pytensor.compile.mode import Mode, predefined_modes
 from pytensor.link.vm import VMLinker
 
-from rlpymc.errors import unknown
+from rlpymc.checks import unknown
 
 # Needs no compiler: a likelihood is ready in less than a second, and then takes tens of times longer than compiled.
 QUICK = Mode(linker=VMLinker(use_cloop=False, c_thunks=False), optimizer="fast_compile")

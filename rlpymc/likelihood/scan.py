@@ -16,10 +16,10 @@ from pytensor.graph.replace import vectorize_graph
 
 from rlpymc.likelihood.derived import settled
 from rlpymc.model import Facts, Model
-from rlpymc.parameters import resolve_shape
-from rlpymc.records import Record
-from rlpymc.responses import Response
-from rlpymc.sequences import Segments
+from rlpymc.model.parameters import resolve_shape
+from rlpymc.model.record import Record
+from rlpymc.model.responses import Response
+from rlpymc.trials.model_data import Segments
 
 type Tensor = Any
 type Tensors = dict[str, Tensor]

@@ -12,7 +12,7 @@ from rlpymc.mdp.exact import Solution, policy_evaluation, policy_iteration, valu
 from rlpymc.mdp.fitted import FittedQ, fitted_q
 from rlpymc.mdp.gradients import GradientEstimate, policy_gradient, reinforce
 from rlpymc.mdp.learning import LearnedQ, q_learning
-from rlpymc.mdp.messages import (
+from rlpymc.mdp.inference import (
     Messages,
     Variational,
     elbo,

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from scipy import stats
 
 from rlpymc.comparison.elpd import Elpd
-from rlpymc.errors import check_type, check_whole, unknown
+from rlpymc.checks import check_type, check_whole, unknown
 from rlpymc.plots.look import COLOURS, INTERVAL
 
 

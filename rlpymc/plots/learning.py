@@ -11,12 +11,12 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from rlpymc.errors import check_whole, unknown
-from rlpymc.likelihood import latents
+from rlpymc.checks import check_whole, unknown
+from rlpymc.likelihood.by_trial import latents
 from rlpymc.model import Model
 from rlpymc.plots.look import COLOURS, mean_and_range
-from rlpymc.registry import get_model
-from rlpymc.sequences import MASKS
+from rlpymc.model.registry import get_model
+from rlpymc.trials.model_data import MASKS
 
 
 def trial_values(

@@ -9,7 +9,7 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from rlpymc.errors import unknown
+from rlpymc.checks import unknown
 from rlpymc.plots.look import COLOURS, mean_and_range
 from rlpymc.tasks import GridWorld
 

@@ -10,7 +10,7 @@ from rlpymc.policies.categorical import (
 )
 from rlpymc.policies.over_states import StatePolicy
 from rlpymc.policies.q_functions import Q, QFunction, StochasticQ, TransformedQ
-from rlpymc.policies.rules import RULES, Rule, available, parse_policy, policy_from_rules
+from rlpymc.model.rules import RULES, Rule, available, parse_policy, policy_from_rules
 from rlpymc.policies.successor import SuccessorFeatures, SuccessorStateQ
 from rlpymc.policies.value_based import Boltzmann, EpsilonGreedy
 from rlpymc.policies.value_policy import ValuePolicy

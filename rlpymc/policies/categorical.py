@@ -9,7 +9,7 @@ import numpy as np
 
 from rlpymc import math
 from rlpymc.policies.arguments import above_zero, numbers, probabilities, whole_numbers
-from rlpymc.policies.probabilities import boltzmann_logits
+from rlpymc.model.choice_probabilities import boltzmann_logits
 
 __all__ = [
     "categorical_cross_entropy",

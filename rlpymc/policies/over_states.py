@@ -7,7 +7,7 @@ import numpy as np
 
 from rlpymc.policies.arguments import action_values, check_structure
 from rlpymc.policies.q_functions import as_qfunction
-from rlpymc.responses import Categorical
+from rlpymc.model.responses import Categorical
 
 if TYPE_CHECKING:
     from rlpymc.policies.value_policy import ValuePolicy

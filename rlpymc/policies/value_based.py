@@ -2,7 +2,7 @@
 
 A policy works on arrays of values, with any leading axes and the last one over actions: ``policy.probs(q)``.  With
 ``policy.over(qfunction)`` it works on states.  The same two rules are the choice rules `epsilon_greedy` and `softmax`
-of models (`rlpymc.policies.rules`); the mathematics of both stands in `rlpymc.policies.probabilities`, and so does what
+of models (`rlpymc.model.rules`); the mathematics of both stands in `rlpymc.model.choice_probabilities`, and so does what
 happens with ties.
 
 Both agree on this: a value of -inf means that an action is not on offer, and its probability is 0; values that are NaN
@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 
 from rlpymc.policies.arguments import above_zero, one_number, share
-from rlpymc.policies.probabilities import boltzmann_logits, epsilon_greedy
+from rlpymc.model.choice_probabilities import boltzmann_logits, epsilon_greedy
 from rlpymc.policies.value_policy import ValuePolicy
-from rlpymc.responses import Categorical
+from rlpymc.model.responses import Categorical
 
 __all__ = ["Boltzmann", "EpsilonGreedy"]
 

@@ -11,8 +11,8 @@ from rlpymc import math
 from rlpymc.policies.arguments import action_values, check_structure, probabilities, whole_numbers
 from rlpymc.policies.categorical import mean_log_ratio, mean_under
 from rlpymc.policies.over_states import StatePolicy
-from rlpymc.policies.probabilities import greedy
-from rlpymc.responses import Categorical
+from rlpymc.model.choice_probabilities import greedy
+from rlpymc.model.responses import Categorical
 
 __all__ = ["ValuePolicy"]
 

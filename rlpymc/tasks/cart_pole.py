@@ -7,7 +7,7 @@ import numpy as np
 from gymnasium import spaces
 from gymnasium.error import ResetNeeded
 
-from rlpymc.errors import unknown
+from rlpymc.checks import unknown
 from rlpymc.tasks.settings import LARGEST, at_least, finite, within
 from rlpymc.transitions.closed import Exponential, Gaussian
 from rlpymc.transitions.family import Family, Uniforms

@@ -19,7 +19,7 @@ from rlpymc.transitions.periodic import CustomSin, ExpSin, SinSquared
 from rlpymc.transitions.planner import ShootingPlanner
 from rlpymc.transitions.posterior import build
 from rlpymc.transitions.product import Product
-from rlpymc.transitions.score_matching import score_matching, score_matching_objective
+from rlpymc.transitions.scores import score_matching, score_matching_objective
 
 __all__ = [
     "FAMILIES",
@@ -60,5 +60,5 @@ FAMILIES = (Gaussian, Exponential, Beta, CustomSin, SinSquared, ExpSin, MixtureL
 def __getattr__(name: str) -> Any:
     """Return the module of figures, which is loaded when it is first used."""
     if name == "plots":
-        return import_module("rlpymc.transitions.plots")
+        return import_module("rlpymc.plots.transitions")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -6,14 +6,14 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from rlpymc.errors import unknown
+from rlpymc.checks import unknown
 from rlpymc.transitions.closed import Gaussian
 from rlpymc.transitions.estimate import Transition
 from rlpymc.transitions.family import Density, Uniforms
 from rlpymc.transitions.features import Features, linear
 from rlpymc.transitions.maximum_likelihood import maximise
 from rlpymc.transitions.product import Product, by_coordinate
-from rlpymc.transitions.score_matching import as_ridge, check_support, terms
+from rlpymc.transitions.scores import as_ridge, check_support, terms
 
 ESTIMATORS = ("score_matching", "mle")
 AGENTS = ("truth", "random")  # that learn nothing

@@ -10,7 +10,7 @@ from rlpymc.transitions.closed import Exponential, Gaussian
 from rlpymc.transitions.estimate import Estimate
 from rlpymc.transitions.family import Family
 from rlpymc.transitions.product import by_coordinate
-from rlpymc.transitions.score_matching import check_regular, check_support
+from rlpymc.transitions.scores import check_regular, check_support
 
 MOST_STEPS = 50
 TOLERANCE = 1e-9  # of the gradient, in standard errors of its entries

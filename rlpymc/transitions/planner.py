@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from rlpymc.errors import unknown
+from rlpymc.checks import unknown
 from rlpymc.transitions.checks import check_finite, whole
 from rlpymc.transitions.family import Uniforms
 

@@ -4,12 +4,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rlpymc.priors import Normal, Prior
+from rlpymc.model.priors import Normal, Prior
 from rlpymc.transitions.checks import as_data
 from rlpymc.transitions.family import Family
 from rlpymc.transitions.maximum_likelihood import fit_mle
 from rlpymc.transitions.product import by_coordinate
-from rlpymc.transitions.score_matching import check_support
+from rlpymc.transitions.scores import check_support
 
 if TYPE_CHECKING:
     import pymc as pm

@@ -9,8 +9,8 @@ import xarray as xr
 from numpy.testing import assert_array_equal
 
 import rlpymc as rl
-from rlpymc.likelihood.arguments import parameter_arrays
-from rlpymc.sequences import Sequences, sequences
+from rlpymc.likelihood.parameter_arrays import parameter_arrays
+from rlpymc.trials.model_data import Sequences, sequences
 
 LABELS = ["a", "b", "c"]
 

@@ -12,7 +12,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import special, stats
 
 import rlpymc as rl
-from rlpymc.priors import Beta, Gamma, HalfNormal, LogNormal, Normal, Uniform
+from rlpymc.model.priors import Beta, Gamma, HalfNormal, LogNormal, Normal, Uniform
 from rlpymc.tasks import Bandit
 
 NAN = float("nan")

@@ -6,9 +6,9 @@ import pytest
 import rlpymc as rl
 from rlpymc.math import add_at, stop_gradient, take, where
 from rlpymc.model import Parameter, unit
-from rlpymc.priors import Beta
-from rlpymc.responses import Categorical
-from rlpymc.validate import checks, material
+from rlpymc.model.priors import Beta
+from rlpymc.model.responses import Categorical
+from rlpymc.validation import checks, examples as material
 from tests.reference import delta as reference
 
 delta = rl.get_model("delta")
@@ -100,7 +100,7 @@ def test_backends(monkeypatch, what):
 
 
 def test_likelihood_forms(monkeypatch):
-    from rlpymc.likelihood import distribution
+    from rlpymc.fitting import pymc_forms as distribution
 
     honest = distribution._observed
 

@@ -13,7 +13,7 @@ import xarray as xr
 from numpy.testing import assert_allclose
 
 import rlpymc as rl
-from rlpymc.comparison.compare import check_same_data
+from rlpymc.comparison.table import check_same_data
 
 CHAINS, DRAWS, N = 4, 250, 30
 

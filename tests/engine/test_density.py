@@ -8,10 +8,10 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 import rlpymc as rl
-from rlpymc import priors
-from rlpymc.inference.machine_sampler import MachinePosterior
+from rlpymc.model import priors
+from rlpymc.fitting.nuts.machine_sampler import MachinePosterior
 from rlpymc.likelihood.modes import QUICK
-from rlpymc.validate.material import random_trials
+from rlpymc.validation.examples import random_trials
 
 CASES = [
     ("delta", {}),
@@ -191,7 +191,7 @@ def test_replaced_trials_are_served():
     assert MachinePosterior(first).chain().density(x)[0] == MachinePosterior(second).chain().density(x)[0]
 
 
-@pytest.mark.filterwarnings("ignore::rlpymc.inference.diagnostics.SamplingWarning")
+@pytest.mark.filterwarnings("ignore::rlpymc.fitting.nuts.diagnostics.SamplingWarning")
 def test_both_ways_give_one_posterior():
     """The same model, once as built and once with a potential that changes nothing."""
     trials = rl.simulate("delta", rl.tasks.Bandit([0.2, 0.8]), {"alpha": 0.4, "beta": 2.0}, 3, 80, seed=3)

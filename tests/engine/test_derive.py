@@ -13,11 +13,11 @@ from numpy.testing import assert_allclose, assert_array_equal
 import rlpymc as rl
 from rlpymc import mdp
 from rlpymc.likelihood.modes import QUICK
-from rlpymc.likelihood.totals import Totals
+from rlpymc.likelihood.by_subject import Totals
 from rlpymc.mdp.implicit import soft_q
 from rlpymc.model import Fact, Input, Model, Parameter, index, positive, real
-from rlpymc.priors import Gamma, Normal
-from rlpymc.sequences import sequences
+from rlpymc.model.priors import Gamma, Normal
+from rlpymc.trials.model_data import sequences
 from tests.engine.processes import random_process
 
 FEATURES = np.eye(9).reshape((3, 3, 9))[..., [0, 5]]

@@ -21,8 +21,8 @@ from scipy.optimize import brentq, minimize
 from scipy.special import expit, logit
 
 import rlpymc as rl
-from rlpymc.inference.laplace_em import e_step, evidence, quasi_newton
-from rlpymc.likelihood.totals import Totals
+from rlpymc.fitting.em import e_step, evidence, quasi_newton
+from rlpymc.likelihood.by_subject import Totals
 from rlpymc.tasks import Bandit, RandomMDP
 from tests.engine import coins as plain
 from tests.engine.coins import HEADS, THROWS, coins
@@ -114,7 +114,7 @@ def test_backends_and_threads_agree(monkeypatch: pytest.MonkeyPatch) -> None:
     loop, shared_out = (fit(data=few, iterations=1, tol=None, threads=k) for k in (1, 2))
     xr.testing.assert_identical(loop.params, shared_out.params)
     monkeypatch.setattr(
-        "rlpymc.inference.laplace_em.unbounded.Totals", partial(Totals, mode="FAST_COMPILE")
+        "rlpymc.fitting.em.unbounded.Totals", partial(Totals, mode="FAST_COMPILE")
     )  # is ready at once
     loop, scan = (plain.fit(iterations=1, tol=None, backend=k) for k in ("fused", "scan"))
     xr.testing.assert_allclose(loop.params, scan.params, rtol=1e-7)
@@ -480,7 +480,7 @@ def test_a_run_goes_on_from_every_round(tmp_path: Path, monkeypatch: pytest.Monk
             return evidence.laplace(*args)
 
         with monkeypatch.context() as patch:
-            patch.setattr("rlpymc.inference.laplace_em.rounds.laplace", breaks)
+            patch.setattr("rlpymc.fitting.em.rounds.laplace", breaks)
             with pytest.raises(KeyboardInterrupt):
                 fit(folder=folder, **options)
         assert rounds_in(folder) == stop
@@ -496,7 +496,7 @@ def test_more_rounds_go_on_from_a_finished_run(tmp_path: Path) -> None:
 
 def test_a_finished_run_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = fit(folder=tmp_path, iterations=2, tol=None)
-    monkeypatch.setattr("rlpymc.inference.laplace_em.rounds.Rounds._next", None)
+    monkeypatch.setattr("rlpymc.fitting.em.rounds.Rounds._next", None)
     same(fit(folder=tmp_path, iterations=2, tol=None), first)
 
 

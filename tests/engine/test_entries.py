@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.testing import assert_array_equal
 
-from rlpymc.entries import Entries, columns, dataset, entry_labels
+from rlpymc.model.parameter_vector import Entries, columns, dataset, entry_labels
 
 ENTRIES = Entries({"a": (), "w": (2, 3), "b": ()}, {"c": "b", "d": "w", "z": "not there"})
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from rlpymc.inference.folder import RunFolder
+from rlpymc.fitting.run_folder import RunFolder
 
 MADE_FROM = {"model": "delta", "options": {"seed": 1, "l2": 0.0}}
 

@@ -12,20 +12,21 @@ from numpy.testing import assert_allclose, assert_array_equal
 from pytensor.gradient import NullTypeGradError
 
 import rlpymc as rl
-from rlpymc.likelihood import fused, interface, kernel, printer
+from rlpymc.likelihood import loop as fused
+from rlpymc.compiler import signature as interface, scalar_source as kernel, printer
 from rlpymc.likelihood.evaluator import Blocks
-from rlpymc.likelihood.expressions import Graph, constant, is_constant, make, pullback, raw
-from rlpymc.likelihood.fused import ScanWarning
+from rlpymc.compiler.expressions import Graph, constant, is_constant, make, pullback, raw
+from rlpymc.likelihood.loop import ScanWarning
 from rlpymc.likelihood.modes import QUICK
-from rlpymc.likelihood.op import Kernel
-from rlpymc.likelihood.step import stepper
+from rlpymc.likelihood.loop_op import Kernel
+from rlpymc.likelihood.steps import stepper
 from rlpymc.math import add_at, concatenate, full, log, maximum, put, softmax, sqrt, stack, take, where, zeros
 from rlpymc.model import Input, Model, Parameter, index, real, unit
-from rlpymc.priors import Beta, Normal
-from rlpymc.responses import Categorical
-from rlpymc.sequences import sequences
-from rlpymc.validate import checks
-from rlpymc.validate.material import random_params, random_trials
+from rlpymc.model.priors import Beta, Normal
+from rlpymc.model.responses import Categorical
+from rlpymc.trials.model_data import sequences
+from rlpymc.validation import checks
+from rlpymc.validation.examples import random_params, random_trials
 
 ACTION = Input("action", index("n_actions"), response=True)
 STIMULUS = Input("stimulus", index("n_stimuli"))
@@ -492,7 +493,7 @@ def test_ties_share_one_gradient():
 
 def test_sources_do_not_depend_on_what_was_traced_before():
     """Names and orders in a kernel come from the model alone, so that compiled code can be found again."""
-    from rlpymc.likelihood.trace import Trace, Variant
+    from rlpymc.compiler.trace import Trace, Variant
 
     model, facts = rl.get_model("delta+stickiness+lapse"), rl.model.Facts(n_actions=3)
     first = kernel.source(Trace(Variant(model, facts), 9), "gradient", ("alpha", "beta"))

@@ -23,17 +23,19 @@ import xarray as xr
 from numpy.testing import assert_allclose, assert_array_equal
 
 import rlpymc as rl
-from rlpymc.likelihood import evaluate, fused, interface, kernel
+from rlpymc.likelihood.by_trial import evaluate
+from rlpymc.likelihood import loop as fused
+from rlpymc.compiler import signature as interface, scalar_source as kernel
 from rlpymc.likelihood.evaluator import COST, Blocks, Evaluator, suitable_width
-from rlpymc.likelihood.lanes import HEAD, MODES, lane_kernel
-from rlpymc.likelihood.trace import Trace, Variant
+from rlpymc.compiler.lanes import HEAD, MODES, lane_kernel
+from rlpymc.compiler.trace import Trace, Variant
 from rlpymc.math import abs as absolute
 from rlpymc.math import add_at, arange, erf, expm1, full, log1p, maximum, minimum, size, stack, take, tanh, where
 from rlpymc.math import sum as total
 from rlpymc.model import Facts, Input, boolean, real
-from rlpymc.responses import Categorical, Normal
-from rlpymc.sequences import Segments, Sequences, sequences
-from rlpymc.validate.material import random_params, random_trials, widen
+from rlpymc.model.responses import Categorical, Normal
+from rlpymc.trials.model_data import Segments, Sequences, sequences
+from rlpymc.validation.examples import random_params, random_trials, widen
 from tests.engine.test_fused import ACTION, ODD, REWARD, STIMULUS, learner
 
 WIDTHS = (1, 2, 4, 8, 16)

@@ -11,13 +11,23 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy.optimize import minimize
 
 import rlpymc as rl
-from rlpymc.inference.mle.coordinates import Coordinates
-from rlpymc.inference.mle.objective import Objective
-from rlpymc.inference.penalty import Shrinkage, log_priors, shrinkages
-from rlpymc.parameters import interval, positive, real, softplus, unit
-from rlpymc.population import Population
-from rlpymc.priors import Beta, DiscreteUniform, Exponential, Gamma, HalfNormal, LogNormal, Normal, Prior, Uniform
-from rlpymc.sequences import sequences
+from rlpymc.fitting.mle.coordinates import Coordinates
+from rlpymc.fitting.mle.objective import Objective
+from rlpymc.fitting.penalty import Shrinkage, log_priors, shrinkages
+from rlpymc.model.parameters import interval, positive, real, softplus, unit
+from rlpymc.population.population import Population
+from rlpymc.model.priors import (
+    Beta,
+    DiscreteUniform,
+    Exponential,
+    Gamma,
+    HalfNormal,
+    LogNormal,
+    Normal,
+    Prior,
+    Uniform,
+)
+from rlpymc.trials.model_data import sequences
 from rlpymc.tasks import Bandit
 
 PRIORS = [

@@ -10,7 +10,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy.optimize import OptimizeResult, minimize
 
 import rlpymc as rl
-from rlpymc.inference.mle import search
+from rlpymc.fitting.mle import search
 from rlpymc.tasks import Bandit
 
 PARAMS = {"alpha": [0.3, 0.4, 0.25], "beta": 2.5}

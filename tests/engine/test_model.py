@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 from scipy import stats
 
-from rlpymc import priors, registry
+from rlpymc.model import priors, registry
 from rlpymc.likelihood.scan import core
 from rlpymc.math import full, zeros
 from rlpymc.model import (
@@ -30,9 +30,9 @@ from rlpymc.model import (
     softplus,
     unit,
 )
-from rlpymc.priors import Beta, Normal
-from rlpymc.registry import get_model, list_models, register
-from rlpymc.responses import Categorical
+from rlpymc.model.priors import Beta, Normal
+from rlpymc.model.registry import get_model, list_models, register
+from rlpymc.model.responses import Categorical
 
 ACTION = Input("action", index("n_actions"), response=True)
 ALPHA = Parameter("alpha", unit, prior=Beta(1.1, 1.1))

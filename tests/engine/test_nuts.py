@@ -14,7 +14,7 @@ import xarray as xr
 from numpy.testing import assert_allclose, assert_array_equal
 
 import rlpymc as rl
-from rlpymc.inference import nuts
+from rlpymc.fitting.nuts import sampling as nuts
 from rlpymc.tasks import Bandit
 
 SETTINGS: dict[str, Any] = {"draws": 200, "tune": 200, "chains": 2, "seed": 1, "progress": False}

@@ -6,7 +6,7 @@ from numpy.testing import assert_allclose
 
 import rlpymc as rl
 from rlpymc.tasks import RandomMDP
-from rlpymc.validate.material import random_params, random_trials
+from rlpymc.validation.examples import random_params, random_trials
 
 GAMMA = 0.8
 RNG = np.random.default_rng(5)

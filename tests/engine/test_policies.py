@@ -33,9 +33,9 @@ from rlpymc.policies import (
     from_one_hot,
     gumbel_softmax,
     one_hot,
-    probabilities,
 )
-from rlpymc.responses import Categorical
+from rlpymc.model import choice_probabilities as probabilities
+from rlpymc.model.responses import Categorical
 
 INF, NAN = float("inf"), float("nan")
 POLICIES = [EpsilonGreedy(0.1), EpsilonGreedy(0), EpsilonGreedy(1), EpsilonGreedy(0.3, floor=1e-15)]

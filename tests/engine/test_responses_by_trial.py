@@ -15,9 +15,9 @@ from numpy.testing import assert_allclose, assert_array_equal
 import rlpymc as rl
 from rlpymc.math import onehot, size, zeros
 from rlpymc.model import Input, Model, Parameter, index, real
-from rlpymc.priors import Normal
-from rlpymc.responses import Categorical
-from rlpymc.sequences import sequences
+from rlpymc.model.priors import Normal
+from rlpymc.model.responses import Categorical
+from rlpymc.trials.model_data import sequences
 from rlpymc.tasks import TwoStep
 from tests.reference import two_step_hybrid as reference
 
@@ -405,7 +405,7 @@ def test_what_was_observed_is_kept_by_response(fit: xr.DataTree) -> None:
 
 
 def test_fits_are_compared_by_response_and_by_subject(model: rl.RLModel, fit: xr.DataTree) -> None:
-    from rlpymc.inference.nuts import pointwise
+    from rlpymc.fitting.nuts.sampling import pointwise
 
     other = fit.copy(deep=True)
     other["posterior"] = xr.DataTree(fit["posterior"].to_dataset() * 1e-4)  # temperatures near 0: choices at random
@@ -420,7 +420,7 @@ def test_fits_are_compared_by_response_and_by_subject(model: rl.RLModel, fit: xr
 
 
 def test_fits_of_other_responses_are_not_compared(model: rl.RLModel, fit: xr.DataTree) -> None:
-    from rlpymc.inference.nuts import pointwise
+    from rlpymc.fitting.nuts.sampling import pointwise
 
     turned = fit.copy(deep=True)
     terms = pointwise(model, fit["posterior"].to_dataset(), "obs")

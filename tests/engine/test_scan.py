@@ -5,7 +5,7 @@ import pytest
 import xarray as xr
 
 import rlpymc as rl
-from rlpymc.validate.material import random_params, random_trials
+from rlpymc.validation.examples import random_params, random_trials
 
 NAMES = ("counterfactual", "delta(rates=sign, forgetting=True)+choice_kernel+lapse")
 

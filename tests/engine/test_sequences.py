@@ -9,7 +9,7 @@ import xarray as xr
 from numpy.testing import assert_array_equal
 
 import rlpymc as rl
-from rlpymc.sequences import Segments, require_scored, sequences
+from rlpymc.trials.model_data import Segments, require_scored, sequences
 
 NAN, INF = float("nan"), float("inf")
 PARAMS = {"alpha": 0.3, "beta": 2.0}

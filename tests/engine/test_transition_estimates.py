@@ -10,7 +10,7 @@ from scipy.optimize import approx_fprime, minimize
 from scipy.stats import norm
 
 import rlpymc as rl
-from rlpymc.priors import Normal
+from rlpymc.model.priors import Normal
 from rlpymc.transitions import (
     Beta,
     CustomSin,
@@ -28,7 +28,7 @@ from rlpymc.transitions import (
     fit_mle,
     gaussian_variance,
     log_likelihood,
-    score_matching,
+    scores as score_matching,
     score_matching_objective,
 )
 

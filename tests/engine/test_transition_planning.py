@@ -26,7 +26,7 @@ from rlpymc.transitions import (
     fit_mle,
     optimum,
     run_episodes,
-    score_matching,
+    scores as score_matching,
     solve,
 )
 from rlpymc.transitions.agents import Knowledge, SideBySide

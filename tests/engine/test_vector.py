@@ -22,8 +22,8 @@ from llvmlite import ir
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import special
 
-from rlpymc.likelihood import machine, vector
-from rlpymc.likelihood.vector import I64, POINTER, Code
+from rlpymc.compiler import machine, vector
+from rlpymc.compiler.vector import I64, POINTER, Code
 
 WIDTHS = [1, 2, 4, 8, 16]
 INF, NAN, TINY, LARGEST = float("inf"), float("nan"), 5e-324, sys.float_info.max

@@ -12,9 +12,9 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import special, stats
 
 import rlpymc as rl
-from rlpymc.inference.posterior import draw_whole_numbers, flat, parameter_draws
-from rlpymc.priors import DiscreteUniform, HalfNormal, Normal, Uniform
-from rlpymc.sequences import sequences
+from rlpymc.fitting.posterior import draw_whole_numbers, flat, parameter_draws
+from rlpymc.model.priors import DiscreteUniform, HalfNormal, Normal, Uniform
+from rlpymc.trials.model_data import sequences
 from rlpymc.tasks import RLWM, Bandit
 
 PARAMS = {"alpha": 0.1, "stick": 0.1, "rho": 0.9, "forget": 0.1, "epsilon": 0.05, "bias_wm": 0.5, "bias_rl": 0.3}

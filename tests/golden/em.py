@@ -9,7 +9,7 @@ import numpy as np
 from scipy.optimize import root
 
 import rlpymc as rl
-from rlpymc.inference.laplace_em.evidence import bic_int
+from rlpymc.fitting.em.evidence import bic_int
 from tests.engine.coins import fit, log_marginal, posterior_moments
 from tests.golden.row import Golden
 

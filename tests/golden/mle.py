@@ -11,7 +11,7 @@ from functools import cache
 import numpy as np
 
 import rlpymc as rl
-from rlpymc.inference.mle.estimates import criteria
+from rlpymc.fitting.mle.estimates import criteria
 from tests.golden.row import Golden
 
 SOURCE = "q_mdp(terminal=bootstraps)"

@@ -8,7 +8,7 @@ import xarray as xr
 from scipy.special import expit, softmax
 
 import rlpymc as rl
-from rlpymc.parameters import softplus
+from rlpymc.model.parameters import softplus
 from tests.golden.row import Golden
 
 FLIPS = rl.read_trials(pd.DataFrame({"subject": 0, "action": [0, 1, 0]}))

@@ -24,7 +24,7 @@ from rlpymc.transitions import (
     SinSquared,
     features,
     fit_mle,
-    score_matching,
+    scores as score_matching,
     score_matching_objective,
     total_variation,
 )

@@ -1,0 +1,285 @@
+"""Population models by expectation-maximisation, with Laplace's approximation for each subject."""
+
+import json
+import warnings
+from collections.abc import Mapping, Sequence
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from rlpymc.fitting.factory import data_hash
+from rlpymc.checks import check_seed, check_type, check_whole, is_number, unknown
+from rlpymc.fitting.coupled import check_coupled
+from rlpymc.fitting.run_folder import RunFolder
+from rlpymc.fitting.em.group import Covariates, Group
+from rlpymc.fitting.em.population_fit import EM, collect
+from rlpymc.fitting.em.rounds import Rounds
+from rlpymc.fitting.em.unbounded import Unbounded
+from rlpymc.fitting.penalty import check_weight
+from rlpymc.likelihood.by_trial import check_backend
+from rlpymc.model import Model
+from rlpymc.population.population import Population
+from rlpymc.model.registry import get_model
+from rlpymc.trials.model_data import Sequences, require_scored, sequences
+
+CHOICES = {"variance": ("huys", "conditional"), "covariance": ("diagonal", "full"), "prior": ("normal", "flat")}
+NAMED = 5  # subjects that a warning names
+
+
+def fit_em(
+    model: Model | str,
+    trials: xr.Dataset,
+    *,
+    iterations: int = 500,
+    tol: float | None = 1e-4,
+    variance: str = "huys",
+    covariance: str = "diagonal",
+    prior: str = "normal",
+    covariates: Mapping[str, Any] | None = None,
+    fixed: Mapping[str, Any] | None = None,
+    free: Sequence[str] = (),
+    shared: Sequence[str] = (),
+    coupled: Sequence[Sequence[str]] = (),
+    l2: float = 0.0,
+    start: Mapping[str, Any] | None = None,
+    folder: str | Path | None = None,
+    seed: int | None = 0,
+    backend: str = "fused",
+    threads: int = 1,
+    progress: bool = True,
+) -> EM:
+    """Fit a population by expectation-maximisation with Laplace's approximation.
+
+    Each subject's parameters are normal around the group's on the unbounded scale.  In turn, the E step finds all
+    subjects' most probable parameters and how certain they are, and the M step the group that fits these best.
+
+    Parameters
+    ----------
+    model : Model or str
+        A model or its name.
+    trials : xr.Dataset
+        From `read_trials` or `simulate`.
+    iterations : int
+        Number of rounds, at most.  0 gives the modes and the evidence for the group at `start`.
+    tol : float, optional
+        The rounds end when nothing that describes the population changes by more than this, on the unbounded scale,
+        nor the log evidence by more than this share of it.  None: after exactly `iterations` rounds.
+    variance : {"huys", "conditional"}
+        What counts as a subject's uncertainty: the diagonal of the inverse of minus the Hessian, as in the paper, or
+        the inverse of its diagonal, which is too small where parameters trade off.
+    covariance : {"diagonal", "full"}
+        Whether parameters vary over subjects independently, or with each other.
+    prior : {"normal", "flat"}
+        "flat": each subject alone, by maximum likelihood and without shrinkage; `mu` and `sigma` only describe the
+        estimates.
+    covariates : mapping, optional
+        By parameter, what its mean depends on: a DataFrame or Dataset of numbers by subject, found by the subjects'
+        labels, or an array in their order.  An intercept is added.
+    fixed : mapping, optional
+        Parameters to hold at a value: numbers, or arrays (subject, *shape).
+    free : sequence of str
+        Parameters to estimate that the model holds constant.
+    shared : sequence of str
+        Parameters with one value for all subjects, without a prior.
+    coupled : sequence of sequences of str
+        Groups of parameters that are equal, such as ``[("bias_wm", "bias_rl")]``: estimated as one.
+    l2 : float
+        A penalty: half of it times the squares of all numbers on the unbounded scale, of shared ones once.  It counts
+        as a part of the prior, unnormalised.
+    start : mapping, optional
+        Where the group starts, ``<name>_mu`` and ``<name>_sigma`` on the unbounded scale, and where shared parameters
+        do, ``<name>`` on the natural one.  Unless told, at the median of the model's prior, and half the distance
+        between its quantiles at 16 and 84 %.
+    folder : path, optional
+        Where each round is written when it is finished.  Calling again with the same arguments goes on from there,
+        with the same result as an unbroken run.
+    seed : int, optional
+        For the points of which the best is where a subject's first search starts.
+    backend : {"fused", "scan"}
+        What computes the likelihood.
+    threads : int
+        How many threads share the work; more than one pays for tens of thousands of trials.
+    progress : bool
+        Whether to show a progress bar.
+
+    Returns
+    -------
+    EM
+        The group, each subject's parameters, evidence, and how the rounds went.  Where all parameters are shared or
+        fixed, that is the joint maximum of the likelihood.
+
+    Raises
+    ------
+    ValueError
+        If trials, parameters or options do not fit the model, a subject has no scored trial, there are fewer subjects
+        than the group has parameters, or the folder holds another run.
+
+    Warns
+    -----
+    UserWarning
+        If the E step did not converge for a subject, or the rounds were too few.
+
+    Notes
+    -----
+    What is found is near the maximum of the marginal likelihood and not at it: Laplace's approximation makes standard
+    deviations too small where subjects have few trials, and rounds that are too few leave them between where they
+    started and where they go.  Where the true one is 0, they go there ever more slowly.
+
+    References
+    ----------
+    Huys et al. (2012), PLoS Computational Biology 8, e1002410; LaplacianExpectationMaximization.jl.
+    """
+    check_backend(backend)
+    for name, value in {"variance": variance, "covariance": covariance, "prior": prior}.items():
+        if value not in CHOICES[name]:
+            raise unknown(name, value, CHOICES[name])
+    if variance == "conditional" and covariance == "full":
+        raise ValueError("variance='conditional' is for covariance='diagonal': it has no covariances")
+    check_whole(0, iterations=iterations)
+    check_whole(1, threads=threads)
+    check_seed(seed)
+    check_weight(l2)
+    if tol is not None and not (is_number(tol) and tol > 0):
+        raise ValueError(f"tol: found {tol!r}, expected a positive number, or None")
+    for name, given in {"covariates": covariates, "start": start}.items():
+        if given is not None:
+            check_type(given, Mapping, f"{name} by name, as a mapping")
+    data = sequences(get_model(model), trials)
+    require_scored(data)
+    population = Population("partial", fixed=fixed or {}, free=free, shared=shared)
+    _check_smooth(data.model, population)
+    population.check(data)
+    check_coupled(data, population, coupled)
+    problem = Unbounded(data, population, coupled, backend, threads)
+    flat = prior == "flat"
+    depends = Covariates(problem, covariates or {})
+    if not flat:
+        depends.check(problem)
+    group, first_shared = _start(problem, depends, start or {}, flat, covariance == "diagonal")
+    options = {
+        "tol": tol,
+        "variance": variance,
+        "covariance": covariance,
+        "prior": prior,
+        "covariates": covariates,
+        "fixed": fixed,
+        "free": population.free,
+        "shared": population.shared,
+        "coupled": coupled,
+        "l2": l2,
+        "start": start,
+        "seed": seed,
+        "backend": backend,
+    }
+    store = None if folder is None else _folder(Path(folder), data, options)
+    rounds = Rounds(problem, group, first_shared, variance, l2, seed, store)
+    alone = flat or not problem.n_own  # nothing that a second round would change
+    modes = rounds.run(0 if alone else iterations, tol, progress)
+    asked = tol is not None and iterations > 0
+    settled = True if alone else rounds.settled(tol) if asked else None
+    found = collect(problem, rounds.group, modes, depends, l2, rounds.history, settled)
+    if (failed := found.status == "failed").any():
+        names = ", ".join(map(repr, data.subjects[failed.values][:NAMED].tolist()))
+        warnings.warn(
+            f"{data.model.name}: the last E step did not converge for {int(failed.sum())} of {data.shape[0]} subjects "
+            f"({names}{', ...' if failed.sum() > NAMED else ''}); their parameters are the best that were found. Where "
+            "values are tied, a likelihood has kinks, at which there is no curvature to be had",
+            UserWarning,
+            stacklevel=2,
+        )
+    if not modes.shared_converged:
+        warnings.warn(
+            f"{data.model.name}: the search for what is shared did not converge; try another start or seed",
+            UserWarning,
+            stacklevel=2,
+        )
+    if settled is False:
+        warnings.warn(
+            f"{data.model.name}: after {iterations} rounds the population still changes by more than tol={tol:g}; give "
+            "more iterations, or a larger tol",
+            UserWarning,
+            stacklevel=2,
+        )
+    return found
+
+
+def _check_smooth(model: Model, population: Population) -> None:
+    """Raise a ValueError if what is estimated is a whole number, or the likelihood a staircase."""
+    for p in model.parameters:
+        if p.support.discrete and population.is_free(p):
+            raise ValueError(
+                f"parameter {p.name!r} is a whole number, which has no normal population: fix it "
+                f"(fixed={{'{p.name}': ...}}), or use fit_mle, which tries each value, or sample, which sums over them"
+            )
+    for rule in model.rules:
+        if not rule.smooth:
+            raise ValueError(
+                f"{rule.name} makes the likelihood a staircase, which has no second derivatives for Laplace's "
+                "approximation; use softmax+lapse, or fit_mle"
+            )
+
+
+def _start(
+    problem: Unbounded, depends: Covariates, start: Mapping[str, Any], flat: bool, diagonal: bool
+) -> tuple[Group, np.ndarray]:
+    """Return the group, and shared numbers on the unbounded scale, from which the rounds start."""
+    own, shared = [p.name for p in problem.own], [p.name for p in problem.shared]
+    row, sigma = problem.middle.copy(), problem.width[: problem.n_own].copy()
+    known = [f"{name}_{part}" for name in own for part in ("mu", "sigma")] + shared
+    for key, value in start.items():
+        if key not in known:
+            raise unknown("entry of start", key, known)
+        name = key if key in shared else key.rpartition("_")[0]
+        shape = problem.entries.shapes[name]
+        try:
+            numbers = np.asarray(value, dtype=float)
+        except (TypeError, ValueError):
+            raise TypeError(f"start {key!r}: found {value!r}, expected finite numbers {shape}") from None
+        if numbers.shape not in ((), shape) or not np.isfinite(numbers).all():
+            raise ValueError(f"start {key!r}: found {value!r}, expected finite numbers {shape}")
+        numbers = np.broadcast_to(numbers, shape).ravel()
+        place, support = problem.entries.places[name], problem.data.model.parameter(name).support
+        if name in shared:
+            with np.errstate(divide="ignore", invalid="ignore"):
+                numbers = support.unconstrain(numbers)
+            if not (support.contains(value).all() and np.isfinite(numbers).all()):
+                raise ValueError(f"start {key!r}: found {value!r}, expected a number inside its support, {support}")
+            row[place] = numbers
+        elif key.endswith("_mu"):
+            row[place] = numbers
+        elif (numbers > 0).all():
+            sigma[place] = numbers
+        else:
+            raise ValueError(f"start {key!r}: found {value!r}, expected a positive standard deviation")
+    first = [np.eye(design.shape[1])[0] * mu for design, mu in zip(depends.designs, row, strict=False)]
+    group = Group(problem.data.shape[0], depends.designs, tuple(first), np.diag(sigma**2), flat, diagonal)
+    return group, row[problem.n_own :]
+
+
+def _folder(path: Path, data: Sequences, options: Mapping[str, Any]) -> RunFolder:
+    """Return the folder of a run of this model, data and options."""
+    described = {name: _described(value) for name, value in options.items()}
+    facts = {name: _described(value) for name, value in vars(data.facts).items()}
+    made_from = {"model": data.model.name, "data": data_hash(data), "facts": facts, "options": described}
+    return RunFolder(path, made_from, "the rounds")
+
+
+def _described(value: Any) -> Any:
+    """Return a value as what JSON can hold, arrays as a fingerprint of their content."""
+    if isinstance(value, np.generic):
+        value = value.item()
+    if value is None or isinstance(value, str | int | float):
+        return value
+    if isinstance(value, xr.Dataset | xr.DataArray):
+        return _described(value.to_dict())
+    if isinstance(value, pd.DataFrame | pd.Series):
+        return _described([value.index.tolist(), np.asarray(value).tolist(), str(getattr(value, "columns", ""))])
+    if isinstance(value, Mapping):
+        return {str(k): _described(v) for k, v in value.items()}
+    if isinstance(value, np.ndarray):
+        value = value.tolist()
+    return sha256(json.dumps(value, default=repr).encode()).hexdigest()[:16]

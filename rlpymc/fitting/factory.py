@@ -1,0 +1,213 @@
+"""The factory: a PyMC model of a learner and its data."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any
+
+import numpy as np
+import pymc as pm
+import xarray as xr
+
+from rlpymc.checks import unknown
+from rlpymc.likelihood.by_trial import check_backend
+from rlpymc.fitting import pymc_forms as forms
+from rlpymc.likelihood.loop import find_trace
+from rlpymc.model import Model
+from rlpymc.population.population import Population
+from rlpymc.model.priors import Prior
+from rlpymc.model.registry import get_model
+from rlpymc.trials.model_data import Sequences, require_scored, sequences
+
+LIKELIHOODS = {
+    "distribution": forms.distribution,
+    "categorical": forms.categorical,
+    "bernoulli": forms.bernoulli,
+    "potential": forms.potential,
+}
+
+
+@dataclass(frozen=True)
+class Spec:
+    """What a model was built from.
+
+    Parameters
+    ----------
+    model : Model
+        The learner.
+    population : Population
+        Which parameters are estimated, and how they are pooled.
+    likelihood, backend : str
+        The form of the likelihood, and what computes it ("scan" also where a model cannot be compiled into a loop).
+    """
+
+    model: Model
+    population: Population
+    likelihood: str
+    backend: str
+
+    def to_json(self) -> str:
+        """Return the same as text, to be kept with results."""
+        p = self.population
+        return json.dumps(
+            {
+                "model": self.model.name,
+                "likelihood": self.likelihood,
+                "backend": self.backend,
+                "pooling": p.pooling,
+                "priors": {k: str(v) for k, v in p.priors.items()},
+                "fixed": {k: np.asarray(v).tolist() for k, v in p.fixed.items()},
+                "free": list(p.free),
+                "shared": list(p.shared),
+            }
+        )
+
+
+class RLModel(pm.Model):
+    """A `pymc.Model` of a learner and its data, made by `build`.
+
+    Attributes
+    ----------
+    spec : Spec
+        What it was built from.
+    trials : xr.Dataset
+        The data.
+    """
+
+    spec: Spec
+    trials: xr.Dataset
+    _built: tuple[Any, ...] = ()
+
+    @property
+    def _content(self) -> tuple[Any, ...]:
+        """What a density consists of."""
+        return (*self.basic_RVs, None, *self.potentials)
+
+    @property
+    def as_built(self) -> bool:
+        """Whether no distribution or potential was added or taken away since `build`."""
+        before, now = self._built, self._content
+        return len(before) == len(now) and all(a is b for a, b in zip(before, now, strict=True))
+
+    def set_trials(self, trials: xr.Dataset) -> None:
+        """Replace the data by others of the same shape, without building or compiling anew.
+
+        Parameters
+        ----------
+        trials : xr.Dataset
+            As many subjects and trials, with resets at the same places and, for the likelihoods "categorical" and
+            "bernoulli", the same trials scored.
+
+        Raises
+        ------
+        ValueError
+            If they are of another shape.
+        """
+        old, new = self.data, sequences(self.spec.model, trials)
+        fixed = ["exists", "reset"] + (["scored"] if self.spec.likelihood in ("categorical", "bernoulli") else [])
+        for name in fixed:
+            if not np.array_equal(old.masks[name], new.masks[name]):
+                raise ValueError(
+                    f"the trials differ from those the model was built with in {name!r}; build a new model"
+                )
+        columns = forms.data_columns(new)
+        if old.facts != new.facts or {*columns} != {*forms.data_columns(old)}:
+            raise ValueError(
+                f"the trials differ in facts or columns: {vars(old.facts)} and {vars(new.facts)}; build anew"
+            )
+        require_scored(new)
+        pm.set_data(columns, model=self, coords={"subject": new.subjects})
+        self.trials = trials
+
+    @property
+    def data(self) -> Sequences:
+        """The columns and masks that the likelihood reads."""
+        return sequences(self.spec.model, self.trials)
+
+    def __str__(self) -> str:
+        lines = [f"{self.spec.model.name}, {self.spec.population.pooling} pooling, {self.spec.likelihood} likelihood"]
+        lines += [f"  {line}" for line in self.str_repr().splitlines()]
+        return "\n".join(lines)
+
+
+def build(
+    model: Model | str,
+    trials: xr.Dataset,
+    *,
+    likelihood: str = "distribution",
+    backend: str = "fused",
+    pooling: str = "partial",
+    priors: Mapping[str, Prior] | None = None,
+    fixed: Mapping[str, Any] | None = None,
+    free: Sequence[str] = (),
+    shared: Sequence[str] = (),
+) -> RLModel:
+    """Build a PyMC model of a learner and its data.
+
+    Parameters
+    ----------
+    model : Model or str
+        A model or its name, such as "delta+stickiness".
+    trials : xr.Dataset
+        From `read_trials` or `simulate`.
+    likelihood : {"distribution", "categorical", "bernoulli", "potential"}
+        The form in which the responses enter; all give the same posterior.
+    backend : {"fused", "scan"}
+        What computes the likelihood: a loop compiled for the model, or PyTensor's scan, which is the reference, many
+        times slower, and what second derivatives and sampling in JAX need.
+    pooling : {"partial", "none", "complete"}
+        Whether each subject's parameters are normal around the group's on the unbounded scale, have independent
+        priors, or are one for all.
+    priors : mapping, optional
+        Priors by parameter, from `rlpymc.priors`; a constant parameter that is given one is estimated.
+    fixed : mapping, optional
+        Parameters to hold at a value.
+    free : sequence of str
+        Parameters to estimate that the model holds constant.
+    shared : sequence of str
+        Parameters with one value for all subjects.
+
+    Returns
+    -------
+    RLModel
+        A `pymc.Model` with `spec` and `trials`.
+
+    Raises
+    ------
+    ValueError
+        If trials, parameters or options do not fit the model.
+    """
+    if likelihood not in LIKELIHOODS:
+        raise unknown("likelihood", likelihood, LIKELIHOODS)
+    check_backend(backend)
+    data = sequences(get_model(model), trials)
+    require_scored(data)
+    population = Population(pooling, priors or {}, fixed or {}, free, shared)
+    population.check(data)
+    with RLModel(coords={"subject": data.subjects, "trial": np.arange(data.shape[1])}) as built:
+        used = "scan" if find_trace(data.model, data.facts, data.columns, (), backend) is None else "fused"
+        built.spec, built.trials = Spec(data.model, population, likelihood, used), trials
+        LIKELIHOODS[likelihood]("choice", data, population.variables(data), used)
+        built._built = built._content
+    return built
+
+
+def data_hash(data: Sequences) -> str:
+    """Return a short fingerprint of all that a model reads."""
+    return _hash({**data.inputs, **data.masks}, data)
+
+
+def response_hash(data: Sequences) -> str:
+    """Return a short fingerprint of the scored responses alone, the same for every model of the same rows."""
+    scored = data.masks["scored"].reshape((*data.shape, -1))
+    made = {r.name: np.where(scored[..., k], data.inputs[r.name], 0) for k, r in enumerate(data.model.responses)}
+    return _hash(made | {"scored": data.masks["scored"]}, data)
+
+
+def _hash(arrays: Mapping[str, np.ndarray], data: Sequences) -> str:
+    digest = sha256(repr(data.subjects.tolist()).encode())
+    for name, values in sorted(arrays.items()):
+        digest.update(name.encode())
+        digest.update(np.ascontiguousarray(values).tobytes())
+    return digest.hexdigest()[:16]

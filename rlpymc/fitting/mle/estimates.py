@@ -1,0 +1,202 @@
+"""Maximum-likelihood estimates and what is known of them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from rlpymc.model.parameter_vector import columns, dataset
+from rlpymc.fitting.mle.coordinates import Coordinates
+from rlpymc.fitting.mle.uncertainty import Uncertainty
+from rlpymc.model.parameters import Index
+from rlpymc.trials.model_data import Sequences
+
+
+@dataclass(frozen=True, repr=False)
+class MLE:
+    """Maximum-likelihood estimates, subject by subject; with priors, the posterior's mode.
+
+    Each parameter is charged for the trials that it is estimated from.  A subject with k parameters of its own and n
+    scored trials, one of N who share m further parameters, has the criteria
+
+        aic = 2 (k + m / N) - 2 log_lik
+        bic = k log(n) + m / N log(n of all) - 2 log_lik
+
+    so that their sums over subjects, in `totals`, are those of the whole fit, with shared parameters counted once.
+
+    Parameters
+    ----------
+    params : xr.Dataset (subject, *shape)
+        Every parameter, constants included.
+    se : xr.Dataset (subject, *shape)
+        Standard errors on the natural scale, of the parameters that were estimated; NaN at a bound, where there is
+        none, and for all that a flat direction leaves open.
+    cov : xr.DataArray (subject, estimate, estimate_)
+        Covariances of the estimates, the inverse Hessian of the negative log likelihood, less log prior or penalty.
+        Where parameters are shared, of all subjects' estimates together: a subject's part of it.
+    log_lik, aic, bic, pseudo_r2 : xr.DataArray (subject,)
+        Log likelihood, information criteria, and McFadden's pseudo-R2: 1 - log_lik / (log likelihood of chance).
+    status : xr.DataArray (subject,) of str
+        "converged", "at a bound", "flat direction" (the data do not tell), "stopped" (by the callback), or "failed".
+    note : xr.DataArray (subject,) of str
+        Which parameters the status is about, and which methods failed before another took over.
+    totals : pd.Series
+        Of the whole fit: log_lik, n_params, n_trials, aic, bic; with priors log_posterior, those of shared parameters
+        counted once.
+    log_posterior : xr.DataArray (subject,) or None
+        With priors, the log likelihood plus the log density of the priors of the subject's own parameters, on the
+        natural scale.
+    test_log_lik : xr.DataArray (subject,) or None
+        Log likelihood of the trials given as `test`.
+    history : pd.DataFrame or None
+        With `test` or a callback, a row for each iteration of the optimiser: subject, search, iteration, log_lik,
+        test_log_lik, and the estimates, see `rlpymc.fitting.mle.monitoring.Progress`; means over subjects where all are
+        fitted at once.
+    """
+
+    params: xr.Dataset
+    se: xr.Dataset
+    cov: xr.DataArray
+    log_lik: xr.DataArray
+    aic: xr.DataArray
+    bic: xr.DataArray
+    pseudo_r2: xr.DataArray
+    status: xr.DataArray
+    note: xr.DataArray
+    totals: pd.Series
+    log_posterior: xr.DataArray | None = None
+    test_log_lik: xr.DataArray | None = None
+    history: pd.DataFrame | None = None
+
+    def to_dataframe(self) -> pd.DataFrame:
+        """Return one row a subject: estimates, standard errors, log likelihood, criteria, status."""
+        found: dict[str, Any] = {}
+        for name in self.params:
+            found |= columns(self.params[[name]])
+            if name in self.se:
+                found |= columns(self.se[[name]], "_se")
+        for name in ("log_lik", "log_posterior", "test_log_lik", "aic", "bic", "pseudo_r2", "status", "note"):
+            if getattr(self, name) is not None:
+                found[name] = getattr(self, name).values
+        return pd.DataFrame(found, index=pd.Index(self.params["subject"].values, name="subject"))
+
+    def __repr__(self) -> str:
+        return self.to_dataframe().to_string(float_format=lambda v: f"{v:.4g}")
+
+    def _repr_html_(self) -> str:
+        return self.to_dataframe().to_html(float_format=lambda v: f"{v:.4g}")
+
+
+@dataclass(frozen=True)
+class Fit:
+    """Everybody's optimum.
+
+    Parameters
+    ----------
+    points : (subject, entry)
+        What is estimated, as flat vectors.
+    params : dict of (subject, *shape)
+        Every parameter.
+    log_lik : (subject,)
+        Log likelihoods.
+    weight : (subject,)
+        Log probability of everybody's whole numbers.
+    uncertainties : sequence of Uncertainty
+        What can be said of each.
+    shared : (entry,) bool
+        Which entries are the same for all.
+    n_whole : int
+        How many whole numbers a subject has.
+    """
+
+    points: np.ndarray
+    params: dict[str, np.ndarray]
+    log_lik: np.ndarray
+    weight: np.ndarray
+    uncertainties: Sequence[Uncertainty]
+    shared: np.ndarray
+    n_whole: int
+
+
+def criteria(log_lik: np.ndarray, n_own: int, n_shared: int, n_trials: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return each subject's AIC and BIC, see `MLE`, given how many parameters are whose and scored trials are there."""
+    part = n_shared / len(n_trials)
+    aic = 2 * (n_own + part) - 2 * log_lik
+    return aic, n_own * np.log(n_trials) + part * np.log(n_trials.sum()) - 2 * log_lik
+
+
+def estimates(
+    data: Sequences,
+    coordinates: Coordinates,
+    fit: Fit,
+    with_priors: bool,
+    test_log_lik: np.ndarray | None,
+    history: pd.DataFrame | None,
+) -> MLE:
+    """Return the estimates that a fit has found.
+
+    Parameters
+    ----------
+    data : Sequences
+        The data.
+    coordinates : Coordinates
+        What is estimated.
+    fit : Fit
+        The optimum.
+    with_priors : bool
+        Whether it is the posterior's mode.
+    test_log_lik, history
+        See `MLE`.
+    """
+    labels = coordinates.entries.labels
+    subject, n_subjects = {"subject": data.subjects}, data.shape[0]
+
+    def by_subject(values: Any) -> xr.DataArray:
+        return xr.DataArray(np.asarray(values), coords=subject, dims="subject")
+
+    cov = np.stack([u.cov for u in fit.uncertainties])
+    errors = coordinates.entries.split(np.sqrt(np.diagonal(cov, axis1=1, axis2=2)))
+    n = data.masks["scored"].reshape(n_subjects, -1).sum(axis=1)
+    n_shared = int(fit.shared.sum())
+    n_own = coordinates.size - n_shared + fit.n_whole
+    aic, bic = criteria(fit.log_lik, n_own, n_shared, n)
+    totals = {"log_lik": fit.log_lik.sum(), "n_params": n_own * n_subjects + n_shared, "n_trials": n.sum()}
+    log_posterior = None
+    if with_priors:
+        added = coordinates.added(fit.points)[0]
+        log_posterior = fit.log_lik + fit.weight + added[:, ~fit.shared].sum(axis=1)
+        totals["log_posterior"] = log_posterior.sum() + added[0, fit.shared].sum()
+    return MLE(
+        params=dataset({p.name: fit.params[p.name] for p in data.model.parameters}, data.subjects),
+        se=dataset({p.name: errors[p.name] for p in coordinates.parameters}, data.subjects),
+        cov=xr.DataArray(
+            cov,
+            coords={**subject, "estimate": labels, "estimate_": labels},
+            dims=("subject", "estimate", "estimate_"),
+        ),
+        log_lik=by_subject(fit.log_lik),
+        aic=by_subject(aic),
+        bic=by_subject(bic),
+        pseudo_r2=by_subject(1 - fit.log_lik / _chance(data)),
+        status=by_subject([u.status for u in fit.uncertainties]),
+        note=by_subject([u.note for u in fit.uncertainties]),
+        totals=pd.Series({**totals, "aic": aic.sum(), "bic": bic.sum()}, name="total"),
+        log_posterior=None if log_posterior is None else by_subject(log_posterior),
+        test_log_lik=None if test_log_lik is None else by_subject(test_log_lik),
+        history=history,
+    )
+
+
+def _chance(data: Sequences) -> np.ndarray:
+    """Return each subject's log likelihood under uniform choices among what is on offer; NaN for other responses."""
+    offered = []
+    for response in data.model.responses:
+        if not isinstance(response.kind, Index):
+            return np.full(data.shape[0], np.nan)
+        everything = np.full(data.shape, getattr(data.facts, response.kind.fact))
+        offered.append(data.inputs["available"].sum(axis=2) if "available" in data.inputs else everything)
+    scored = data.masks["scored"].reshape((*data.shape, -1))
+    return -np.where(scored, np.log(np.stack(offered, axis=2)), 0.0).sum(axis=(1, 2))

@@ -1,0 +1,194 @@
+"""What is fitted to which data: subjects one by one, or all at once where they share parameters."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import xarray as xr
+from rich.progress import track
+
+from rlpymc.fitting.mle.coordinates import Coordinates
+from rlpymc.fitting.mle.estimates import Fit
+from rlpymc.fitting.mle.shared import Alone, Combinations, Joint
+from rlpymc.fitting.mle.objective import Objective, combinations, constants
+from rlpymc.fitting.mle.search import Optimum, Search
+from rlpymc.fitting.mle.uncertainty import describe
+from rlpymc.fitting.mle.monitoring import Follower, Watch
+from rlpymc.fitting.penalty import log_priors, shrinkages
+from rlpymc.likelihood.by_subject import Totals
+from rlpymc.population.population import Population
+from rlpymc.trials.model_data import Sequences, require_scored, sequences
+
+
+class Problem:
+    """What is fitted to which data.
+
+    Parameters
+    ----------
+    data : Sequences
+        The data.
+    population : Population
+        What is estimated, and what is shared.
+    coupled : sequence of sequences of str
+        Parameters that are equal.
+    l2 : float
+        Weight of the penalty.
+    with_priors : bool
+        Whether the mode of the posterior is wanted.
+    backend, mode : str
+        What computes the likelihood, see `rlpymc.log_prob`.
+    test : xr.Dataset, optional
+        Further trials of the same subjects.
+    """
+
+    def __init__(
+        self,
+        data: Sequences,
+        population: Population,
+        coupled: Sequence[Sequence[str]],
+        l2: float,
+        with_priors: bool,
+        backend: str,
+        mode: str,
+        test: xr.Dataset | None,
+    ) -> None:
+        self.data, self.population, self._coupled = data, population, coupled
+        self._how = backend, mode
+        self._test = None if test is None else _same_subjects(data, test)
+        estimated = [p for p in data.model.parameters if population.is_free(p) and not p.support.discrete]
+        self._terms = log_priors(population, estimated) if with_priors else shrinkages(estimated, l2)
+        self.coordinates = Coordinates(data, population, coupled, self._terms)
+        self._combinations = combinations(data, population, with_priors)
+
+    def search(self, coordinates: Coordinates, method: str | None, starts: int, seed: int | None) -> Search:
+        """Return how optima are searched for."""
+        return Search(coordinates, method, all(rule.smooth for rule in self.data.model.rules), starts, seed)
+
+    def singly(self, search: Search, watch: Watch | None, progress: bool) -> Fit:
+        """Return the optimum of each subject."""
+        coordinates = self.coordinates
+        objective = Objective(self.data, self.population, coordinates, *self._how)
+        tested = None
+        if self._test is not None:
+            tested = Objective(self._test, self.population, coordinates, *self._how)
+
+        def follow(i: int) -> Follower | None:
+            if watch is None:
+                return None
+            return watch.follow(
+                self.data.subjects[i].item(),
+                lambda x, whole: objective.log_lik(i, whole, x),
+                None if tested is None else lambda x, whole: tested.log_lik(i, whole, x),
+                coordinates.entries.split,
+                lambda x: x,
+            )
+
+        optima, log_liks, found = [], [], []
+        for i in self._track(progress):
+            best = self._best(objective, i, search, follow(i))
+            optima.append(best)
+            log_liks.append(-np.inf if best.impossible else objective.log_lik(i, best.target.whole, best.x))
+            found.append(describe(search, best))
+        points = np.stack([best.x for best in optima])
+        whole = {name: np.stack([best.target.whole[name] for best in optima]) for name in optima[0].target.whole}
+        params = {**objective.constants, **coordinates.entries.split(points), **whole}
+        weights, shared = np.array([best.target.weight for best in optima]), np.zeros(coordinates.size, dtype=bool)
+        return Fit(points, params, np.array(log_liks), weights, found, shared, self._n_whole)
+
+    def jointly(self, search: Search, watch: Watch | None, progress: bool) -> Fit:
+        """Return the optimum of all subjects, who share parameters."""
+        given = constants(self.data, self.population, self.coordinates)
+        joint = Joint(self.data, self.coordinates, given, self.population.shared, self._combinations, *self._how)
+        if search.whole_space and not joint.all_shared:
+            raise ValueError(
+                f"method {search.whole_space!r} searches for few numbers at once, and subjects have parameters of "
+                "their own beside the shared ones; choose a local method, or share all"
+            )
+        follower = None if watch is None else self._follow_all(joint, watch)
+        best = joint.best(search, self._alone(joint, search, progress), follower)
+        points, whole = joint.spread(best.x), best.target.whole
+        log_liks = joint.log_liks(points, whole)
+        log_liks = np.where(np.isfinite(log_liks), log_liks, -np.inf)
+        params, found = joint.params(points, whole), joint.describe(search, best)
+        return Fit(points, params, log_liks, best.target.weight, found, joint.shared, self._n_whole)
+
+    def _follow_all(self, joint: Joint, watch: Watch) -> Follower:
+        """Return what follows the searches over all subjects."""
+        tested = None if self._test is None else Totals(self._test, (), *self._how)
+        return watch.follow(
+            None,
+            lambda x, whole: float(joint.log_liks(joint.spread(x), whole).sum()),
+            None if tested is None else lambda x, whole: float(tested(joint.params(joint.spread(x), whole))[0].sum()),
+            lambda x: self.coordinates.entries.split(joint.spread(x)),
+            lambda x: joint.spread(x).mean(axis=0),
+        )
+
+    def _alone(self, joint: Joint, search: Search, progress: bool) -> Alone:
+        """Return what fits each subject's own parameters, given those that are shared."""
+
+        def alone(points: np.ndarray) -> tuple[np.ndarray, Combinations]:
+            names = {*self.population.shared}
+            names |= {name for name, first in self.coordinates.entries.tied.items() if first in names}
+            values = self.coordinates.entries.split(points)
+            held = {**self.population.fixed, **{name: values[name] for name in names}}
+            population = replace(self.population, fixed=held, shared=())
+            coupled = [group for group in self._coupled if group[0] not in names]
+            coordinates = Coordinates(self.data, population, coupled, self._terms)
+            objective = Objective(self.data, population, coordinates, *self._how)
+            own, moved, whose = search.over(coordinates), points.copy(), []
+            for i in self._track(progress):
+                best = self._best(objective, i, own, None)
+                moved[i, ~joint.shared] = best.x
+                whose.append((dict(best.target.whole), best.target.weight))
+            return moved, whose
+
+        return alone
+
+    def _best(self, objective: Objective, i: int, search: Search, follower: Follower | None) -> Optimum:
+        """Return the best optimum of a subject."""
+        return search.best([objective.target(i, whole, weight) for whole, weight in self._combinations], follower)
+
+    def test_log_lik(self, fit: Fit) -> np.ndarray | None:
+        """Return the log likelihood of the test trials, (subject,)."""
+        return None if self._test is None else Totals(self._test, (), *self._how)(fit.params)[0]
+
+    @property
+    def _n_whole(self) -> int:
+        return sum(v.size for v in self._combinations[0][0].values())
+
+    def _track(self, progress: bool) -> "Sequence[int]":
+        label = f"{self.data.model.name}: maximum likelihood"
+        return track(range(self.data.shape[0]), label, disable=not progress, transient=True)  # type: ignore[return-value]
+
+
+def _same_subjects(data: Sequences, test: xr.Dataset) -> Sequences:
+    """Return test trials as the model reads them, with the subjects in the order of the data.
+
+    Raises
+    ------
+    ValueError
+        If they are of other subjects, or differ in facts or columns.
+    """
+    found = sequences(data.model, test)
+    wanted, there = data.subjects.tolist(), found.subjects.tolist()
+    for one, other, where in ((wanted, there, "trials"), (there, wanted, "test")):
+        if only := [repr(subject) for subject in one if subject not in other]:
+            raise ValueError(
+                f"test: subject {', '.join(only)} is in {where} only; test takes further trials of the same subjects"
+            )
+    found = sequences(data.model, test.sel(subject=data.subjects))
+    if data.facts != found.facts:
+        known, new = vars(data.facts), vars(found.facts)
+        name = next(k for k in {**known, **new} if not np.array_equal(known.get(k, ()), new.get(k, ())))
+        raise ValueError(
+            f"test: fact {name!r} is {new.get(name)} there, and {known.get(name)} in trials; pass "
+            f"read_trials(..., facts={{{name!r}: ...}})"
+        )
+    if different := sorted(set(data.columns) ^ set(found.columns)):
+        where = "trials" if different[0] in data.columns else "test"
+        raise ValueError(f"test: column {different[0]!r} is in {where} only; give it to both, or to none")
+    try:
+        require_scored(found)
+    except ValueError as problem:
+        raise ValueError(f"test: {problem}") from None
+    return found

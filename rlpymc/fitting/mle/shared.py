@@ -1,0 +1,248 @@
+"""Parameters that subjects share: one function of what is common and of what is everybody's own."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from rlpymc.fitting.mle.coordinates import Coordinates
+from rlpymc.fitting.mle.search import (
+    GAIN,
+    IMPOSSIBLE,
+    PRECISE,
+    ROUGH,
+    Interrupted,
+    Optimum,
+    Search,
+    Target,
+    different,
+    value_of,
+)
+from rlpymc.fitting.mle.uncertainty import (
+    STEEP,
+    Uncertainty,
+    curvature,
+    in_words,
+    inside_bounds,
+    invert,
+    unknown_covariances,
+)
+from rlpymc.fitting.mle.monitoring import Follower
+from rlpymc.likelihood.by_subject import Totals
+from rlpymc.trials.model_data import Sequences
+
+type Combinations = list[tuple[dict[str, np.ndarray], float]]
+type Alone = Callable[[np.ndarray], tuple[np.ndarray, Combinations]]
+
+
+class Joint:
+    """The negative log likelihood of all subjects, less what is added to it.
+
+    A point is the shared entries followed by each subject's own, all in units of `scale`.  What is added for a shared
+    entry is added once.
+
+    Parameters
+    ----------
+    data : Sequences
+        The data.
+    coordinates : Coordinates
+        The flat vector of one subject, shared entries included.
+    constants : dict of (subject, *shape)
+        What is not estimated.
+    shared : sequence of str
+        Parameters with one value for all subjects.
+    combinations : list
+        The whole numbers that a subject may have, with their log probabilities.
+    backend, mode : str
+        What computes the likelihood, see `rlpymc.log_prob`.
+
+    Attributes
+    ----------
+    shared : (entry,) bool
+        Which entries of a subject's vector are shared.
+    """
+
+    def __init__(
+        self,
+        data: Sequences,
+        coordinates: Coordinates,
+        constants: Mapping[str, np.ndarray],
+        shared: Sequence[str],
+        combinations: Combinations,
+        backend: str,
+        mode: str,
+    ) -> None:
+        self.coordinates, self._constants, self._combinations = coordinates, constants, combinations
+        self.n_subjects = data.shape[0]
+        self.shared = np.zeros(coordinates.size, dtype=bool)
+        for name, place in coordinates.entries.places.items():
+            self.shared[place] = name in shared
+        # what is shared counts with the first subject
+        self._counted = ~self.shared | (np.arange(self.n_subjects)[:, None] == 0)
+        self._slopes = Totals(data, coordinates.entries.names, backend, mode)
+        self._values = Totals(data, (), backend, mode)
+        self.all_shared = bool(self.shared.all()) and len(combinations) == 1
+        own = np.tile(coordinates.width[~self.shared], self.n_subjects)
+        # the likelihood is more curved in what all subjects share; where there is nothing else, a point is plain
+        common = coordinates.width[self.shared] / np.sqrt(self.n_subjects)
+        self.scale = np.concatenate([np.ones_like(common) if self.all_shared else common, own])
+
+    # ------------------------------------------------------------------------------------------------ points
+    def gather(self, points: np.ndarray) -> np.ndarray:
+        """Return the point that belongs to everybody's vectors, (subject, entry)."""
+        return np.concatenate([points[0, self.shared], points[:, ~self.shared].ravel()]) / self.scale
+
+    def spread(self, x: np.ndarray) -> np.ndarray:
+        """Return everybody's vectors, (subject, entry), at a point."""
+        x, n_shared = x * self.scale, int(self.shared.sum())
+        points = np.empty((self.n_subjects, self.coordinates.size))
+        points[:, self.shared] = x[:n_shared]
+        points[:, ~self.shared] = x[n_shared:].reshape(self.n_subjects, -1)
+        return points
+
+    def _bounds(self) -> np.ndarray:
+        lower, upper = (
+            self.gather(np.broadcast_to(b, (self.n_subjects, self.coordinates.size))) for b in self.coordinates.bounds.T
+        )
+        return np.stack([lower, upper], axis=1)
+
+    # ------------------------------------------------------------------------------------------------ likelihoods
+    def params(self, points: np.ndarray, whole: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Return every parameter of the model, (subject, *shape)."""
+        return {**self._constants, **self.coordinates.entries.split(points), **whole}
+
+    def log_liks(self, points: np.ndarray, whole: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Return everybody's log likelihood, (subject,)."""
+        return self._values(self.params(points, whole))[0]
+
+    def _gradients(self, points: np.ndarray, whole: Mapping[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+        """Return everybody's negative log likelihood, and its derivatives (subject, entry)."""
+        values, slopes = self._slopes(self.params(points, whole))
+        return -values, -self.coordinates.entries.join_slopes(slopes.values(), (self.n_subjects,))
+
+    def target(self, whose: Combinations) -> Target:
+        """Return what is to be minimised, given everybody's whole numbers and their log probabilities."""
+        whole = {name: np.stack([one[name] for one, _ in whose]) for name in whose[0][0]}
+        weights = np.array([weight for _, weight in whose])
+        weight = float(weights.sum())
+        counted = self._counted
+
+        def function(x: np.ndarray) -> tuple[float, np.ndarray]:
+            points = self.spread(x)
+            values, slopes = self._gradients(points, whole)
+            value = float(values.sum()) - weight if np.isfinite(values).all() else IMPOSSIBLE
+            if self.coordinates.penalised:
+                added, tilt, _ = self.coordinates.added(points)
+                value, slopes = value - float(added[counted].sum()), slopes - tilt * counted
+            gradient = np.concatenate([slopes[:, self.shared].sum(axis=0), slopes[:, ~self.shared].ravel()])
+            return value, gradient * self.scale
+
+        def value(x: np.ndarray) -> float:
+            points = self.spread(x)
+            found = -float(self.log_liks(points, whole).sum()) - weight
+            if self.coordinates.penalised:
+                found -= float(self.coordinates.added(points)[0][counted].sum())
+            return found if np.isfinite(found) else IMPOSSIBLE
+
+        return Target(function, lambda points: np.array([value(x) for x in points]), self._bounds(), whole, weights)
+
+    # ------------------------------------------------------------------------------------------------ the optimum
+    def best(self, search: Search, alone: Alone, follower: Follower | None = None) -> Optimum:
+        """Return the best optimum.
+
+        Where all is shared, it is searched for like that of a single subject.  Otherwise searches start from vectors
+        that are the same for everybody.  Then everybody's own part of the best is searched for anew, given what is
+        shared, and all are optimised together from there, as long as that leads further.
+
+        Parameters
+        ----------
+        search : Search
+            How optima are searched for.
+        alone : callable
+            Takes everybody's vectors; returns those in which all that is not shared is the best given what is shared,
+            and everybody's whole numbers, with their log probabilities.
+        follower : Follower, optional
+            Follows the searches over all subjects.
+        """
+        if self.all_shared:
+            return search.best([self.target(self._combinations * self.n_subjects)], follower)
+        found: list[Optimum] = []
+        try:
+            return self._in_turn(search, alone, found, follower)
+        except Interrupted as stop:
+            return replace(min([*found, stop.optimum], key=value_of), stopped=True)
+
+    def _in_turn(self, search: Search, alone: Alone, found: list[Optimum], follower: Follower | None) -> Optimum:
+        """Return the best optimum, and add all on the way to it to those found."""
+
+        def optimise(target: Target, points: np.ndarray, options: dict[str, float]) -> Optimum:
+            x = self.gather(points)
+            found.append(search.local(target, x, target.values(x[None])[0], options, follower))
+            return found[-1]
+
+        alike = [self._alike(x) for x in search.points]
+        targets = [self.target(whose) for _, whose in alike]
+        values = np.array([value for value, _ in alike])
+        for j in search.apart(values):
+            optimise(targets[j], np.tile(search.points[j], (self.n_subjects, 1)), ROUGH)
+        best = min((optimise(r.target, self.spread(r.x), PRECISE) for r in different(found)), key=value_of)
+        while True:
+            points, whose = alone(self.spread(best.x))
+            other = optimise(self.target(whose), points, PRECISE)
+            if not other.value < best.value - GAIN:
+                return min(best, other, key=value_of)
+            best = other
+
+    def _alike(self, x: np.ndarray) -> tuple[float, Combinations]:
+        """Return the value where all subjects have the same vector, and the whole numbers that suit each best there."""
+        points, found = np.tile(x, (self.n_subjects, 1)), []
+        for combination in self._combinations:
+            target = self.target([combination] * self.n_subjects)
+            found.append(self.log_liks(points, target.whole) + target.weight)
+        whose = [self._combinations[k] for k in np.argmax(found, axis=0)]
+        added = self.coordinates.added(points)[0][self._counted].sum()
+        value = -float(np.max(found, axis=0).sum() + added)
+        return (value if np.isfinite(value) else IMPOSSIBLE), whose
+
+    # ------------------------------------------------------------------------------------------------ what is known
+    def describe(self, search: Search, best: Optimum) -> list[Uncertainty]:
+        """Return what can be said of everybody's estimates.
+
+        The Hessian is bordered: subjects' own entries are tied to each other through the shared ones alone.
+        """
+        coordinates, shared, whole = self.coordinates, self.shared, best.target.whole
+        points, unknown = self.spread(best.x), unknown_covariances(self.coordinates)
+        if best.impossible:
+            wrong = ~np.isfinite(self.log_liks(points, whole))
+            notes = ["the data are impossible" if w else "those of another subject are impossible" for w in wrong]
+            return [Uncertainty(unknown, "failed", note) for note in notes]
+        if best.stopped:
+            return [Uncertainty(unknown, "stopped", "by the callback")] * self.n_subjects
+        hessians = curvature(coordinates, lambda p: self._gradients(p, whole)[1], points)
+        bend = coordinates.added(points)[2]
+        bend[1:, shared] = 0.0
+        hessians -= bend[:, :, None] * np.eye(coordinates.size)
+        inside, width = inside_bounds(coordinates, points), coordinates.width
+        own = [invert(h, within & ~shared, width) for h, within in zip(hessians, inside, strict=True)]
+        # what the subjects' own entries explain of the shared ones is taken off
+        total = sum(h - h @ inverse @ h for h, (inverse, _) in zip(hessians, own, strict=True))
+        common, open_ = invert(np.asarray(total), inside[0] & shared, width)
+        slopes = self._slopes_left(best)
+        found = []
+        for i, (hessian, (inverse, own_open)) in enumerate(zip(hessians, own, strict=True)):
+            answer = np.diag(shared) - inverse @ hessian * shared  # of everything to a change of what is shared
+            cov = inverse + answer @ common @ answer.T
+            known = inside[i] & ~(own_open.any() & ~shared) & ~open_.any()
+            cov[~np.outer(known, known)] = np.nan
+            status, note = in_words(coordinates, inside[i], open_ | own_open)
+            if status == "converged" and search.with_gradient and slopes[i] > STEEP:
+                status, note = "failed", f"gradient {slopes[i]:.2g} of the value at the end: {best.message}"
+            found.append(Uncertainty(cov, status, "; ".join(filter(None, (note, best.note)))))
+        return found
+
+    def _slopes_left(self, best: Optimum) -> np.ndarray:
+        """Return the largest gradient over the prior's width left at the end, as a share of the value, (subject,)."""
+        gradient = np.abs(self.spread(best.target.function(best.x)[1] / self.scale**2)) * self.coordinates.width
+        values = np.abs(self.log_liks(self.spread(best.x), best.target.whole))
+        of_all = gradient[0, self.shared].max(initial=0.0) / max(1.0, values.sum())
+        return np.maximum(gradient[:, ~self.shared].max(axis=1, initial=0.0) / np.maximum(1.0, values), of_all)

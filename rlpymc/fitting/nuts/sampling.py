@@ -1,0 +1,302 @@
+"""Posteriors by NUTS: sampling that resumes, says what is wrong, and keeps what is needed for comparisons."""
+
+import json
+import os
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from rlpymc.fitting.factory import RLModel, data_hash, response_hash
+from rlpymc.checks import check_seed, check_whole, unknown
+from rlpymc.model.facts import plain
+from rlpymc.fitting.nuts.diagnostics import SamplingWarning, diagnose, problems_before_sampling
+from rlpymc.fitting.run_folder import RunFolder
+from rlpymc.fitting.nuts.machine_sampler import MachinePosterior
+from rlpymc.fitting.posterior import draw_whole_numbers
+from rlpymc.fitting.posterior import log_likelihood as pointwise
+
+SAMPLERS = ("nutpie", "pymc", "numpyro")
+MOST_BYTES = 2 * 2**30  # of the log likelihood by observation
+
+
+def sample(
+    rl_model: RLModel,
+    draws: int = 1000,
+    tune: int = 1000,
+    chains: int = 4,
+    seed: int | None = None,
+    sampler: str = "nutpie",
+    folder: str | Path | None = None,
+    log_likelihood: str | bool = "auto",
+    *,
+    target_accept: float = 0.8,
+    cores: int | None = None,
+    progress: bool = True,
+) -> xr.DataTree:
+    """Sample the posterior with NUTS, and say what is wrong with it.
+
+    Parameters
+    ----------
+    rl_model : RLModel
+        From `build`.
+    draws, tune, chains : int
+        Draws kept and draws for tuning, in each chain.
+    seed : int, optional
+        The same seed gives the same draws.
+    sampler : {"nutpie", "pymc", "numpyro"}
+        What samples; "numpyro" runs in JAX and needs ``pip install rlpymc[numpyro]``.
+    folder : path, optional
+        With nutpie: where each chain is written when it is done.  Calling again with the same arguments takes up the
+        missing ones.
+    log_likelihood : {"auto", "obs", "subject", False}
+        The log likelihood that goes with the draws: by observation, summed by subject, or none.  "auto" is by
+        observation, up to 2 GB.
+    target_accept : float
+        Aimed acceptance rate; nearer to 1 takes smaller steps.
+    cores : int, optional
+        Chains at a time; all that the machine has cores for unless told.
+    progress : bool
+        Whether to show a progress bar.
+
+    Returns
+    -------
+    xr.DataTree
+        Groups posterior, sample_stats, observed_data, constant_data and log_likelihood; what it was made from is in
+        its attributes, and how long the chains ran, in seconds, in those of the posterior (sampling_time).
+
+    Warns
+    -----
+    SamplingWarning
+        Of divergences, chains that disagree, few effective draws, low BFMI, rewards on a scale that the priors are
+        not made for.
+
+    Raises
+    ------
+    ValueError
+        If the folder holds another run, or there is no such sampler.
+    """
+    if sampler not in SAMPLERS:
+        raise unknown("sampler", sampler, SAMPLERS)
+    if folder is not None and sampler != "nutpie":
+        raise ValueError("folder is for sampler='nutpie'; the others do not give out single chains")
+    if not isinstance(rl_model, RLModel):
+        raise TypeError(f"sample takes a model from rlpymc.build, found {type(rl_model).__name__}; use pymc.sample")
+    check_whole(4, draws=draws)
+    check_whole(1, tune=tune, chains=chains)
+    check_seed(seed)
+    # NumPy's whole numbers cannot be written down with the fit
+    draws, tune, chains, seed = int(draws), int(tune), int(chains), None if seed is None else int(seed)
+    if sampler == "numpyro" and rl_model.spec.backend != "scan":
+        raise ValueError("sampler='numpyro' runs in JAX, which cannot call a compiled loop: build(..., backend='scan')")
+    if not rl_model.free_RVs:
+        raise ValueError(
+            f"{rl_model.spec.model.name}: all parameters are fixed or constant, there is nothing to sample"
+        )
+    data = rl_model.data
+    unit = _unit(log_likelihood, chains * draws * len(data.observations[0]))
+    for problem in problems_before_sampling(data, rl_model.spec.population):
+        warnings.warn(problem, SamplingWarning, stacklevel=2)
+    made_from = {
+        "spec": json.loads(rl_model.spec.to_json()),
+        "data": data_hash(data),
+        "facts": plain(vars(data.facts)),
+        "responses": response_hash(data),
+        "sampler": {"name": sampler, "draws": draws, "tune": tune, "seed": seed, "target_accept": target_accept},
+    }
+    settings = {"draws": draws, "tune": tune, "target_accept": target_accept}
+    if sampler == "nutpie":
+        store = _Folder(Path(folder), made_from) if folder is not None else None
+        fit = _sample_nutpie(rl_model, chains, seed, cores, progress, store, settings)
+    else:
+        fit = _sample_pymc(rl_model, chains, seed, sampler, cores, progress, settings)
+    fit["posterior"] = xr.DataTree(draw_whole_numbers(rl_model, fit["posterior"].to_dataset(), seed))
+    if unit:
+        fit["log_likelihood"] = xr.DataTree(pointwise(rl_model, fit["posterior"].to_dataset(), unit))
+    fit.attrs["rlpymc"] = json.dumps(made_from)
+    for problem in diagnose(fit).problems:
+        warnings.warn(problem, SamplingWarning, stacklevel=2)
+    return fit
+
+
+def _unit(asked: str | bool, n: int) -> str | None:
+    if asked == "auto":
+        if 8 * n <= MOST_BYTES:
+            return "obs"
+        warnings.warn(
+            f"the log likelihood by observation would take {8 * n / 2**30:.1f} GB; it is kept by subject, which is "
+            "enough for compare(unit='subject'). Pass log_likelihood='obs' to have it all the same.",
+            SamplingWarning,
+            stacklevel=3,
+        )
+        return "subject"
+    if asked is False:
+        return None
+    if asked not in ("obs", "subject"):
+        raise unknown("log_likelihood", asked, ("auto", "obs", "subject", False))
+    return str(asked)
+
+
+class _Folder(RunFolder):
+    """Finished chains of one run, a file each."""
+
+    def __init__(self, path: Path, made_from: dict[str, Any]) -> None:
+        super().__init__(path, made_from, "the chains")
+
+    def chain(self, k: int) -> xr.DataTree | None:
+        """Return a finished chain, or None."""
+        return self.read(f"chain_{k}.nc", load)
+
+    def write_chain(self, k: int, chain: xr.DataTree) -> None:
+        """Write a finished chain."""
+        self.write(f"chain_{k}.nc", lambda file: save(chain, file))
+
+
+def _sample_nutpie(
+    rl_model: RLModel,
+    chains: int,
+    seed: int | None,
+    cores: int | None,
+    progress: bool,
+    store: _Folder | None,
+    settings: dict[str, Any],
+) -> xr.DataTree:
+    """Sample each chain on its own, so that finished ones can be kept and one seed gives one result."""
+    import nutpie
+
+    seeds = np.random.SeedSequence(seed).generate_state(chains)
+    done = {k: chain for k in range(chains) if store and (chain := store.chain(k)) is not None}
+    waiting = [k for k in range(chains) if k not in done]
+    machine = MachinePosterior(rl_model) if waiting and MachinePosterior.serves(rl_model) else None
+    compiled = nutpie.compile_pymc_model(rl_model) if waiting and machine is None else None
+    running: dict[int, Any] = {}
+    started = time.perf_counter()
+    with _progress(waiting, settings["draws"] + settings["tune"], progress) as report:
+        try:
+            while waiting or running:
+                while waiting and len(running) < (cores or os.cpu_count() or 1):
+                    k = waiting.pop(0)
+                    running[k] = nutpie.sample(
+                        compiled if machine is None else machine.chain().compiled,
+                        chains=1,
+                        cores=1,
+                        seed=int(seeds[k]),
+                        progress_bar=False,
+                        progress_callback=report(k),
+                        save_warmup=False,
+                        adaptation="draw_diag",  # more effective draws of the populations' spreads than by gradients
+                        blocking=False,
+                        **settings,
+                    )
+                for k in list(running):
+                    with suppress(TimeoutError):  # not finished yet
+                        done[k] = running[k].wait(timeout=0.01)
+                        if machine is not None:
+                            points = done[k]["posterior"].to_dataset()["point"].values[0]
+                            done[k]["posterior"] = xr.DataTree(machine.variables(points))
+                        del running[k]
+                        if store:
+                            store.write_chain(k, done[k])
+        except BaseException:
+            for sampler in running.values():
+                sampler.cancel()
+            raise
+    seconds = time.perf_counter() - started
+    groups = {name: [done[k][name].to_dataset() for k in range(chains)] for name in ("posterior", "sample_stats")}
+    joined = {
+        name: xr.concat(parts, dim="chain", join="override").assign_coords(chain=np.arange(chains))
+        for name, parts in groups.items()
+    }
+    joined["posterior"].attrs["sampling_time"] = seconds  # as PyMC calls it
+    return xr.DataTree.from_dict({**joined, **_data_groups(rl_model)})
+
+
+def _data_groups(rl_model: RLModel) -> dict[str, xr.Dataset]:
+    """Return what was observed, and the columns and masks beside it."""
+
+    def dataset(names: list[str]) -> xr.Dataset:
+        found = {name: rl_model.named_vars[name].eval() for name in names}
+        dims = {name: rl_model.named_vars_to_dims[name] for name in names}
+        used = {d for own in dims.values() for d in own}
+        coords = {d: list(labels) for d, labels in rl_model.coords.items() if d in used and labels is not None}
+        return xr.Dataset({name: (dims[name], value) for name, value in found.items()}, coords=coords)
+
+    responses = [r.name for r in rl_model.spec.model.responses]
+    columns = [v.name for v in rl_model.data_vars]
+    return {"observed_data": dataset(responses), "constant_data": dataset([c for c in columns if c not in responses])}
+
+
+@contextmanager
+def _progress(chains: list[int], total: int, shown: bool) -> Iterator[Callable[[int], Callable[[Any], None]]]:
+    """Show a bar for each chain; yield what makes a chain's callback."""
+    columns = (TextColumn("chain {task.description}"), BarColumn(), TextColumn("{task.completed}/{task.total}"))
+    with Progress(*columns, TextColumn("{task.fields[note]}"), TimeElapsedColumn(), disable=not shown) as bars:
+        tasks = {k: bars.add_task(str(k), total=total, note="") for k in chains}
+
+        def report(k: int) -> Callable[[Any], None]:
+            def callback(states: Any) -> None:
+                note = f"{states[0].divergences} divergences" if states[0].divergences else ""
+                bars.update(tasks[k], completed=states[0].finished_draws, note=note)
+
+            return callback
+
+        yield report
+
+
+def _sample_pymc(
+    rl_model: RLModel,
+    chains: int,
+    seed: int | None,
+    sampler: str,
+    cores: int | None,
+    progress: bool,
+    settings: dict[str, Any],
+) -> xr.DataTree:
+    import pymc as pm
+
+    with rl_model:
+        return pm.sample(
+            chains=chains,
+            cores=cores,
+            random_seed=seed,
+            nuts_sampler=sampler,
+            progressbar=progress,
+            compute_convergence_checks=False,
+            **settings,
+        )
+
+
+def save(fit: xr.DataTree, path: str | Path) -> None:
+    """Write a fit to a netCDF file, with the model, its options and a fingerprint of the data.
+
+    Parameters
+    ----------
+    fit : xr.DataTree
+        From `sample`.
+    path : path
+        Where to; its folder must exist.
+    """
+    fit.to_netcdf(path, engine="h5netcdf")
+
+
+def load(path: str | Path) -> xr.DataTree:
+    """Read a fit that `save` wrote.
+
+    Parameters
+    ----------
+    path : path
+        The file.
+
+    Returns
+    -------
+    xr.DataTree
+        The fit, in memory.
+    """
+    with xr.open_datatree(path, engine="h5netcdf") as tree:
+        return tree.load()

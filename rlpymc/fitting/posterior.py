@@ -1,0 +1,166 @@
+"""From a fitted PyMC model back to the model's parameters, subject by subject."""
+
+from collections.abc import Sequence
+from itertools import product
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from rlpymc.fitting.factory import RLModel
+from rlpymc.checks import unknown
+from rlpymc.likelihood.draws import log_prob_draws
+from rlpymc.model.parameters import Parameter
+from rlpymc.population.population import whole_numbers
+from rlpymc.model.responses import Categorical
+from rlpymc.trials.model_data import Sequences
+
+
+def parameter_draws(
+    model: RLModel,
+    posterior: xr.Dataset,
+    data: Sequences,
+    rng: np.random.Generator | None = None,
+    leave_out: Sequence[str] = (),
+) -> dict[str, np.ndarray]:
+    """Return draws of every parameter for the subjects of some data, constants included.
+
+    Parameters
+    ----------
+    model : RLModel
+        What was fitted.
+    posterior : xr.Dataset
+        With the dim ``sample``.
+    data : Sequences
+        Whose subjects are asked for; ones that were not in the fit are drawn from the population.
+    rng : numpy.random.Generator, optional
+        For subjects that were not in the fit.
+    leave_out : sequence of str
+        Parameters not to return.
+
+    Returns
+    -------
+    dict of (sample, subject, *shape)
+        By parameter.
+    """
+    found = {}
+    for parameter in data.model.parameters:
+        if parameter.name in leave_out:
+            continue
+        shape = data.parameter_shape(parameter.name)
+        full = (posterior.sizes["sample"], data.shape[0], *shape)
+        if not model.spec.population.is_free(parameter):
+            found[parameter.name] = np.broadcast_to(_constant(model, parameter, data), full)
+            continue
+        draws = posterior[parameter.name]
+        if "subject" not in draws.dims:
+            found[parameter.name] = np.broadcast_to(draws.transpose("sample", ...).values[:, None], full)
+        else:
+            found[parameter.name] = _by_subject(
+                parameter, draws.transpose("sample", "subject", ...), posterior, data, rng
+            )
+    return found
+
+
+def _constant(model: RLModel, parameter: Parameter, data: Sequences) -> np.ndarray:
+    """Return the values of a constant parameter for the subjects of some data, by their labels."""
+    fitted = model.data
+    values = model.spec.population.constant(parameter, fitted)
+    if (values == values[:1]).all():
+        return values[0]
+    known = {label: k for k, label in enumerate(fitted.subjects.tolist())}
+    if absent := [label for label in data.subjects.tolist() if label not in known]:
+        raise ValueError(f"parameter {parameter.name!r} was fixed by subject, and {absent[0]!r} was not among them")
+    return values[[known[label] for label in data.subjects.tolist()]]
+
+
+def _by_subject(
+    parameter: Parameter, draws: xr.DataArray, posterior: xr.Dataset, data: Sequences, rng: np.random.Generator | None
+) -> np.ndarray:
+    known = {label: k for k, label in enumerate(draws["subject"].values.tolist())}
+    columns = []
+    for label in data.subjects.tolist():
+        if label in known:
+            columns.append(draws.values[:, known[label]])
+            continue
+        rng = rng if rng is not None else np.random.default_rng()
+        if f"{parameter.name}_probs" in posterior:
+            probs = posterior[f"{parameter.name}_probs"].transpose("sample", ...).values
+            values = posterior[f"{parameter.name}_value"].values
+            columns.append(values[Categorical(probs=probs).sample(rng)].astype(float))
+            continue
+        if f"{parameter.name}_mu" not in posterior:
+            raise ValueError(
+                f"subject {label!r} was not in the fit, and without partial pooling nothing is known of them"
+            )
+        mu, sigma = (posterior[f"{parameter.name}_{part}"].transpose("sample", ...).values for part in ("mu", "sigma"))
+        columns.append(np.asarray(parameter.support.constrain(mu + sigma * rng.standard_normal(mu.shape))))
+    return np.stack(columns, axis=1)
+
+
+def draw_whole_numbers(model: RLModel, posterior: xr.Dataset, seed: int | None) -> xr.Dataset:
+    """Return a posterior with draws of the parameters that are whole numbers, over which the likelihood was summed.
+
+    Each is drawn from its probabilities given the draw of all other parameters and the subject's data.
+    """
+    data, population = model.data, model.spec.population
+    whole = [p for p in data.model.parameters if p.support.discrete and population.is_free(p)]
+    if not whole:
+        return posterior
+    draws, rng = flat(posterior), np.random.default_rng(seed)
+    rest = parameter_draws(model, draws, data, leave_out=[p.name for p in whole])
+    shape = (draws.sizes["sample"], data.shape[0])
+    combinations = list(product(*(whole_numbers(p) for p in whole)))
+    scores = []
+    for combination in combinations:
+        chosen = {p.name: np.full(shape, float(v)) for p, v in zip(whole, combination, strict=True)}
+        terms = log_prob_draws(data, rest | chosen, model.spec.backend)
+        score = terms.sum(axis=tuple(range(2, terms.ndim)))
+        for p, v in zip(whole, combination, strict=True):
+            score = score + log_weight(population.prior(p), p.name, v, draws)[:, None]
+        scores.append(score)
+    table = np.stack(scores, axis=-1)
+    picked = Categorical(logits=table).sample(rng)
+    sizes = [posterior.sizes[d] for d in ("chain", "draw")]
+    for k, p in enumerate(whole):
+        values = np.array([c[k] for c in combinations])[picked].reshape((*sizes, -1))
+        posterior = posterior.assign({p.name: (("chain", "draw", "subject"), values)})
+    return posterior.assign_coords(subject=data.subjects)
+
+
+def log_weight(prior: Any, name: str, value: int, draws: xr.Dataset) -> np.ndarray:
+    """Return the log probability that a parameter which is a whole number has a value, (sample,)."""
+    if f"{name}_probs" in draws:
+        if value not in draws[f"{name}_value"]:
+            return np.full(draws.sizes["sample"], -np.inf)
+        return np.log(draws[f"{name}_probs"].sel({f"{name}_value": value}).transpose("sample").values)
+    return np.full(draws.sizes["sample"], prior.log_prob(value))
+
+
+def flat(posterior: xr.Dataset) -> xr.Dataset:
+    """Return a posterior with chains and draws as one dim, ``sample``."""
+    return posterior.stack(sample=("chain", "draw"), create_index=False)
+
+
+def log_likelihood(model: RLModel, posterior: xr.Dataset, unit: str) -> xr.Dataset:
+    """Return the log likelihood of each draw by observation ("obs") or summed by subject ("subject")."""
+    if unit not in ("obs", "subject"):
+        raise unknown("unit of the log likelihood", unit, ("auto", "obs", "subject", "False"))
+    data = model.data
+    values = log_prob_draws(data, parameter_draws(model, flat(posterior), data), model.spec.backend)
+    shape: dict[str, Any] = {d: posterior.sizes[d] for d in ("chain", "draw")}
+    coords: dict[str, Any] = {d: posterior[d].values for d in ("chain", "draw")}
+    if unit == "subject":
+        coords["subject"] = data.subjects
+        array = values.sum(axis=tuple(range(2, values.ndim))).reshape((*shape.values(), -1))
+    else:
+        subject, trial, *which = data.observations
+        names = np.array([r.name for r in data.model.responses])
+        coords["obs"] = np.arange(len(subject))
+        coords |= {"subject": ("obs", data.subjects[subject]), "trial": ("obs", trial)}
+        coords["response"] = ("obs", names[which[0]] if which else np.full(len(subject), names[0]))
+        for column in ("session", "block"):  # for leaving sessions out
+            if column in data.trials:
+                coords[column] = ("obs", data.trials[column].transpose("subject", "trial").values[subject, trial])
+        array = np.moveaxis(values, 0, -1)[data.observations].T.reshape((*shape.values(), -1))
+    return xr.Dataset({"choice": (("chain", "draw", "subject" if unit == "subject" else "obs"), array)}, coords=coords)

@@ -1,1 +1,0 @@
-"""Ways to fit: NUTS, maximum likelihood and the mode of the posterior, expectation-maximisation."""

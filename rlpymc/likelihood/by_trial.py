@@ -1,0 +1,229 @@
+"""Likelihoods: log probabilities, their gradients, and the quantities behind them, trial by trial."""
+
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import pytensor
+import pytensor.tensor as pt
+import xarray as xr
+
+from rlpymc.model.parameter_vector import own_dims
+from rlpymc.checks import unknown
+from rlpymc.likelihood import loop as fused
+from rlpymc.compiler import signature as interface
+from rlpymc.likelihood.parameter_arrays import parameter_arrays
+from rlpymc.likelihood.derived import pull_back, with_derived
+from rlpymc.likelihood.modes import pytensor_mode
+from rlpymc.likelihood.scan import placeholders
+from rlpymc.model import Facts, Model
+from rlpymc.model.registry import get_model
+from rlpymc.model.responses import Normal
+from rlpymc.trials.model_data import Segments, Sequences, sequences
+
+__all__ = ["check_backend", "evaluate", "latents", "log_prob"]
+
+BACKENDS = ("fused", "scan")
+
+
+def check_backend(backend: str) -> None:
+    """Raise a ValueError unless there is a backend of this name."""
+    if backend not in BACKENDS:
+        raise unknown("backend", backend, BACKENDS)
+
+
+def log_prob(
+    model: Model | str,
+    trials: xr.Dataset,
+    params: Mapping[str, Any] | xr.Dataset,
+    backend: str = "fused",
+    gradient: bool = False,
+    mode: str = "quick",
+    threads: int = 1,
+) -> Any:
+    """Return the log probability of each trial's responses.
+
+    Parameters
+    ----------
+    model : Model or str
+        A model or its name.
+    trials : xr.Dataset
+        From `read_trials` or `simulate`.
+    params : mapping
+        By name: a number, an array (subject, *shape), or a DataArray with dims out of subject, session, block, trial
+        and the parameter's own.  Constants may be left out.
+    backend : {"fused", "scan"}
+        What computes it: a loop compiled for the model, or PyTensor's scan, which is the reference.  A model that
+        cannot be compiled into a loop runs as a scan, and a warning says why.
+    gradient : bool
+        Whether to return the gradient, too.
+    mode : {"quick", "NUMBA", "JAX", ...}
+        How a scan is compiled: "quick" is ready at once, and right for a few calls; the others, PyTensor's, pay off
+        over hundreds.
+    threads : int
+        How many threads share the work of a loop; more than one pays for tens of thousands of trials.
+
+    Returns
+    -------
+    xr.DataArray (subject, trial)
+        0 where a trial is not scored; the sum over its responses where there are several.
+    xr.Dataset
+        With ``gradient=True``, a second value: the derivative of each subject's sum with respect to every parameter,
+        (subject, *shape), or (subject, trial, *shape) for a parameter that varies by trial.
+
+    Raises
+    ------
+    ValueError
+        If trials or parameters do not fit the model.
+    """
+    check_backend(backend)
+    data = sequences(get_model(model), trials)
+    arrays = parameter_arrays(data, params)
+    values = evaluate(data, arrays, "gradient" if gradient else "terms", backend, mode, threads)
+    dims = {"subject": data.subjects, "trial": trials["trial"].values}
+    terms = values["terms"] if values["terms"].ndim == 2 else values["terms"].sum(axis=2)
+    out = xr.DataArray(terms, coords=dims, dims=list(dims), name="log_prob")
+    if not gradient:
+        return out
+    found, outer = {}, ("subject", "trial")
+    for name in arrays:
+        slope, own = values[f"g_{name}"], own_dims(name, len(data.parameter_shape(name)))
+        found[name] = ((*outer[: slope.ndim - len(own)], *own), slope)
+    by_trial = any("trial" in d for d, _ in found.values())
+    return out, xr.Dataset(found, coords=dims if by_trial else {"subject": data.subjects})
+
+
+def latents(
+    model: Model | str,
+    trials: xr.Dataset,
+    params: Mapping[str, Any] | xr.Dataset,
+    backend: str = "fused",
+    mode: str = "quick",
+) -> xr.Dataset:
+    """Return what the learner knew and computed on each trial.
+
+    Parameters
+    ----------
+    model, trials, params, backend, mode
+        As for `log_prob`.
+
+    Returns
+    -------
+    xr.Dataset
+        Each state before the trial, (subject, trial, ...); ``<state>_final``, (subject, ...), after the subject's last
+        trial; what it derived from its parameters beforehand, (subject, ...); the model's signals, (subject, trial,
+        ...); and the probability of each response, ``<response>_probs``, where it is discrete.  NaN in padding; a
+        signal is NaN where a column that it may need is missing.
+    """
+    check_backend(backend)
+    data = sequences(get_model(model), trials)
+    values = evaluate(data, parameter_arrays(data, params), "latents", backend, mode)
+    labels = {"before": "{}", "signal": "{}", "probs": "{}_probs", "final": "{}_final", "derived": "{}"}
+    out = {}
+    for key, value in values.items():
+        what, _, name = key.partition("_")
+        outer: tuple[str, ...] = ("subject",)
+        if what not in ("final", "derived"):
+            outer = ("subject", "trial")
+            shown = data.masks["complete" if what == "signal" else "exists"]
+            value = np.where(shown.reshape(shown.shape + (1,) * (value.ndim - 2)), value, np.nan)
+        label = labels[what].format(name)
+        axes = name if what == "final" else label  # a final state has the axes of the state
+        own = own_dims(axes, value.ndim - len(outer))
+        out[label] = ((*outer, *own), value)
+    return xr.Dataset(out, coords={"subject": data.subjects, "trial": trials["trial"].values})
+
+
+def evaluate(
+    data: Sequences,
+    arrays: Mapping[str, np.ndarray],
+    what: str,
+    backend: str = "fused",
+    mode: str = "quick",
+    threads: int = 1,
+) -> dict[str, np.ndarray]:
+    """Return what a model says of data and parameters.
+
+    Parameters
+    ----------
+    data : Sequences
+        The data of a model.
+    arrays : dict
+        Every parameter, (subject, *shape) or (subject, trial, *shape).
+    what : {"terms", "gradient", "arguments", "latents"}
+        "terms": the log probability of each response, ``terms`` (subject, trial[, response]).  "gradient": the
+        same, and ``g_<parameter>``.  "arguments": those of each response's distribution,
+        ``y_<response>_<argument>`` (subject, trial, ...).  "latents": ``before_<state>``, ``signal_<name>``,
+        ``probs_<response>`` (subject, trial, ...), and ``final_<state>``, ``derived_<name>`` (subject, ...).
+    backend, mode, threads
+        As for `log_prob`.
+    """
+    own, params = data, arrays
+    data, arrays = with_derived(data, arrays)
+    model = data.model
+    by_trial = [k for k, v in arrays.items() if v.ndim == 2 + len(data.parameter_shape(k))]
+    step = fused.find_trace(model, data.facts, data.columns, by_trial, backend)
+    if step is None:
+        found = _scan(data, arrays, what, mode)
+    else:
+        found = fused.run(step, "terms" if what == "gradient" else what, arrays, data, (), threads)
+        if what == "gradient":
+            found |= fused.run(step, "gradient", arrays, data, tuple(arrays), threads)
+    if what == "gradient":
+        slopes = pull_back(own, params, {k: found[f"g_{k}"] for k in arrays})
+        return {"terms": found["terms"]} | {f"g_{k}": v for k, v in slopes.items()}
+    if what == "latents":
+        found |= {f"derived_{k}": v for k, v in arrays.items() if k not in params}
+    return found
+
+
+def _scan(data: Sequences, arrays: Mapping[str, np.ndarray], what: str, mode: str) -> dict[str, np.ndarray]:
+    """Return the same by the scan, which is compiled once for all arrays of one shape."""
+    model, segments = data.model, data.segments
+    shapes = tuple(arrays[p.name].shape for p in model.parameters)
+    names, function = _compiled(model, data.facts, segments, shapes, what, mode)
+    inputs = [data.inputs[i.name] for i in model.inputs]
+    masks = [data.masks[name] for name in interface.MASKS]
+    values = function(*(arrays[p.name] for p in model.parameters), *inputs, *masks)
+    found = {name: np.asarray(v) for name, v in zip(names, values, strict=True)}
+    last = {s: k for k, s in enumerate(segments.subject)}  # each subject's last segment
+    order = [last[s] for s in range(data.shape[0])]
+    return {k: v[order] if k.startswith("final_") else v for k, v in found.items()}
+
+
+@lru_cache(maxsize=16)
+def _compiled(
+    model: Model,
+    facts: Facts,
+    segments: Segments,
+    shapes: tuple[tuple[int, ...], ...],
+    what: str,
+    mode: str,
+) -> tuple[list[str], Callable[..., list[np.ndarray]]]:
+    by_name = dict(zip((p.name for p in model.parameters), shapes, strict=True))
+    arguments, params, scored, forward = placeholders(model, facts, segments, by_name)
+    graph = forward.graph
+    outputs: dict[str, Any]
+    if what == "latents":
+        probs = {k: pt.as_tensor(r.probs) for k, r in graph.responses.items() if not isinstance(r, Normal)}
+        wanted = {f"signal_{k}": v for k, v in graph.signals.items()} | {f"probs_{k}": v for k, v in probs.items()}
+        states = {f"before_{k}": v.swapaxes(0, 1) for k, v in forward.states.items()}
+        outputs = {k: forward.put_back(v) for k, v in {**states, **forward.trial_by_trial(wanted)}.items()}
+        outputs |= {f"final_{k}": v for k, v in forward.final.items()}
+    elif what == "arguments":
+        wanted = {f"y_{k}_{a}": pt.as_tensor(v) for k, r in graph.responses.items() for a, v in r.arguments.items()}
+        outputs = {k: forward.put_back(v) for k, v in forward.trial_by_trial(wanted).items()}
+    else:
+        outputs = {"terms": forward.terms(scored)}
+        if what == "gradient" and params:
+            slopes = pt.grad(outputs["terms"].sum(), list(params.values()), disconnected_inputs="ignore")
+            outputs |= {f"g_{k}": v for k, v in zip(params, slopes, strict=True)}
+    function = pytensor.function(
+        arguments,
+        list(outputs.values()),
+        mode=pytensor_mode(mode),
+        on_unused_input="ignore",
+        trust_input=True,
+    )
+    return list(outputs), function

@@ -1,0 +1,207 @@
+"""What the columns of a table mean, and whether every cell fits: trial numbers, actions, indices, options, masks.
+
+All functions work row by row, before the rows find their place on the grid of subjects and trials.
+"""
+
+import itertools
+import logging
+import re
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from rlpymc.checks import unknown
+from rlpymc.trials.table import Table
+
+logger = logging.getLogger("rlpymc")
+
+MASKS = ("exists", "scored", "learned", "reset")
+# Columns that hold a number from 0 on, and the fact that says how many there are.
+INDEX_FACTS = {
+    "stimulus": "n_stimuli",
+    "cue": "n_cues",
+    "state": "n_states",
+    "state2": "n_states",
+    "next_state": "n_states",
+}
+
+
+def is_action(name: str) -> bool:
+    """Whether a column of this name holds actions: action, action1, action2, ..."""
+    return re.fullmatch(r"action\d*", name) is not None
+
+
+def option_columns(table: Table) -> list[str]:
+    """Return the columns that name the options on offer by their numbers; none if each is True or False."""
+    parts = table.arrays.get("available", [])
+    flags = all(table.is_boolean(part) or re.fullmatch(r"available_\d+", part) for part in parts)
+    return [] if flags else parts
+
+
+def plain_columns(table: Table) -> list[str]:
+    """Return the columns that become variables of their own."""
+    inside = {part for parts in table.arrays.values() for part in parts} - set(option_columns(table))
+    return [name for name in table.columns if name not in {"subject", *MASKS, *inside}]
+
+
+def check_trial_numbers(table: Table) -> None:
+    """Trial numbers increase within a subject; they may start again with a block or session. Gaps are logged."""
+    if "trial" not in table.columns:
+        return
+    cure = "If it is not the trial's number, give it another name: columns={'my_trial': ...}."
+    numbers = table.numbers("trial", cure)
+    if (wrong := ~np.isfinite(numbers)).any():
+        raise table.error("trial", wrong, "a number", cure)
+    before = pd.Series(numbers).groupby(table.subject).shift().to_numpy()
+    same = table.position > 0
+    for name in ("block", "session"):
+        if name in table.columns:
+            same &= ~table.changed(name)
+    if (wrong := same & (numbers <= before)).any():
+        expected = f"more than {before[wrong][0]:g}, the subject's trial before"
+        cure = (
+            "Sort the table and give each person a label of their own; if the numbers start again with a block or "
+            "session, name the column that changes there block or session (columns=)."
+        )
+        raise table.error("trial", wrong, expected, cure)
+    if (gaps := same & (numbers > before + 1)).any():
+        row = int(np.argmax(gaps))
+        first = f"subject {table.labels[table.subject[row]]!r}, row {row}: {numbers[row]:g} follows {before[row]:g}"
+        logger.info("gaps in the trial numbers are kept: %d; the first: %s", gaps.sum(), first)
+
+
+def count_from_zero(
+    table: Table, facts: dict[str, Any], base: int, missing: float | str | None
+) -> tuple[dict[str, np.ndarray], np.ndarray | None, dict[str, Any]]:
+    """Return actions and indices counted from 0 (-1: none), the options on offer (row, option), and all facts."""
+    for fact in sorted(facts.keys() & {"n_actions", *INDEX_FACTS.values()}):
+        if not isinstance(facts[fact], int | np.integer) or facts[fact] < 1:
+            raise ValueError(f"facts[{fact!r}]: found {facts[fact]!r}, expected a whole number from 1")
+    indices: dict[str, np.ndarray] = {}
+    known: dict[str, Any] = {}
+    for name, fact in INDEX_FACTS.items():
+        if name in table.columns:
+            cure = f"Count from 0; if there are more than you said, give facts={{{fact!r}: ...}} as many."
+            indices[name] = table.whole(name, 0, facts.get(fact), cure)
+            known[fact] = max(known.get(fact, 1), int(indices[name].max()) + 1)
+
+    flags = [] if option_columns(table) else table.arrays.get("available", [])
+    count = facts.get("n_actions", len(flags) or None)
+    if flags and count != len(flags):
+        raise ValueError(f"available: found {len(flags)} True/False columns, expected one for each of {count} actions")
+    actions: dict[str, np.ndarray] = {}
+    for name in filter(is_action, table.columns):
+        start = 0 if table.is_boolean(name) else base
+        actions[name] = table.whole(name, start, count, _action_cure(start, count), missing)
+    options = [table.whole(part, base, count, _action_cure(base, count)) for part in option_columns(table)]
+    numbers = np.concatenate([*actions.values(), *options]) if actions or options else np.zeros(0, int)
+    if len(numbers) or flags:
+        known["n_actions"] = count or max(2, int(numbers.max()) + 1)
+    if base == 0 and not count and numbers.max(initial=0) > 1 and not (numbers == 0).any():
+        logger.warning("action 0 does not occur: if your actions are counted from 1, pass action_base=1")
+    available = np.stack([table.flags(part) for part in flags], axis=1) if flags else None
+    if options:
+        available = _on_offer(table, options, known["n_actions"])
+    if available is not None and "action" in actions:
+        _check_offered(table, actions["action"], available, 0 if table.is_boolean("action") else base)
+    return actions | indices, available, known | facts
+
+
+def _action_cure(base: int, count: int | None) -> str:
+    other = 0 if base else 1
+    coded = f"coded {other}..{other + count - 1}" if count else f"counted from {other}"
+    return (
+        f"If your actions are {coded}, pass action_base={other}; "
+        "if the trial was missed, leave the cell empty or pass missing=<code>."
+    )
+
+
+def _on_offer(table: Table, options: list[np.ndarray], n_actions: int) -> np.ndarray:
+    """Turn the numbers of the options on offer into True and False for each option."""
+    rows = np.arange(len(table.frame))
+    available = np.zeros((len(rows), n_actions + 1), dtype=bool)  # one more, for empty cells (-1)
+    for part, option in zip(option_columns(table), options, strict=True):
+        if (twice := (option >= 0) & available[rows, option]).any():
+            cure = "If 1 and 0 say whether an option is on offer, write True and False instead."
+            raise table.error(part, twice, "another option than the columns before it name", cure)
+        available[rows, option] = True
+    return available[:, :-1]
+
+
+def _check_offered(table: Table, action: np.ndarray, available: np.ndarray, base: int) -> None:
+    if (wrong := (action >= 0) & ~available[np.arange(len(action)), action]).any():
+        offer = (np.flatnonzero(available[np.argmax(wrong)]) + base).tolist()
+        cure = "Mend the action, or the columns that say which options are available."
+        raise table.error("action", wrong, f"one of the options on offer in this trial, {offer}", cure)
+
+
+def make_masks(table: Table, numbered: dict[str, np.ndarray], reset: str | None) -> dict[str, np.ndarray]:
+    """Return the four masks; those that the table does not hold follow from whether a response was made."""
+    everywhere = np.full(len(table.frame), True)
+    made = {name: numbers >= 0 for name, numbers in numbered.items() if is_action(name)}
+    responded = np.logical_and.reduce([everywhere, *made.values()])
+    _check_order(table, made)
+    scored = learned = responded
+    if any((m != responded).any() for m in made.values()):  # a trial broke off after its first response
+        scored = np.stack(list(made.values()), axis=1)
+    if "learned" in table.columns:
+        learned = table.flags("learned")
+    if "scored" in table.columns:
+        scored = table.flags("scored")
+        _check_scored(table, "scored", scored & ~responded)
+    if parts := table.arrays.get("scored"):
+        if len(parts) != len(made):
+            raise ValueError(f"scored: found {len(parts)} columns, expected one for each action column, {list(made)}")
+        scored = np.stack([table.flags(part) for part in parts], axis=1)
+        for part, marked, response in zip(parts, scored.T, made.values(), strict=True):
+            _check_scored(table, part, marked & ~response)
+    return {"exists": everywhere, "scored": scored, "learned": learned, "reset": _resets(table, reset)}
+
+
+def _check_order(table: Table, made: dict[str, np.ndarray]) -> None:
+    """Check that no response is there without the one that comes before it (action2 without action1)."""
+    numbered = sorted((name for name in made if name != "action"), key=lambda name: int(name.removeprefix("action")))
+    for before, name in itertools.pairwise(numbered):
+        if (wrong := made[name] & ~made[before]).any():
+            cure = f"{before} comes before it: give both, or leave both empty."
+            raise table.error(name, wrong, f"nothing, as {before} is missing", cure)
+
+
+def _check_scored(table: Table, column: str, wrong: np.ndarray) -> None:
+    if wrong.any():
+        raise table.error(column, wrong, "False, as no response was made", "Give the response, or do not score it.")
+
+
+def _resets(table: Table, reset: str | None) -> np.ndarray:
+    first = np.asarray(table.position == 0)
+    column = "reset" if reset is None else table.our_name(reset)
+    if column not in table.columns:
+        if reset is None:
+            return first
+        raise ValueError(f"reset={reset!r}: {unknown('column', reset, table.columns)}")
+    if column != "reset" and "reset" in table.columns:
+        raise ValueError(f"reset={reset!r}: the table has a column 'reset' too; use that, or give it another name")
+    if column == "reset" or table.is_boolean(column):
+        return table.flags(column) | first
+    if (blank := table.frame[column].isna().to_numpy()).any():
+        raise table.error(column, blank, "a value, as the state starts again where it changes", "Fill the cell.")
+    return table.changed(column)
+
+
+def check_used(table: Table, numbered: dict[str, np.ndarray], masks: dict[str, np.ndarray]) -> None:
+    """Check that rewards are numbers, and that no scored or learned trial lacks what it needs."""
+    learned = masks["learned"]
+    scored = masks["scored"].reshape(len(learned), -1)
+    used = {name: learned | scored.any(axis=1) for name in INDEX_FACTS}
+    used |= {"state2": learned | scored[:, -1], "next_state": learned}  # seen after a response
+    for name in filter(INDEX_FACTS.__contains__, numbered):
+        if (wrong := used[name] & (numbered[name] < 0)).any():
+            cure = "Give it, or mark the trial False in columns named scored and learned."
+            raise table.error(name, wrong, "a number, as the trial is scored or learned", cure)
+    rewards = [[name] for name in plain_columns(table) if name.startswith("reward")]
+    rewards += [parts for name, parts in table.arrays.items() if name.startswith("reward")]
+    for name in (part for parts in rewards for part in parts):
+        cure = "Give the number, or mark the trial False in a column named learned."
+        if (wrong := learned & ~np.isfinite(table.numbers(name, cure))).any():
+            raise table.error(name, wrong, "a finite number, as the trial is learned", cure)

@@ -1,0 +1,5 @@
+"""Whether a model is what it says: promises that every registered model keeps."""
+
+from rlpymc.validation import checks, examples as material
+
+__all__ = ["checks", "material"]
