@@ -20,13 +20,14 @@ import xarray as xr
 import rlpymc as rl
 from benchmarks import hand
 from benchmarks.measure import Report, in_turn
+from rlpymc.compiler import scalar_source as kernel
+from rlpymc.compiler import signature as interface
 from rlpymc.likelihood import loop as fused
-from rlpymc.compiler import signature as interface, scalar_source as kernel
 from rlpymc.likelihood.derived import with_derived
 from rlpymc.likelihood.evaluator import Evaluator
 from rlpymc.likelihood.scan import placeholders
 from rlpymc.model import Model
-from rlpymc.trials.model_data import sequences
+from rlpymc.trials.model_data import data_for
 from rlpymc.validation.examples import default_task, plausible_params
 
 MODELS = (
@@ -84,7 +85,7 @@ class Case:
     def __post_init__(self) -> None:
         names = [p.name for p in self.learner.parameters]
         true = {k: np.ascontiguousarray(self.trials[f"true_{k}"].values, dtype=float) for k in names}
-        self.data, self.params = with_derived(sequences(self.learner, self.trials), true)
+        self.data, self.params = with_derived(data_for(self.learner, self.trials), true)
         model = self.model = self.data.model
         varies = [p for p in model.parameters if p.value is None or p.name not in names]
         self.active = tuple(p.name for p in varies if not p.support.discrete)

@@ -10,14 +10,15 @@ import xarray as xr
 from rich.console import Console
 
 from rlpymc import plots
-from rlpymc.fitting.factory import RLModel, build
 from rlpymc.comparison.table import compare
 from rlpymc.data import example_data
-from rlpymc.fitting.nuts.diagnostics import diagnose
+from rlpymc.fitting.factory import RLModel, build
+from rlpymc.fitting.files import save
 from rlpymc.fitting.mle import MLE, fit_mle
-from rlpymc.fitting.nuts.sampling import sample, save
-from rlpymc.simulation.prediction import predict
+from rlpymc.fitting.nuts.diagnostics import diagnose
+from rlpymc.fitting.nuts.sampling import sample
 from rlpymc.model.registry import get_model
+from rlpymc.simulation.prediction import predict
 from rlpymc.terminal import comparison, summary, table
 
 MODELS = ("counterfactual+stickiness", "counterfactual", "delta", "choice_kernel")  # three learners, one baseline

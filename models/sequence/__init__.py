@@ -1,1 +1,1 @@
-"""Sequences of responses that nothing is won with: coins, numbers, chains of states."""
+"""ModelData of responses that nothing is won with: coins, numbers, chains of states."""

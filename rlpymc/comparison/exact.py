@@ -7,13 +7,13 @@ import xarray as xr
 from rich.progress import track
 from scipy.special import logsumexp
 
-from rlpymc.fitting.factory import RLModel
 from rlpymc.comparison.marginal import integrated, thinned
 from rlpymc.comparison.refits import Refits, check_fit_of, settings_of, with_scored
 from rlpymc.comparison.terms import SESSIONS, which_unit
+from rlpymc.fitting.factory import RLModel
 from rlpymc.fitting.posterior import flat, parameter_draws
 from rlpymc.likelihood.draws import log_prob_totals
-from rlpymc.trials.model_data import Sequences, sequences
+from rlpymc.trials.model_data import ModelData, data_for
 
 POINTS = 200  # of a person's parameters for each draw of a population that was fitted without them
 
@@ -58,7 +58,7 @@ def leave_out(
     return np.array(found)
 
 
-def held_out(data: Sequences, labels: dict[str, object]) -> np.ndarray:
+def held_out(data: ModelData, labels: dict[str, object]) -> np.ndarray:
     """Return where the responses of a unit are, (subject, trial[, response])."""
     names = [r.name for r in data.model.responses]
     scored = data.masks["scored"].reshape((*data.shape, len(names)))
@@ -91,7 +91,7 @@ def predictive(rl_model: RLModel, refit: xr.DataTree, mask: np.ndarray, near: xr
     """
     data = rl_model.data
     who = np.flatnonzero(mask.reshape(len(mask), -1).any(axis=1))
-    one = sequences(data.model, with_scored(data, mask).isel(subject=who))
+    one = data_for(data.model, with_scored(data, mask).isel(subject=who))
     posterior = refit["posterior"].to_dataset()
     if (data.masks["scored"] & ~mask)[who].any():
         return log_prob_totals(one, parameter_draws(rl_model, flat(posterior), one), rl_model.spec.backend).sum(axis=1)

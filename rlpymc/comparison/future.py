@@ -13,14 +13,15 @@ import xarray as xr
 from rich.progress import track
 from scipy.special import logsumexp
 
-from rlpymc.fitting.factory import RLModel, response_hash
+from rlpymc.checks import check_seed, check_type, check_whole, is_number, unknown
 from rlpymc.comparison.elpd import Elpd
 from rlpymc.comparison.leave_one_out import ROUNDING, check_draws, relative_efficiency
 from rlpymc.comparison.refits import Refits
-from rlpymc.checks import check_seed, check_type, check_whole, is_number, unknown
+from rlpymc.fitting.factory import RLModel
 from rlpymc.fitting.posterior import flat, parameter_draws
 from rlpymc.likelihood.draws import log_prob_draws
-from rlpymc.trials.model_data import Sequences
+from rlpymc.trials.fingerprints import response_hash
+from rlpymc.trials.model_data import ModelData
 
 TIMES = ("trial", "session", "block")
 DRAWS = 100  # looked at together
@@ -163,7 +164,7 @@ class _Past:
         return log_weights, float(k)
 
 
-def _windows(data: Sequences, by: str, first: int, ahead: int) -> tuple[np.ndarray, int]:
+def _windows(data: ModelData, by: str, first: int, ahead: int) -> tuple[np.ndarray, int]:
     """Return which window each trial is in, (subject, trial), -1 before the first and in padding, and their number."""
     exists = data.masks["exists"]
     time = np.broadcast_to(np.arange(data.shape[1]), data.shape)

@@ -8,10 +8,10 @@ import numpy as np
 import xarray as xr
 from scipy.special import logsumexp
 
-from rlpymc.fitting.factory import RLModel
 from rlpymc.comparison.elpd import Elpd
 from rlpymc.comparison.exact import leave_out
 from rlpymc.comparison.terms import check_unit, labels_of, responses_of, terms_of
+from rlpymc.fitting.factory import RLModel
 
 FEWEST = 25  # draws from which importance sampling has a tail to smooth
 ROUNDING = 1e-10  # range over draws below which a log likelihood is the same in all of them

@@ -7,13 +7,13 @@ import numpy as np
 import xarray as xr
 from scipy.special import logsumexp
 
-from rlpymc.fitting.factory import RLModel
+from rlpymc.checks import check_seed, check_whole
 from rlpymc.comparison.own_parameters import OwnParameters, near_points
 from rlpymc.comparison.refits import check_fit_of
 from rlpymc.comparison.terms import INTEGRATED
-from rlpymc.checks import check_seed, check_whole
+from rlpymc.fitting.factory import RLModel
 from rlpymc.fitting.posterior import flat
-from rlpymc.trials.model_data import Sequences
+from rlpymc.trials.model_data import ModelData
 
 SHARED = 10  # points near a person's posterior that all draws share, for each that a draw has to itself
 CHUNK = 1_000_000  # points of all subjects at a time
@@ -92,7 +92,7 @@ def thinned(posterior: xr.Dataset, draws: int = 1000) -> xr.Dataset:
 def integrated(
     rl_model: RLModel,
     group: xr.Dataset,
-    data: Sequences,
+    data: ModelData,
     near: xr.Dataset,
     n_samples: int,
     rng: np.random.Generator,
@@ -105,7 +105,7 @@ def integrated(
         The model that `group` is a posterior of.
     group : xr.Dataset
         With the dim ``sample``; the population and what all share is taken from here.
-    data : Sequences
+    data : ModelData
         Whose responses; the subjects need not be those of the model.
     near : xr.Dataset
         A posterior, with the dim ``sample``, in which these subjects are: it says where their parameters lie.

@@ -9,12 +9,12 @@ import xarray as xr
 from scipy import stats
 
 from rlpymc.fitting.factory import RLModel
-from rlpymc.model.parameter_vector import Entries
 from rlpymc.fitting.posterior import log_weight, parameter_draws
 from rlpymc.likelihood.draws import log_prob_totals
+from rlpymc.model.parameter_vector import Entries
 from rlpymc.model.parameters import Parameter
-from rlpymc.population.population import whole_numbers
-from rlpymc.trials.model_data import Sequences
+from rlpymc.population.whole_numbers import whole_numbers
+from rlpymc.trials.model_data import ModelData
 
 FREEDOM = 5  # degrees of freedom of points around a posterior: tails that reach beyond it
 
@@ -26,7 +26,7 @@ class OwnParameters:
     ----------
     rl_model : RLModel
         Says which they are.
-    data : Sequences
+    data : ModelData
         The subjects.
 
     Attributes
@@ -39,7 +39,7 @@ class OwnParameters:
         Parameters that are estimated, one for all.
     """
 
-    def __init__(self, rl_model: RLModel, data: Sequences) -> None:
+    def __init__(self, rl_model: RLModel, data: ModelData) -> None:
         self._rl_model, self._data, self._population = rl_model, data, rl_model.spec.population
         free = [p for p in data.model.parameters if self._population.is_free(p)]
         one_for_all = self._population.pooling == "complete"

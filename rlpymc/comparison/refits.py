@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from rlpymc.fitting.factory import RLModel, build, data_hash
 from rlpymc.checks import check_type
+from rlpymc.fitting.factory import RLModel, build
 from rlpymc.fitting.nuts.diagnostics import SamplingWarning
 from rlpymc.fitting.nuts.sampling import sample
-from rlpymc.trials.model_data import Sequences
+from rlpymc.trials.fingerprints import data_hash
+from rlpymc.trials.model_data import ModelData
 
 
 def check_fit_of(rl_model: RLModel, fit: xr.DataTree) -> None:
@@ -108,7 +109,7 @@ def part_of(rl_model: RLModel, scored: np.ndarray, kept: np.ndarray) -> RLModel:
     return build(spec.model, trials, likelihood=spec.likelihood, backend=spec.backend, **options)
 
 
-def with_scored(data: Sequences, scored: np.ndarray) -> xr.Dataset:
+def with_scored(data: ModelData, scored: np.ndarray) -> xr.Dataset:
     """Return the trials with another mask of what is scored; what was known of all of them stays known."""
     dims: tuple[str, ...] = ("subject", "trial")
     names = [r.name for r in data.model.responses]

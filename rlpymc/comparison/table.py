@@ -10,11 +10,11 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from rlpymc.fitting.factory import RLModel
+from rlpymc.checks import check_type, unknown
 from rlpymc.comparison.elpd import Elpd
 from rlpymc.comparison.leave_one_out import elpd_of, warn_of_bad_k
 from rlpymc.comparison.terms import WHICH, check_unit
-from rlpymc.checks import check_type, unknown
+from rlpymc.fitting.factory import RLModel
 
 WEIGHTS = {"stacking": "stacking", "pseudo-bma": "pseudo-BMA", "pseudo-bma+": "BB-pseudo-BMA"}  # ArviZ's names
 

@@ -25,8 +25,8 @@ import numpy as np
 from llvmlite import ir
 
 from rlpymc.compiler.expressions import SEGMENT, TRIAL, Node, ancestors
-from rlpymc.compiler.signature import Output, arguments, outputs, response_axis, weights
 from rlpymc.compiler.plan import Block, Plan, factors, whole_parameter
+from rlpymc.compiler.signature import Output, arguments, outputs, response_axis, weights
 from rlpymc.compiler.trace import Trace
 from rlpymc.compiler.vector import F64, I64, POINTER, Code
 from rlpymc.compiler.writer import Writer

@@ -27,9 +27,9 @@ from functools import lru_cache
 from typing import Any
 
 from rlpymc.compiler.expressions import SEGMENT, Node, constant, is_constant
-from rlpymc.compiler.signature import STEPS, Output, arguments, outputs, response_axis
 from rlpymc.compiler.plan import Block, Plan, factors, whole_parameter
 from rlpymc.compiler.printer import Printer, adjoint_name, state_name, subscript
+from rlpymc.compiler.signature import STEPS, Output, arguments, outputs, response_axis
 from rlpymc.compiler.trace import Trace, per_trial
 
 

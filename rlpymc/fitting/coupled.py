@@ -6,12 +6,12 @@ from rlpymc.checks import unknown
 from rlpymc.model import Model
 from rlpymc.model.parameters import Parameter
 from rlpymc.population.population import Population
-from rlpymc.trials.model_data import Sequences
+from rlpymc.trials.model_data import ModelData
 
 EXPECTED = "expected groups of two or more: [('bias_wm', 'bias_rl')]"
 
 
-def check_coupled(data: Sequences, population: Population, coupled: Sequence[Sequence[str]]) -> None:
+def check_coupled(data: ModelData, population: Population, coupled: Sequence[Sequence[str]]) -> None:
     """Raise a ValueError unless parameters that are to be equal can be."""
     names = [p.name for p in data.model.parameters]
     seen: set[str] = set()

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from hashlib import sha256
 from typing import Any
 
 import numpy as np
@@ -11,14 +10,14 @@ import pymc as pm
 import xarray as xr
 
 from rlpymc.checks import unknown
-from rlpymc.likelihood.by_trial import check_backend
 from rlpymc.fitting import pymc_forms as forms
+from rlpymc.likelihood.backends import check_backend
 from rlpymc.likelihood.loop import find_trace
 from rlpymc.model import Model
-from rlpymc.population.population import Population
 from rlpymc.model.priors import Prior
 from rlpymc.model.registry import get_model
-from rlpymc.trials.model_data import Sequences, require_scored, sequences
+from rlpymc.population.population import Population
+from rlpymc.trials.model_data import ModelData, data_for, require_scored
 
 LIKELIHOODS = {
     "distribution": forms.distribution,
@@ -104,7 +103,7 @@ class RLModel(pm.Model):
         ValueError
             If they are of another shape.
         """
-        old, new = self.data, sequences(self.spec.model, trials)
+        old, new = self.data, data_for(self.spec.model, trials)
         fixed = ["exists", "reset"] + (["scored"] if self.spec.likelihood in ("categorical", "bernoulli") else [])
         for name in fixed:
             if not np.array_equal(old.masks[name], new.masks[name]):
@@ -121,9 +120,9 @@ class RLModel(pm.Model):
         self.trials = trials
 
     @property
-    def data(self) -> Sequences:
+    def data(self) -> ModelData:
         """The columns and masks that the likelihood reads."""
-        return sequences(self.spec.model, self.trials)
+        return data_for(self.spec.model, self.trials)
 
     def __str__(self) -> str:
         lines = [f"{self.spec.model.name}, {self.spec.population.pooling} pooling, {self.spec.likelihood} likelihood"]
@@ -181,7 +180,7 @@ def build(
     if likelihood not in LIKELIHOODS:
         raise unknown("likelihood", likelihood, LIKELIHOODS)
     check_backend(backend)
-    data = sequences(get_model(model), trials)
+    data = data_for(get_model(model), trials)
     require_scored(data)
     population = Population(pooling, priors or {}, fixed or {}, free, shared)
     population.check(data)
@@ -191,23 +190,3 @@ def build(
         LIKELIHOODS[likelihood]("choice", data, population.variables(data), used)
         built._built = built._content
     return built
-
-
-def data_hash(data: Sequences) -> str:
-    """Return a short fingerprint of all that a model reads."""
-    return _hash({**data.inputs, **data.masks}, data)
-
-
-def response_hash(data: Sequences) -> str:
-    """Return a short fingerprint of the scored responses alone, the same for every model of the same rows."""
-    scored = data.masks["scored"].reshape((*data.shape, -1))
-    made = {r.name: np.where(scored[..., k], data.inputs[r.name], 0) for k, r in enumerate(data.model.responses)}
-    return _hash(made | {"scored": data.masks["scored"]}, data)
-
-
-def _hash(arrays: Mapping[str, np.ndarray], data: Sequences) -> str:
-    digest = sha256(repr(data.subjects.tolist()).encode())
-    for name, values in sorted(arrays.items()):
-        digest.update(name.encode())
-        digest.update(np.ascontiguousarray(values).tobytes())
-    return digest.hexdigest()[:16]

@@ -8,8 +8,8 @@ import numpy as np
 
 from rlpymc.checks import is_number
 from rlpymc.model.parameters import Parameter, Support
-from rlpymc.population.population import Population
 from rlpymc.model.priors import Prior
+from rlpymc.population.population import Population
 
 
 @dataclass(frozen=True)

@@ -7,19 +7,19 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from rlpymc.fitting.factory import RLModel
 from rlpymc.checks import unknown
+from rlpymc.fitting.factory import RLModel
 from rlpymc.likelihood.draws import log_prob_draws
 from rlpymc.model.parameters import Parameter
-from rlpymc.population.population import whole_numbers
 from rlpymc.model.responses import Categorical
-from rlpymc.trials.model_data import Sequences
+from rlpymc.population.whole_numbers import whole_numbers
+from rlpymc.trials.model_data import ModelData
 
 
 def parameter_draws(
     model: RLModel,
     posterior: xr.Dataset,
-    data: Sequences,
+    data: ModelData,
     rng: np.random.Generator | None = None,
     leave_out: Sequence[str] = (),
 ) -> dict[str, np.ndarray]:
@@ -31,7 +31,7 @@ def parameter_draws(
         What was fitted.
     posterior : xr.Dataset
         With the dim ``sample``.
-    data : Sequences
+    data : ModelData
         Whose subjects are asked for; ones that were not in the fit are drawn from the population.
     rng : numpy.random.Generator, optional
         For subjects that were not in the fit.
@@ -62,7 +62,7 @@ def parameter_draws(
     return found
 
 
-def _constant(model: RLModel, parameter: Parameter, data: Sequences) -> np.ndarray:
+def _constant(model: RLModel, parameter: Parameter, data: ModelData) -> np.ndarray:
     """Return the values of a constant parameter for the subjects of some data, by their labels."""
     fitted = model.data
     values = model.spec.population.constant(parameter, fitted)
@@ -75,7 +75,7 @@ def _constant(model: RLModel, parameter: Parameter, data: Sequences) -> np.ndarr
 
 
 def _by_subject(
-    parameter: Parameter, draws: xr.DataArray, posterior: xr.Dataset, data: Sequences, rng: np.random.Generator | None
+    parameter: Parameter, draws: xr.DataArray, posterior: xr.Dataset, data: ModelData, rng: np.random.Generator | None
 ) -> np.ndarray:
     known = {label: k for k, label in enumerate(draws["subject"].values.tolist())}
     columns = []

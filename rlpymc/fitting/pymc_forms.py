@@ -5,7 +5,7 @@ probabilities of each trial; `potential` adds the log likelihood alone.  All giv
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import product
 from string import ascii_lowercase
 from typing import Any
@@ -15,30 +15,31 @@ import pymc as pm
 import pytensor.tensor as pt
 from pytensor.graph.basic import Constant, Variable
 
-from rlpymc.likelihood.by_trial import check_backend
 from rlpymc.compiler import signature as interface
-from rlpymc.likelihood.parameter_arrays import check_names, parameter_array
+from rlpymc.likelihood.backends import check_backend
 from rlpymc.likelihood.derived import derived
 from rlpymc.likelihood.evaluator import Blocks
 from rlpymc.likelihood.loop import find_trace
 from rlpymc.likelihood.loop_op import Kernel
+from rlpymc.likelihood.parameter_arrays import check_names, parameter_array
 from rlpymc.likelihood.scan import Forward, Tensor, Tensors, core
 from rlpymc.likelihood.steps import yoked
 from rlpymc.model import Model
 from rlpymc.model.parameters import Input
 from rlpymc.model.responses import Bernoulli, Categorical
-from rlpymc.trials.model_data import Sequences, require_scored
-from rlpymc.trials.reading import column_dims
+from rlpymc.population.whole_numbers import Marginal
+from rlpymc.trials.grid import column_dims
+from rlpymc.trials.model_data import ModelData, require_scored
 
 MASKS = (*interface.MASKS, "reset")
 
 
-def data_columns(data: Sequences) -> dict[str, np.ndarray]:
+def data_columns(data: ModelData) -> dict[str, np.ndarray]:
     """Return what enters a PyMC model as data: the model's columns that the trials have, and the masks."""
     return {k: data.inputs[k] for k in data.columns} | {k: data.masks[k] for k in MASKS}
 
 
-def data_variables(data: Sequences, name: str) -> Tensors:
+def data_variables(data: ModelData, name: str) -> Tensors:
     """Add a model's columns and masks to the PyMC model in context, as data that can be replaced.
 
     Each takes the column's name, or ``<name>_<column>`` where that is taken.
@@ -57,7 +58,7 @@ def data_variables(data: Sequences, name: str) -> Tensors:
     return found
 
 
-def _trial_dims(data: Sequences, model: pm.Model) -> tuple[str, str] | None:
+def _trial_dims(data: ModelData, model: pm.Model) -> tuple[str, str] | None:
     lengths = {"subject": data.shape[0], "trial": data.shape[1]}
     known = {k: model.coords.get(k) for k in lengths}
     if all(v is None or len(v) == lengths[k] for k, v in known.items()):
@@ -66,28 +67,12 @@ def _trial_dims(data: Sequences, model: pm.Model) -> tuple[str, str] | None:
     return None
 
 
-@dataclass(frozen=True)
-class Marginal:
-    """A parameter that is a whole number: the likelihood is summed over its values, subject by subject.
-
-    Parameters
-    ----------
-    values : (k,) ndarray
-        The values.
-    log_weights : tensor (k,) or (subject, k)
-        Their log probabilities.
-    """
-
-    values: np.ndarray
-    log_weights: Any
-
-
 class _Likelihood:
     """A model's likelihood as graphs, given parameters and columns: a compiled loop, or a scan.
 
     Parameters
     ----------
-    data : Sequences
+    data : ModelData
         The data that gave the layout.
     params : dict of tensors
         Every parameter, (subject, *shape) or (subject, trial, *shape).
@@ -103,7 +88,7 @@ class _Likelihood:
 
     def __init__(
         self,
-        data: Sequences,
+        data: ModelData,
         params: Tensors,
         columns: Tensors,
         backend: str,
@@ -167,7 +152,7 @@ def _active(params: Tensors) -> list[str]:
     return [name for name, value in params.items() if not isinstance(value, Constant)]
 
 
-def complete(data: Sequences, params: Mapping[str, Any]) -> tuple[Sequences, Tensors]:
+def complete(data: ModelData, params: Mapping[str, Any]) -> tuple[ModelData, Tensors]:
     """Return the data of the settled model, and every parameter of it as a tensor (subject, ...) or by trial.
 
     Constants are included, whole numbers to be summed over are left out.  A wrong name or shape, or a number outside
@@ -204,7 +189,7 @@ def complete(data: Sequences, params: Mapping[str, Any]) -> tuple[Sequences, Ten
     return replace(data, model=further.model), found | further.tensors(found | by_group, data.shape[0])
 
 
-def distribution(name: str, data: Sequences, params: Mapping[str, Any], backend: str = "fused") -> Any:
+def distribution(name: str, data: ModelData, params: Mapping[str, Any], backend: str = "fused") -> Any:
     """Add the responses as one distribution over whole sequences, (subject, trial[, response])."""
     check_backend(backend)
     require_scored(data)
@@ -255,7 +240,7 @@ def distribution(name: str, data: Sequences, params: Mapping[str, Any], backend:
     )
 
 
-def _signature(outer: dict[str, int], n_marginals: int, data: Sequences, columns: list[str]) -> str:
+def _signature(outer: dict[str, int], n_marginals: int, data: ModelData, columns: list[str]) -> str:
     """Return the core shapes of the arguments; one sequence of trials is one event."""
     letters = iter(ascii_lowercase.translate({ord("r"): None, ord("t"): None}))
 
@@ -269,7 +254,7 @@ def _signature(outer: dict[str, int], n_marginals: int, data: Sequences, columns
     return f"{','.join([*parameters, *rest])}->({'t,r' if axes['scored'] else 't'})"
 
 
-def potential(name: str, data: Sequences, params: Mapping[str, Any], backend: str = "fused") -> Any:
+def potential(name: str, data: ModelData, params: Mapping[str, Any], backend: str = "fused") -> Any:
     """Add the log likelihood as a potential."""
     check_backend(backend)
     require_scored(data)
@@ -278,7 +263,7 @@ def potential(name: str, data: Sequences, params: Mapping[str, Any], backend: st
     return pm.Potential(name, likelihood.by_subject().sum())
 
 
-def categorical(name: str, data: Sequences, params: Mapping[str, Any], backend: str = "fused") -> Any:
+def categorical(name: str, data: ModelData, params: Mapping[str, Any], backend: str = "fused") -> Any:
     """Add each scored choice as a `pymc.Categorical`, in the order of the trials, dims ("obs",)."""
     response, argument, observed = _observed(name, data, params, backend)
     if not isinstance(response, Categorical):
@@ -287,7 +272,7 @@ def categorical(name: str, data: Sequences, params: Mapping[str, Any], backend: 
     return pm.Categorical(name, **{key: argument}, observed=observed, dims=_obs_dim(name, data))
 
 
-def bernoulli(name: str, data: Sequences, params: Mapping[str, Any], backend: str = "fused") -> Any:
+def bernoulli(name: str, data: ModelData, params: Mapping[str, Any], backend: str = "fused") -> Any:
     """Add each scored choice between two actions as a `pymc.Bernoulli`, dims ("obs",)."""
     response, argument, observed = _observed(name, data, params, backend)
     if isinstance(response, Bernoulli):
@@ -301,7 +286,7 @@ def bernoulli(name: str, data: Sequences, params: Mapping[str, Any], backend: st
     return pm.Bernoulli(name, p=argument[:, 1], observed=observed, dims=_obs_dim(name, data))
 
 
-def _obs_dim(name: str, data: Sequences) -> str:
+def _obs_dim(name: str, data: ModelData) -> str:
     """Return the dim of single observations, one of its own where another likelihood of the model has other ones."""
     model, n = pm.modelcontext(None), len(data.observations[0])
     known = model.coords.get("obs")
@@ -310,7 +295,7 @@ def _obs_dim(name: str, data: Sequences) -> str:
     return dim
 
 
-def _observed(name: str, data: Sequences, params: Mapping[str, Any], backend: str) -> tuple[Any, Tensor, Tensor]:
+def _observed(name: str, data: ModelData, params: Mapping[str, Any], backend: str) -> tuple[Any, Tensor, Tensor]:
     """Return the response, its argument at each scored trial, and what was observed there."""
     check_backend(backend)
     require_scored(data)

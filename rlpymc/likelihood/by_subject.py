@@ -8,7 +8,7 @@ from rlpymc.likelihood.by_trial import evaluate
 from rlpymc.likelihood.derived import derived, pull_back, settle, settled_data
 from rlpymc.likelihood.evaluator import Evaluator
 from rlpymc.likelihood.loop import find_trace
-from rlpymc.trials.model_data import Sequences
+from rlpymc.trials.model_data import ModelData
 
 
 class Totals:
@@ -16,7 +16,7 @@ class Totals:
 
     Parameters
     ----------
-    data : Sequences
+    data : ModelData
         The data of a model.
     active : sequence of str
         Parameters with respect to which the gradient is wanted.
@@ -25,7 +25,7 @@ class Totals:
     """
 
     def __init__(
-        self, data: Sequences, active: Sequence[str], backend: str = "fused", mode: str = "NUMBA", threads: int = 1
+        self, data: ModelData, active: Sequence[str], backend: str = "fused", mode: str = "NUMBA", threads: int = 1
     ) -> None:
         self._data, self._active, self._backend, self._mode = data, tuple(active), backend, mode
         step = find_trace(data.model, data.facts, data.columns, (), backend)

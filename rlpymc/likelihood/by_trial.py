@@ -9,28 +9,19 @@ import pytensor
 import pytensor.tensor as pt
 import xarray as xr
 
-from rlpymc.model.parameter_vector import own_dims
-from rlpymc.checks import unknown
-from rlpymc.likelihood import loop as fused
 from rlpymc.compiler import signature as interface
-from rlpymc.likelihood.parameter_arrays import parameter_arrays
+from rlpymc.likelihood import loop as fused
+from rlpymc.likelihood.backends import check_backend
 from rlpymc.likelihood.derived import pull_back, with_derived
 from rlpymc.likelihood.modes import pytensor_mode
+from rlpymc.likelihood.parameter_arrays import parameter_arrays
 from rlpymc.likelihood.scan import placeholders
 from rlpymc.model import Facts, Model
+from rlpymc.model.parameter_vector import own_dims
 from rlpymc.model.registry import get_model
 from rlpymc.model.responses import Normal
-from rlpymc.trials.model_data import Segments, Sequences, sequences
-
-__all__ = ["check_backend", "evaluate", "latents", "log_prob"]
-
-BACKENDS = ("fused", "scan")
-
-
-def check_backend(backend: str) -> None:
-    """Raise a ValueError unless there is a backend of this name."""
-    if backend not in BACKENDS:
-        raise unknown("backend", backend, BACKENDS)
+from rlpymc.trials.model_data import ModelData, data_for
+from rlpymc.trials.segments import Segments
 
 
 def log_prob(
@@ -78,7 +69,7 @@ def log_prob(
         If trials or parameters do not fit the model.
     """
     check_backend(backend)
-    data = sequences(get_model(model), trials)
+    data = data_for(get_model(model), trials)
     arrays = parameter_arrays(data, params)
     values = evaluate(data, arrays, "gradient" if gradient else "terms", backend, mode, threads)
     dims = {"subject": data.subjects, "trial": trials["trial"].values}
@@ -117,7 +108,7 @@ def latents(
         signal is NaN where a column that it may need is missing.
     """
     check_backend(backend)
-    data = sequences(get_model(model), trials)
+    data = data_for(get_model(model), trials)
     values = evaluate(data, parameter_arrays(data, params), "latents", backend, mode)
     labels = {"before": "{}", "signal": "{}", "probs": "{}_probs", "final": "{}_final", "derived": "{}"}
     out = {}
@@ -136,7 +127,7 @@ def latents(
 
 
 def evaluate(
-    data: Sequences,
+    data: ModelData,
     arrays: Mapping[str, np.ndarray],
     what: str,
     backend: str = "fused",
@@ -147,7 +138,7 @@ def evaluate(
 
     Parameters
     ----------
-    data : Sequences
+    data : ModelData
         The data of a model.
     arrays : dict
         Every parameter, (subject, *shape) or (subject, trial, *shape).
@@ -178,7 +169,7 @@ def evaluate(
     return found
 
 
-def _scan(data: Sequences, arrays: Mapping[str, np.ndarray], what: str, mode: str) -> dict[str, np.ndarray]:
+def _scan(data: ModelData, arrays: Mapping[str, np.ndarray], what: str, mode: str) -> dict[str, np.ndarray]:
     """Return the same by the scan, which is compiled once for all arrays of one shape."""
     model, segments = data.model, data.segments
     shapes = tuple(arrays[p.name].shape for p in model.parameters)

@@ -9,19 +9,20 @@ import pytensor
 import pytensor.tensor as pt
 import xarray as xr
 
-from rlpymc.model.parameter_vector import Entries
 from rlpymc.checks import as_names, unknown
-from rlpymc.likelihood.by_trial import check_backend
 from rlpymc.compiler import signature as interface
-from rlpymc.likelihood.parameter_arrays import parameter_arrays
+from rlpymc.likelihood.backends import check_backend
+from rlpymc.likelihood.by_subject import Totals
 from rlpymc.likelihood.loop import find_trace
 from rlpymc.likelihood.modes import pytensor_mode
+from rlpymc.likelihood.parameter_arrays import parameter_arrays
 from rlpymc.likelihood.scan import placeholders
-from rlpymc.likelihood.by_subject import Totals
 from rlpymc.model import Facts, Model
+from rlpymc.model.parameter_vector import Entries
 from rlpymc.model.parameters import Parameter, resolve_shape
 from rlpymc.model.registry import get_model
-from rlpymc.trials.model_data import Segments, Sequences, sequences
+from rlpymc.trials.model_data import ModelData, data_for
+from rlpymc.trials.segments import Segments
 
 STEP = 1e-4  # of a difference, for a parameter that goes from 0 to 1
 
@@ -68,7 +69,7 @@ def hessian(
         If trials or parameters do not fit the model, or a parameter varies by trial.
     """
     check_backend(backend)
-    data = sequences(get_model(model), trials)
+    data = data_for(get_model(model), trials)
     chosen = _differentiated(data.model, as_names("free", free))
     arrays = parameter_arrays(data, params)
     for p in data.model.parameters:
@@ -130,7 +131,7 @@ def second_derivatives(
 
 
 def _differences(
-    data: Sequences,
+    data: ModelData,
     arrays: Mapping[str, np.ndarray],
     chosen: Sequence[Parameter],
     entries: Entries,
@@ -152,7 +153,7 @@ def _differences(
     return second_derivatives(gradient, x, step, lower, upper)
 
 
-def _exact(data: Sequences, arrays: Mapping[str, np.ndarray], entries: Entries, mode: str) -> np.ndarray:
+def _exact(data: ModelData, arrays: Mapping[str, np.ndarray], entries: Entries, mode: str) -> np.ndarray:
     """Return the Hessians by differentiating the scan's gradient, (subject, entry, entry)."""
     function = _product(data.model, data.facts, data.segments, entries.names, mode)
     values = [arrays[p.name] for p in data.model.parameters]

@@ -19,7 +19,7 @@ from rlpymc.likelihood.modes import QUICK
 from rlpymc.model import Facts, Model
 from rlpymc.model.parameters import Parameter, real, resolve_shape
 from rlpymc.model.record import Record
-from rlpymc.trials.model_data import Sequences
+from rlpymc.trials.model_data import ModelData
 
 type Arrays = Mapping[str, np.ndarray]
 
@@ -129,24 +129,24 @@ def settle(model: Model, facts: Facts, params: Arrays, n_subjects: int) -> tuple
     return (model, dict(params)) if found is None else (found.model, {**params, **found.values(params, n_subjects)})
 
 
-def settled_data(data: Sequences) -> Sequences:
+def settled_data(data: ModelData) -> ModelData:
     """Return the same data for the settled model, see `settled`; themselves, with their layout, if that is theirs."""
     model = settled(data.model, data.facts)
     return data if model is data.model else replace(data, model=model)
 
 
-def with_derived(data: Sequences, params: Arrays) -> tuple[Sequences, dict[str, np.ndarray]]:
+def with_derived(data: ModelData, params: Arrays) -> tuple[ModelData, dict[str, np.ndarray]]:
     """Return data of the settled model, and its parameters, see `settle`."""
     _, params = settle(data.model, data.facts, params, data.shape[0])
     return settled_data(data), params
 
 
-def pull_back(data: Sequences, params: Arrays, slopes: Arrays) -> dict[str, np.ndarray]:
+def pull_back(data: ModelData, params: Arrays, slopes: Arrays) -> dict[str, np.ndarray]:
     """Return derivatives with respect to a model's own parameters, given those for the settled model.
 
     Parameters
     ----------
-    data : Sequences
+    data : ModelData
         The data of the model.
     params : dict of (subject, *shape)
         Its parameters.

@@ -5,23 +5,23 @@ from typing import Any
 
 import numpy as np
 
+from rlpymc.likelihood.by_subject import Totals
 from rlpymc.likelihood.by_trial import evaluate
 from rlpymc.likelihood.scan import core
-from rlpymc.likelihood.by_subject import Totals
 from rlpymc.model.responses import Response
-from rlpymc.trials.model_data import Sequences
+from rlpymc.trials.model_data import ModelData
 
 CHUNK_BYTES = 2**20  # of one array over actions: what a cache holds
 CHUNK_TRIALS = 200_000  # laid out at once where only totals are wanted
 FEW = 5_000_000  # draws x trials below which compiling a scan well takes longer than it saves
 
 
-def log_prob_draws(data: Sequences, params: Mapping[str, np.ndarray], backend: str) -> np.ndarray:
+def log_prob_draws(data: ModelData, params: Mapping[str, np.ndarray], backend: str) -> np.ndarray:
     """Return log probabilities (draw, subject, trial[, response]) for parameters (draw, subject, *shape)."""
     return np.concatenate([found["terms"] for found in _in_chunks(data, params, "terms", backend)])
 
 
-def log_prob_totals(data: Sequences, params: Mapping[str, np.ndarray], backend: str) -> np.ndarray:
+def log_prob_totals(data: ModelData, params: Mapping[str, np.ndarray], backend: str) -> np.ndarray:
     """Return log probabilities of subjects, (draw, subject), for parameters (draw, subject, *shape)."""
     n_draws = len(next(iter(params.values())))
     chunk = min(n_draws, max(1, CHUNK_TRIALS // data.masks["exists"].size))
@@ -34,7 +34,7 @@ def log_prob_totals(data: Sequences, params: Mapping[str, np.ndarray], backend: 
     return np.concatenate(found)[:n_draws]
 
 
-def response_draws(data: Sequences, params: Mapping[str, np.ndarray], backend: str) -> dict[str, Response]:
+def response_draws(data: ModelData, params: Mapping[str, np.ndarray], backend: str) -> dict[str, Response]:
     """Return each response's distribution, its arguments (draw, subject, trial, ...); padding holds a stand-in."""
     parts = list(_in_chunks(data, params, "arguments", backend))
     found = {}
@@ -48,7 +48,7 @@ def response_draws(data: Sequences, params: Mapping[str, np.ndarray], backend: s
 
 
 def _in_chunks(
-    data: Sequences, params: Mapping[str, np.ndarray], what: str, backend: str
+    data: ModelData, params: Mapping[str, np.ndarray], what: str, backend: str
 ) -> Iterator[dict[str, np.ndarray]]:
     """Treat draws as further subjects with the same data, some at a time."""
     n_draws = len(next(iter(params.values())))
@@ -63,10 +63,10 @@ def _in_chunks(
         yield {k: v.reshape((chunk, -1, *v.shape[1:]))[:kept] for k, v in found.items()}
 
 
-def repeat_subjects(data: Sequences, times: int) -> Sequences:
+def repeat_subjects(data: ModelData, times: int) -> ModelData:
     """Return the data with all subjects there several times, one after the other."""
 
     def tile(values: Mapping[str, np.ndarray]) -> dict[str, Any]:
         return {k: np.tile(v, (times,) + (1,) * (v.ndim - 1)) for k, v in values.items()}
 
-    return Sequences(data.model, data.trials, data.facts, tile(data.inputs), tile(data.masks))
+    return ModelData(data.model, data.trials, data.facts, tile(data.inputs), tile(data.masks))

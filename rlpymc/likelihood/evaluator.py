@@ -9,10 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from rlpymc.compiler import signature as interface, machine
+from rlpymc.compiler import machine
+from rlpymc.compiler import signature as interface
 from rlpymc.compiler.lanes import ALIGNMENT, HEAD, lane_kernel
 from rlpymc.compiler.trace import Trace
-from rlpymc.trials.model_data import Segments, Sequences
+from rlpymc.trials.model_data import ModelData
+from rlpymc.trials.segments import Segments
 
 
 @dataclass(frozen=True)
@@ -84,7 +86,7 @@ class Evaluator:
         The model's step.
     mode : str
         Of `rlpymc.compiler.lanes.MODES`.
-    data : Sequences
+    data : ModelData
         Columns and masks.
     active : tuple of str
         Parameters with respect to which the gradient is wanted.
@@ -108,7 +110,7 @@ class Evaluator:
         self,
         step: Trace,
         mode: str,
-        data: Sequences,
+        data: ModelData,
         active: Sequence[str] = (),
         packed: bool = True,
         threads: int = 1,
@@ -242,7 +244,7 @@ class Evaluator:
             results.fill(np.nan)
 
 
-def _always_true(data: Sequences, blocks: Blocks) -> frozenset[str]:
+def _always_true(data: ModelData, blocks: Blocks) -> frozenset[str]:
     """Return the masks that are true on all trials, so that a kernel need not look at them.
 
     Trials that fill up a block are not scored.  What is learned there does no harm: nothing depends on it any more.

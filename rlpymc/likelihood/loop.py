@@ -8,15 +8,17 @@ from typing import Any
 import numba
 import numpy as np
 
-from rlpymc.compiler import signature as interface, scalar_source as kernel
-from rlpymc.likelihood.derived import settled
-from rlpymc.likelihood.evaluator import Evaluator
+from rlpymc.compiler import scalar_source as kernel
+from rlpymc.compiler import signature as interface
 from rlpymc.compiler.expressions import Unsupported
 from rlpymc.compiler.lanes import MODES
-from rlpymc.likelihood.scan import core
 from rlpymc.compiler.trace import Trace, Variant, trace
+from rlpymc.likelihood.derived import settled
+from rlpymc.likelihood.evaluator import Evaluator
+from rlpymc.likelihood.scan import core
 from rlpymc.model import Facts, Model
-from rlpymc.trials.model_data import Segments, Sequences
+from rlpymc.trials.model_data import ModelData
+from rlpymc.trials.segments import Segments
 
 # What the compiler may do to arithmetic: no infinity or NaN is assumed away, since an impossible choice has one.
 OPTIONS: dict[str, Any] = {"fastmath": {"contract", "nsz", "arcp"}, "error_model": "numpy", "nogil": True}
@@ -95,7 +97,7 @@ def run(
     step: Trace,
     mode: str,
     params: Mapping[str, np.ndarray],
-    data: Sequences,
+    data: ModelData,
     active: tuple[str, ...] = (),
     threads: int = 1,
 ) -> dict[str, np.ndarray]:
@@ -109,7 +111,7 @@ def run(
         See `rlpymc.compiler.scalar_source.source`.
     params : dict of (subject, *shape) or (subject, trial, *shape)
         Every parameter.
-    data : Sequences
+    data : ModelData
         Columns and masks.
     active : tuple of str
         Parameters with respect to which the gradient is wanted.

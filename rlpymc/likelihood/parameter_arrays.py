@@ -10,15 +10,15 @@ import xarray as xr
 from rlpymc.checks import check_type, unknown
 from rlpymc.model import Model
 from rlpymc.model.parameters import Parameter
-from rlpymc.trials.model_data import Sequences
+from rlpymc.trials.model_data import ModelData
 
 
-def parameter_arrays(data: Sequences, params: Mapping[str, Any] | xr.Dataset) -> dict[str, np.ndarray]:
+def parameter_arrays(data: ModelData, params: Mapping[str, Any] | xr.Dataset) -> dict[str, np.ndarray]:
     """Return every parameter of a model as an array.
 
     Parameters
     ----------
-    data : Sequences
+    data : ModelData
         The data of a model.
     params : mapping
         By name: a number or an array (*shape) for all subjects; an array (subject, *shape); or a DataArray whose
@@ -49,7 +49,7 @@ def check_names(model: Model, params: Iterable[Any]) -> None:
         raise ValueError(f"{model.name} needs a value for {', '.join(missing)}")
 
 
-def parameter_array(data: Sequences, parameter: Parameter, value: Any, what: str = "parameter") -> np.ndarray:
+def parameter_array(data: ModelData, parameter: Parameter, value: Any, what: str = "parameter") -> np.ndarray:
     """Return one parameter as an array, see `parameter_arrays`; `what` is how messages call it."""
     shape, n_subjects = data.parameter_shape(parameter.name), data.shape[0]
     if isinstance(value, pd.Series):
@@ -80,7 +80,7 @@ def parameter_array(data: Sequences, parameter: Parameter, value: Any, what: str
     return np.ascontiguousarray(array, dtype=float)
 
 
-def _by_label(data: Sequences, parameter: Parameter, value: xr.DataArray) -> np.ndarray:
+def _by_label(data: ModelData, parameter: Parameter, value: xr.DataArray) -> np.ndarray:
     """Line a DataArray up with the trials by its dims' names and labels."""
     outer = [d for d in value.dims if d in ("subject", "session", "block", "trial")]
     own = [d for d in value.dims if d not in outer]

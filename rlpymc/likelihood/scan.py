@@ -19,7 +19,7 @@ from rlpymc.model import Facts, Model
 from rlpymc.model.parameters import resolve_shape
 from rlpymc.model.record import Record
 from rlpymc.model.responses import Response
-from rlpymc.trials.model_data import Segments
+from rlpymc.trials.segments import Segments
 
 type Tensor = Any
 type Tensors = dict[str, Tensor]

@@ -9,12 +9,13 @@ import pytensor
 import pytensor.tensor as pt
 from pytensor.graph.replace import vectorize_graph
 
-from rlpymc.compiler import signature as interface, scalar_source as kernel
+from rlpymc.compiler import scalar_source as kernel
+from rlpymc.compiler import signature as interface
+from rlpymc.compiler.trace import Trace
 from rlpymc.likelihood.derived import settle
 from rlpymc.likelihood.loop import find_trace, jit, named
 from rlpymc.likelihood.modes import QUICK
 from rlpymc.likelihood.scan import core, next_state
-from rlpymc.compiler.trace import Trace
 from rlpymc.model import Facts, Model
 from rlpymc.model.parameters import resolve_shape
 from rlpymc.model.responses import Response

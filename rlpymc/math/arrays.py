@@ -3,10 +3,8 @@
 from typing import Any
 
 import numpy as np
-from scipy import special
 
 exp, log1p, expm1, sqrt, tanh, abs = np.exp, np.log1p, np.expm1, np.sqrt, np.tanh, np.abs
-sigmoid, erf = special.expit, special.erf
 equal, where, stack, concatenate, arange = np.equal, np.where, np.stack, np.concatenate, np.arange
 sum = np.sum
 
@@ -15,6 +13,20 @@ def log(x: Any) -> Any:
     """Return the logarithm, -inf at 0 without a warning."""
     with np.errstate(divide="ignore"):
         return np.log(x)
+
+
+def sigmoid(x: Any) -> Any:
+    """Return the logistic function."""
+    from scipy.special import expit
+
+    return expit(x)
+
+
+def erf(x: Any) -> Any:
+    """Return the error function."""
+    from scipy import special
+
+    return special.erf(x)
 
 
 def softplus(x: Any) -> Any:

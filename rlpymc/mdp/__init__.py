@@ -11,7 +11,6 @@ from rlpymc.mdp.episodes import Episodes, Transitions, sample_episodes, sample_t
 from rlpymc.mdp.exact import Solution, policy_evaluation, policy_iteration, value_iteration
 from rlpymc.mdp.fitted import FittedQ, fitted_q
 from rlpymc.mdp.gradients import GradientEstimate, policy_gradient, reinforce
-from rlpymc.mdp.learning import LearnedQ, q_learning
 from rlpymc.mdp.inference import (
     Messages,
     Variational,
@@ -21,6 +20,7 @@ from rlpymc.mdp.inference import (
     posterior_dynamics,
     structured_variational,
 )
+from rlpymc.mdp.learning import LearnedQ, q_learning
 from rlpymc.mdp.policy import greedy
 from rlpymc.mdp.process import MDP
 from rlpymc.mdp.soft import soft_policy, soft_policy_iteration, soft_value, soft_value_iteration

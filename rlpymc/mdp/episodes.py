@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 
+from rlpymc.checks import whole
 from rlpymc.mdp.policy import policy_by_step
 from rlpymc.mdp.process import MDP
-from rlpymc.tasks.settings import whole
 
 type Seed = int | np.random.Generator
 

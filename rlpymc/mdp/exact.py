@@ -10,10 +10,9 @@ from scipy.sparse import csgraph
 from scipy.sparse.linalg import bicgstab, spsolve
 from scipy.special import entr
 
-from rlpymc.mdp.checks import LARGEST, axes, few, number, weight
+from rlpymc.checks import LARGEST, axes, few, number, weight, whole
 from rlpymc.mdp.policy import actions, among_best, greedy, one_hot, policy_by_step
 from rlpymc.mdp.process import MDP
-from rlpymc.tasks.settings import whole
 
 DENSE = 1500  # states up to which a linear system is solved as a full matrix
 

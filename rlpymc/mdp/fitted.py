@@ -7,12 +7,11 @@ import numpy as np
 from scipy import sparse
 from scipy.linalg import solve_triangular
 
-from rlpymc.mdp.checks import LARGEST, all_finite, number, numbers, place, weight
+from rlpymc.checks import LARGEST, array_of_numbers, check_finite, number, place, weight, whole
 from rlpymc.mdp.episodes import Transitions
 from rlpymc.mdp.exact import require_finite_values, smallest_change
 from rlpymc.mdp.process import MDP
 from rlpymc.mdp.soft import policy_at, value_at
-from rlpymc.tasks.settings import whole
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,17 +129,17 @@ def feature_table(m: MDP, features: Any) -> np.ndarray | None:
     """Return features (n_states, n_actions, n_features), checked, or None if there are none."""
     if features is None:
         return None
-    table = numbers("features", features)
+    table = array_of_numbers("features", features)
     n_features = max(1, table.shape[2]) if table.ndim == 3 else 1
-    table = numbers("features", table, (m.n_states, m.n_actions, n_features))
-    all_finite("features", table, ("state", "action", "feature"))
+    table = array_of_numbers("features", table, (m.n_states, m.n_actions, n_features))
+    check_finite("features", table, ("state", "action", "feature"))
     return table
 
 
 def _steps(m: MDP, data: Transitions) -> tuple[np.ndarray, np.ndarray, sparse.csr_array]:
     """Return the pair of state and action, the reward, and the next state (as rows with a single 1) of each step."""
     state, action, next_state = (np.asarray(k) for k in (data.state, data.action, data.next_state))
-    reward = numbers("reward of the data", data.reward)
+    reward = array_of_numbers("reward of the data", data.reward)
     for name, found, n in (
         ("state", state, m.n_states),
         ("action", action, m.n_actions),
@@ -154,7 +153,7 @@ def _steps(m: MDP, data: Transitions) -> tuple[np.ndarray, np.ndarray, sparse.cs
         wrong = np.flatnonzero((found < 0) | (found >= n))
         if len(wrong):
             raise ValueError(f"{name} of the data: found {found[wrong[0]]} in step {wrong[0]}, expected 0 to {n - 1}")
-    all_finite("reward of the data", reward, ("step",))
+    check_finite("reward of the data", reward, ("step",))
     wrong = np.flatnonzero(m.ends[state])
     if len(wrong):
         raise ValueError(

@@ -6,12 +6,11 @@ from typing import Any
 import numpy as np
 from scipy.special import log_softmax
 
-from rlpymc.mdp.checks import weight
+from rlpymc.checks import weight, whole
 from rlpymc.mdp.episodes import Episodes, Seed, sample_episodes
 from rlpymc.mdp.exact import over_horizon
 from rlpymc.mdp.policy import logits_by_step
 from rlpymc.mdp.process import MDP
-from rlpymc.tasks.settings import whole
 
 BATCH = 2_000_000  # numbers held at once while gradients of single episodes are summed up
 

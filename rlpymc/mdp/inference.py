@@ -17,11 +17,11 @@ import numpy as np
 from scipy import sparse
 from scipy.special import logsumexp
 
+from rlpymc.checks import whole
 from rlpymc.mdp.exact import over_horizon
 from rlpymc.mdp.policy import policy_by_step
 from rlpymc.mdp.process import MDP
 from rlpymc.mdp.soft import soft_policy, soft_value
-from rlpymc.tasks.settings import whole
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,13 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from rlpymc.mdp.checks import LARGEST, SMALLEST, number, weight
+from rlpymc.checks import LARGEST, SMALLEST, number, weight, whole
 from rlpymc.mdp.episodes import Seed
 from rlpymc.mdp.exact import require_finite_values
 from rlpymc.mdp.fitted import feature_table
 from rlpymc.mdp.process import MDP
 from rlpymc.mdp.soft import policy_at, value_at
-from rlpymc.tasks.settings import whole
 
 
 @dataclass(frozen=True, eq=False)

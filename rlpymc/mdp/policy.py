@@ -4,19 +4,16 @@ from typing import Any
 
 import numpy as np
 
-from rlpymc.mdp.checks import all_finite, axes, numbers, probabilities
+from rlpymc.checks import array_of_numbers, axes, check_finite, probabilities, whole
 from rlpymc.mdp.process import MDP
-from rlpymc.tasks.settings import whole
-
-TIE = 1e-10  # of the largest value: actions closer to the best than this are as good as it
+from rlpymc.model import choice_probabilities
 
 
 def greedy(q: np.ndarray) -> np.ndarray:
     """Return the policy that takes the best action, or each of the best alike.
 
-    Ties are decided here and nowhere else: an action is among the best if it falls short of the best one of its state
-    by no more than `TIE` times the largest absolute value in `q`, which is more than rounding and less than anything
-    meant.
+    Ties are those of `rlpymc.model.choice_probabilities.among_best`; rounding is measured against the largest absolute
+    value in `q`, as the values of all states were computed from each other.
 
     Parameters
     ----------
@@ -34,7 +31,7 @@ def greedy(q: np.ndarray) -> np.ndarray:
 
 def among_best(q: np.ndarray) -> np.ndarray:
     """Return which actions (..., n_states, n_actions) are as good as the best of their state."""
-    return np.asarray(q >= q.max(axis=-1, keepdims=True) - TIE * np.abs(q).max())
+    return np.asarray(choice_probabilities.among_best(q, np.abs(q).max()))
 
 
 def policy_by_step(m: MDP, found: Any, horizon: int, name: str = "policy") -> np.ndarray:
@@ -72,8 +69,8 @@ def policy_by_step(m: MDP, found: Any, horizon: int, name: str = "policy") -> np
 def logits_by_step(m: MDP, found: Any, horizon: int) -> np.ndarray:
     """Return logits (horizon, n_states, n_actions) from those of each step or the same for all, checked."""
     shape = (whole("horizon", horizon), m.n_states, m.n_actions)
-    array = numbers("logits", found, shape if axes("logits", found) == 3 else shape[1:])
-    all_finite("logits", array, ("step", "state", "action")[-array.ndim :])
+    array = array_of_numbers("logits", found, shape if axes("logits", found) == 3 else shape[1:])
+    check_finite("logits", array, ("step", "state", "action")[-array.ndim :])
     return np.broadcast_to(array, shape)
 
 

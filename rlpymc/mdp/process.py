@@ -8,7 +8,7 @@ import numpy as np
 from scipy import sparse
 from scipy.sparse import csgraph
 
-from rlpymc.mdp.checks import SUM, all_finite, few, number, numbers, place, probabilities
+from rlpymc.checks import SUM, array_of_numbers, check_finite, few, number, place, probabilities
 
 
 class MDP:
@@ -71,10 +71,10 @@ class MDP:
         self.ends = np.isin(np.arange(n), self.terminal)
         self.transition = _with_ends(rows, np.repeat(self.ends, k))
         _check_transitions(self.transition, k)
-        given = numbers("reward", reward)
-        self.reward = numbers("reward", given, (n, k), _other_reward(given.shape, n, k))
+        given = array_of_numbers("reward", reward)
+        self.reward = array_of_numbers("reward", given, (n, k), _other_reward(given.shape, n, k))
         self.reward[self.ends] = 0.0
-        all_finite("reward", self.reward, ("state", "action"))
+        check_finite("reward", self.reward, ("state", "action"))
         self.discount = number("discount", discount, 0.0, 1.0, "a number in [0, 1]")
         if initial is None:
             if self.ends.all():
@@ -219,7 +219,7 @@ def _rows(transition: Any) -> tuple[sparse.csr_array, int, int]:
         by_action = sparse.vstack([sparse.csr_array(one, dtype=np.float64) for one in transition], format="csr")
         rows = by_action[(np.arange(n)[:, None] + n * np.arange(k)).ravel()]
     else:
-        dense = numbers("transition", transition)
+        dense = array_of_numbers("transition", transition)
         if dense.ndim != 3 or dense.shape[0] != dense.shape[2] or 0 in dense.shape:
             by_action = dense.ndim == 3 and dense.shape[1] == dense.shape[2]
             raise ValueError(

@@ -4,11 +4,10 @@ from typing import Any
 
 import numpy as np
 
-from rlpymc.mdp.checks import LARGEST, SMALLEST, number
+from rlpymc.checks import LARGEST, SMALLEST, number, whole
 from rlpymc.mdp.exact import Solution, require_finite_values, sweep, values_of
 from rlpymc.mdp.policy import greedy, policy_by_step
 from rlpymc.mdp.process import MDP
-from rlpymc.tasks.settings import whole
 
 
 def soft_value(q: np.ndarray, temperature: float = 1.0) -> np.ndarray:

@@ -1,22 +1,21 @@
 """From the values of actions to the probabilities of choosing them: the mathematics of choice, written once.
 
 These functions are written with `rlpymc.math`, so that the same lines serve NumPy arrays, PyTensor variables and the
-compiled loop: the choice rules of the zoo and the policies of this package are both made of them.  Any leading axes may
-stand before the last one, which is over actions.
+compiled loop: the choice rules of models, policies and planning are all made of them.  Any leading axes may stand before
+the last one, which is over actions.
 
-**Ties** are decided in `greedy`, and nowhere else: actions tie if their values are exactly equal as floating-point
-numbers, and tied actions share.  There is no tolerance.  Values that start equal and were moved by the same outcomes
-are exactly equal, which is the case that matters to a likelihood, while a tolerance would change its meaning with the
-scale of the rewards.  So 0.1 + 0.2 and 0.3 do not tie; round values that come from different sums if they should.
+**Ties** are decided in `among_best`, and nowhere else: a value ties with the highest if it falls short of it by no more
+than rounding, and tied actions share.  So 0.1 + 0.2 and 0.3 tie, in a likelihood as in a plan.
 """
 
 from typing import Any
 
 import numpy as np
 
-from rlpymc.math import equal, max, stop_gradient, sum, where
+from rlpymc.checks import TIE
+from rlpymc.math import abs, max, stop_gradient, sum, where
 
-__all__ = ["boltzmann_logits", "epsilon_greedy", "greedy", "mixed_with_chance", "softmax_logits", "uniform"]
+__all__ = ["among_best", "boltzmann_logits", "epsilon_greedy", "greedy", "mixed_with_chance", "softmax_logits", "uniform"]
 
 
 def softmax_logits(values: Any, beta: Any) -> Any:
@@ -59,8 +58,29 @@ def boltzmann_logits(values: Any, temperature: Any) -> Any:
         return softmax_logits(values - stop_gradient(max(values))[..., None], 1 / temperature)
 
 
+def among_best(values: Any, size: Any = None) -> Any:
+    """Return which values are as high as the highest.
+
+    Parameters
+    ----------
+    values : (..., n_actions)
+        Values of the actions; -inf for what is not on offer.
+    size : number, optional
+        What rounding is measured against: the largest absolute value of the numbers that these were computed from.
+        Unless given, that of the values themselves, without infinite ones.
+
+    Returns
+    -------
+    (..., n_actions) bool
+        True where a value falls short of the highest by no more than `rlpymc.checks.TIE` times the size.
+    """
+    if size is None:
+        size = max(where(values > -float("inf"), abs(values), 0.0))[..., None]
+    return values >= max(values)[..., None] - TIE * size
+
+
 def greedy(values: Any) -> Any:
-    """Return the probabilities of choosing an action of the highest value: tied actions share (see above).
+    """Return the probabilities of choosing an action of the highest value: tied actions share.
 
     Parameters
     ----------
@@ -72,7 +92,7 @@ def greedy(values: Any) -> Any:
     (..., n_actions)
         1 / number of tied actions at the highest value, 0 elsewhere.
     """
-    best = where(equal(values, max(values)[..., None]), 1.0, 0.0)
+    best = where(among_best(values), 1.0, 0.0)
     return best / sum(best)[..., None]
 
 

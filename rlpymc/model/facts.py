@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from rlpymc.checks import array_of_numbers, check_finite, probabilities
 from rlpymc.model.record import Record
 
 
@@ -63,10 +64,8 @@ class Fact:
         ValueError
             If its shape disagrees with what is known, or it holds something else; the message names the entry.
         """
-        from rlpymc.mdp.checks import all_finite, numbers, probabilities
-
         name, labels = f"facts[{self.name!r}]", tuple(str(axis).removeprefix("n_").rstrip("s") for axis in self.shape)
-        array = numbers(name, value)
+        array = array_of_numbers(name, value)
         if array.ndim != len(self.shape):
             raise ValueError(f"{name}: found shape {array.shape}, expected ({', '.join(map(str, self.shape))})")
         for axis, length in zip(self.shape, array.shape, strict=True):
@@ -79,7 +78,7 @@ class Fact:
             )
         if self.kind == "probabilities":
             return probabilities(name, array, shape, labels)
-        all_finite(name, array, labels)
+        check_finite(name, array, labels)
         if self.kind == "boolean":
             if not np.isin(array, (0, 1)).all():
                 raise ValueError(f"{name}: found {array[~np.isin(array, (0, 1))][0]:g}, expected true or false")

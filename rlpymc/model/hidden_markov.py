@@ -1,59 +1,20 @@
 """Choices of a mind that wanders: any learner in a hidden Markov model of attention."""
 
-from functools import cache
+from functools import lru_cache
 from typing import Any
 
 from rlpymc.math import concatenate, full, put, softmax, stack, sum, take, where, zeros
-from rlpymc.model import Input, Model, Parameter, boolean, real, unit
+from rlpymc.model.learner import Model
+from rlpymc.model.parameters import Input, Parameter, boolean, real, unit
 from rlpymc.model.priors import Beta, Normal
-from rlpymc.model.registry import get_model
 from rlpymc.model.responses import Categorical
 
 
-def hmm(model: Model | str, n_states: int = 2) -> Model:
-    """Return a model whose choices come from a learner only while it is engaged.
-
-    A hidden state changes from choice to choice.  In state 0 (engaged) choices follow the learner; in each other state
-    (lapsed) they follow a fixed bias, which is none unless `bias` is freed.  The learner learns in all of them.  A
-    choice's probability is the mixture over what is believed about the hidden state given the choices before (the
-    forward algorithm); choices that are not scored tell nothing about it.
-
-    Parameters
-    ----------
-    model : Model or str
-        The learner, with one choice in a trial.
-    n_states : int
-        Number of hidden states, the engaged one included.
-
-    Returns
-    -------
-    Model
-        Named ``hmm(<model>)``, with the learner's parameters and
-
-        leave : (n_states,)
-            Probability of leaving each hidden state after a choice; all others are as likely to be next.
-        engaged0 : float
-            Probability of being engaged at the start; the others share the rest.
-        bias : (n_states - 1, n_actions - 1)
-            Log odds of each action against action 0 in each lapsed state.
-
-    Raises
-    ------
-    ValueError
-        If the model has more than one response, or one that is not among actions, or there are less than two states.
-
-    References
-    ----------
-    Li, Shi, Li & Collins (2024), Journal of Mathematical Psychology 119:102842, for two states;
-    Ashwood et al. (2022), Nature Neuroscience 25:201, for several.
-    """
+@lru_cache(maxsize=256)
+def with_hidden_states(model: Model, n_states: int) -> Model:
+    """The model whose choices come from a learner while it is engaged, and from a bias otherwise; see `hmm`."""
     if not isinstance(n_states, int) or n_states < 2:
         raise ValueError(f"n_states: found {n_states!r}, expected a whole number of at least 2")
-    return _hmm(get_model(model), n_states)
-
-
-@cache
-def _hmm(model: Model, n_states: int) -> Model:
     if len(model.responses) != 1 or model.responses[0].dtype != "int64":
         made = ", ".join(f"{r.name} ({'a choice' if r.dtype == 'int64' else 'a number'})" for r in model.responses)
         raise ValueError(

@@ -3,48 +3,22 @@
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, Self
 
 from rlpymc.checks import unknown
-from rlpymc.model.facts import Fact, Facts
-from rlpymc.model.parameters import (
-    Input,
-    Parameter,
-    at_least,
-    boolean,
-    index,
-    integer,
-    interval,
-    positive,
-    real,
-    softplus,
-    unit,
-)
-from rlpymc.policies import RULES, Rule, available, parse_policy, policy_from_rules
+from rlpymc.model.card import as_html, as_text, card
+from rlpymc.model.facts import Fact
+from rlpymc.model.parameters import Input, Parameter
 from rlpymc.model.record import Record
 from rlpymc.model.responses import Response
+from rlpymc.model.rules import RULES, Rule, available, parse_policy, policy_from_rules
 
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = [
-    "Fact",
-    "Facts",
-    "Input",
-    "Model",
-    "Parameter",
-    "Record",
-    "at_least",
-    "boolean",
-    "index",
-    "integer",
-    "interval",
-    "positive",
-    "real",
-    "softplus",
-    "unit",
-]
-
+# Where the four forms of a likelihood in PyMC are written: a door down to a room that this one knows by name alone.
+PYMC_FORMS = "rlpymc.fitting.pymc_forms"
 
 type Shapes = Mapping[str, tuple[int, ...]]  # by state
 
@@ -263,10 +237,7 @@ class Model:
         return self._add("potential", name, trials, backend, params)
 
     def _add(self, form: str, name: str, trials: "xr.Dataset", backend: str, params: Mapping[str, Any]) -> Any:
-        from rlpymc.fitting import pymc_forms as distribution
-        from rlpymc.trials.model_data import sequences
-
-        return getattr(distribution, form)(name, sequences(self, trials), params, backend)
+        return import_module(PYMC_FORMS).add(form, name, self, trials, params, backend)
 
     @property
     def full_equation(self) -> str:
@@ -276,53 +247,12 @@ class Model:
     @property
     def card(self) -> dict[str, Any]:
         """What there is to know about the model, as plain data (JSON)."""
-        return {
-            "name": self.name,
-            "family": self.family,
-            "summary": "; ".join([self.summary, *(r.summary for r in self.rules)]),
-            "reference": "; ".join(dict.fromkeys([self.reference, *(r.reference for r in self.rules if r.reference)])),
-            "equation": self.full_equation,
-            "inputs": [
-                {"name": i.name, "kind": str(i.kind), "shape": list(i.shape), "response": i.response, "after": i.after}
-                for i in self.inputs
-            ],
-            "parameters": [
-                {
-                    "name": p.name,
-                    "support": str(p.support),
-                    "shape": list(p.shape),
-                    "prior": None if p.prior is None else str(p.prior),
-                    "value": p.value,
-                    "meaning": p.meaning,
-                    "units": p.units,
-                    "citation": p.citation,
-                }
-                for p in self.parameters
-            ],
-            "facts": [{"name": f.name, "shape": list(f.shape), "kind": f.kind} for f in self.facts],
-            "options": {name: [str(v) for v in values] for name, values in self.options.items()},
-            "special_cases": {name: dict(case) for name, case in self.special_cases.items()},
-            "departures": list(self.departures),
-            "confused_with": list(self.confused_with),
-        }
+        return card(self)
 
     def __str__(self) -> str:
-        lines = [f"{self.name}: {self.card['summary']}", f"  {self.full_equation}", f"  {self.card['reference']}"]
-        width = max((len(p.name) for p in self.parameters), default=0)
-        for p in self.parameters:
-            fate = f"constant {p.value:g}" if p.value is not None else f"~ {p.prior}"
-            lines.append(f"  {p.name:<{width}}  {p.support!s:<9} {fate:<18} {p.meaning}")
-        return "\n".join(lines)
+        return as_text(self)
 
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        rows = "".join(
-            f"<tr><td>{p.name}</td><td>{p.support}</td>"
-            f"<td>{f'constant {p.value:g}' if p.value is not None else p.prior}</td><td>{p.meaning}</td></tr>"
-            for p in self.parameters
-        )
-        return (
-            f"<b>{self.name}</b>: {self.card['summary']}<br>$${self.full_equation}$$<i>{self.card['reference']}</i>"
-            f"<table><tr><th>parameter</th><th>support</th><th>prior</th><th>meaning</th></tr>{rows}</table>"
-        )
+        return as_html(self)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from rlpymc.math import put, take, where
-from rlpymc.model import Model
+from rlpymc.model.learner import Model
 from rlpymc.model.parameters import Parameter, unit
 from rlpymc.model.priors import Beta
 

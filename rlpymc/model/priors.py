@@ -5,8 +5,6 @@ from math import lgamma, log, pi, sqrt
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy import stats
-from scipy.special import betaln, logit, xlog1py, xlogy
 
 from rlpymc import math
 
@@ -81,6 +79,8 @@ class Normal(Prior):
 
     def scipy(self) -> Any:
         """Return the same distribution as a frozen SciPy one."""
+        from scipy import stats
+
         return stats.norm(self.mu, self.sigma)
 
 
@@ -102,6 +102,8 @@ class HalfNormal(Prior):
 
     def scipy(self) -> Any:
         """Return the same distribution as a frozen SciPy one."""
+        from scipy import stats
+
         return stats.halfnorm(scale=self.sigma)
 
 
@@ -124,6 +126,8 @@ class LogNormal(Prior):
 
     def scipy(self) -> Any:
         """Return the same distribution as a frozen SciPy one."""
+        from scipy import stats
+
         return stats.lognorm(self.sigma, scale=np.exp(self.mu))
 
 
@@ -136,21 +140,29 @@ class Beta(Prior):
 
     def unbounded(self, v: Any) -> tuple[Any, Any]:
         """Return the value that belongs to a number on the real line, and the log density there."""
+        from scipy.special import betaln
+
         density = -self.alpha * math.softplus(-v) - self.beta * math.softplus(v)
         return math.sigmoid(v), density - float(betaln(self.alpha, self.beta))
 
     def derivatives(self, value: Any) -> tuple[Any, Any, Any]:
         """Return the log density at values within the bounds, and its first and second derivative there."""
+        from scipy.special import betaln, xlog1py
+
         near, far = (_power(shape - 1, v) for shape, v in ((self.alpha, value), (self.beta, 1 - value)))
         density = near[0] + xlog1py(self.beta - 1, -value) - float(betaln(self.alpha, self.beta))
         return density, near[1] - far[1], near[2] + far[2]
 
     def middle(self) -> float:
         """Return the number on the real line that belongs to the median."""
+        from scipy.special import logit
+
         return float(logit(self.quantile(0.5)))
 
     def scipy(self) -> Any:
         """Return the same distribution as a frozen SciPy one."""
+        from scipy import stats
+
         return stats.beta(self.alpha, self.beta)
 
 
@@ -174,6 +186,8 @@ class Gamma(Prior):
 
     def scipy(self) -> Any:
         """Return the same distribution as a frozen SciPy one."""
+        from scipy import stats
+
         return stats.gamma(self.alpha, scale=1 / self.beta)
 
 
@@ -194,6 +208,8 @@ class Exponential(Prior):
 
     def scipy(self) -> Any:
         """Return the same distribution as a frozen SciPy one."""
+        from scipy import stats
+
         return stats.expon(scale=1 / self.lam)
 
 
@@ -218,6 +234,8 @@ class Uniform(Prior):
 
     def scipy(self) -> Any:
         """Return the same distribution as a frozen SciPy one."""
+        from scipy import stats
+
         return stats.uniform(self.lower, self.upper - self.lower)
 
 
@@ -230,6 +248,8 @@ class DiscreteUniform(Prior):
 
     def scipy(self) -> Any:
         """Return the same distribution as a frozen SciPy one."""
+        from scipy import stats
+
         return stats.randint(self.lower, self.upper + 1)
 
     def log_prob(self, value: Any) -> Any:
@@ -239,6 +259,8 @@ class DiscreteUniform(Prior):
 
 def _power(exponent: float, value: Any) -> tuple[Any, Any, Any]:
     """Return the logarithm of a power, and its first two derivatives; 0 for the exponent 0, whatever the value."""
+    from scipy.special import xlogy
+
     if exponent == 0:
         return 0 * value, 0 * value, 0 * value
     return xlogy(exponent, value), exponent / value, -exponent / value**2

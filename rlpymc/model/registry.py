@@ -10,8 +10,9 @@ from pkgutil import walk_packages
 from typing import TYPE_CHECKING, Any
 
 from rlpymc.checks import unknown
-from rlpymc.model import Model
-from rlpymc.policies import parse_policy
+from rlpymc.model.hidden_markov import with_hidden_states
+from rlpymc.model.learner import Model
+from rlpymc.model.rules import parse_policy
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -136,8 +137,6 @@ def get_model(name: str | Model, policy: str | None = None, **options: Any) -> M
 
 def _hidden(inside: str, rules: str | None, options: dict[str, Any]) -> Model:
     """Return the model of a name such as "hmm(delta+stickiness, n_states=3)"."""
-    from rlpymc.model.hidden_markov import hmm
-
     learner, asked, n_states = inside.partition(",n_states=")
     if rules or options:
         raise ValueError(
@@ -147,7 +146,47 @@ def _hidden(inside: str, rules: str | None, options: dict[str, Any]) -> Model:
         raise unknown("option of hmm", wrong[1].partition("=")[0], ["n_states"])
     if asked and not n_states.isdigit():
         raise ValueError(f"n_states: found {n_states!r}, expected a whole number")
-    return hmm(get_model(learner), int(n_states or 2))
+    return with_hidden_states(get_model(learner), int(n_states or 2))
+
+
+def hmm(model: Model | str, n_states: int = 2) -> Model:
+    """Return a model whose choices come from a learner only while it is engaged.
+
+    A hidden state changes from choice to choice.  In state 0 (engaged) choices follow the learner; in each other state
+    (lapsed) they follow a fixed bias, which is none unless `bias` is freed.  The learner learns in all of them.  A
+    choice's probability is the mixture over what is believed about the hidden state given the choices before (the
+    forward algorithm); choices that are not scored tell nothing about it.
+
+    Parameters
+    ----------
+    model : Model or str
+        The learner, with one choice in a trial.
+    n_states : int
+        Number of hidden states, the engaged one included.
+
+    Returns
+    -------
+    Model
+        Named ``hmm(<model>)``, with the learner's parameters and
+
+        leave : (n_states,)
+            Probability of leaving each hidden state after a choice; all others are as likely to be next.
+        engaged0 : float
+            Probability of being engaged at the start; the others share the rest.
+        bias : (n_states - 1, n_actions - 1)
+            Log odds of each action against action 0 in each lapsed state.
+
+    Raises
+    ------
+    ValueError
+        If the model has more than one response, or one that is not among actions, or there are less than two states.
+
+    References
+    ----------
+    Li, Shi, Li & Collins (2024), Journal of Mathematical Psychology 119:102842, for two states;
+    Ashwood et al. (2022), Nature Neuroscience 25:201, for several.
+    """
+    return with_hidden_states(get_model(model), n_states)
 
 
 def _chosen(model: Model, options: dict[str, Any]) -> tuple[tuple[str, Any], ...]:

@@ -11,8 +11,8 @@ from typing import Any, Literal
 
 from rlpymc.checks import unknown
 from rlpymc.math import full, onehot, put, size, softmax, take, where, zeros
-from rlpymc.model.parameters import Input, Parameter, boolean, positive, real, unit
 from rlpymc.model.choice_probabilities import epsilon_greedy, mixed_with_chance, softmax_logits
+from rlpymc.model.parameters import Input, Parameter, boolean, positive, real, unit
 from rlpymc.model.priors import Beta, Gamma, Normal
 from rlpymc.model.responses import Categorical
 

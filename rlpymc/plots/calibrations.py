@@ -7,8 +7,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from scipy import stats
 
-from rlpymc.comparison.elpd import Elpd
 from rlpymc.checks import check_type, check_whole, unknown
+from rlpymc.comparison.elpd import Elpd
 from rlpymc.plots.look import COLOURS, INTERVAL
 
 

@@ -8,10 +8,10 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from rlpymc.comparison.table import check_same_data
+from rlpymc.checks import check_type
 from rlpymc.comparison.elpd import Elpd
 from rlpymc.comparison.group_selection import GroupBMS
-from rlpymc.checks import check_type
+from rlpymc.comparison.table import check_same_data
 from rlpymc.plots.look import COLOURS
 
 MOST_NAMES = 40  # units with a name of their own on an axis

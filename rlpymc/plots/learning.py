@@ -14,9 +14,9 @@ from matplotlib.patches import Patch
 from rlpymc.checks import check_whole, unknown
 from rlpymc.likelihood.by_trial import latents
 from rlpymc.model import Model
-from rlpymc.plots.look import COLOURS, mean_and_range
 from rlpymc.model.registry import get_model
-from rlpymc.trials.model_data import MASKS
+from rlpymc.plots.look import COLOURS, mean_and_range
+from rlpymc.trials.masks import MASKS
 
 
 def trial_values(

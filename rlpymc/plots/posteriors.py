@@ -8,8 +8,8 @@ import numpy as np
 import xarray as xr
 from matplotlib.figure import Figure
 
-from rlpymc.model.parameter_vector import entry_labels
 from rlpymc.checks import unknown
+from rlpymc.model.parameter_vector import entry_labels
 from rlpymc.plots.look import COLOURS, INTERVAL
 
 

@@ -1,5 +1,6 @@
 """From values to behaviour: the choice rules of models, and the same rules as policies on values and on states."""
 
+from rlpymc.model.rules import RULES, Rule, available, parse_policy, policy_from_rules
 from rlpymc.policies.categorical import (
     categorical_cross_entropy,
     categorical_entropy,
@@ -10,7 +11,6 @@ from rlpymc.policies.categorical import (
 )
 from rlpymc.policies.over_states import StatePolicy
 from rlpymc.policies.q_functions import Q, QFunction, StochasticQ, TransformedQ
-from rlpymc.model.rules import RULES, Rule, available, parse_policy, policy_from_rules
 from rlpymc.policies.successor import SuccessorFeatures, SuccessorStateQ
 from rlpymc.policies.value_based import Boltzmann, EpsilonGreedy
 from rlpymc.policies.value_policy import ValuePolicy

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from rlpymc import math
-from rlpymc.policies.arguments import above_zero, numbers, probabilities, whole_numbers
+from rlpymc.checks import above_zero, numbers, probabilities, whole_numbers
 from rlpymc.model.choice_probabilities import boltzmann_logits
 
 __all__ = [

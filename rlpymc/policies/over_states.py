@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rlpymc.policies.arguments import action_values, check_structure
-from rlpymc.policies.q_functions import as_qfunction
+from rlpymc.checks import action_values, check_structure
 from rlpymc.model.responses import Categorical
+from rlpymc.policies.q_functions import as_qfunction
 
 if TYPE_CHECKING:
     from rlpymc.policies.value_policy import ValuePolicy

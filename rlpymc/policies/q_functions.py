@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from rlpymc.policies.arguments import action_values, check_structure
+from rlpymc.checks import action_values, check_structure
 from rlpymc.policies.sources import as_source, evaluated, is_array, own_params
 
 __all__ = ["Q", "QFunction", "StochasticQ", "TransformedQ", "as_qfunction"]

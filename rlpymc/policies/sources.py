@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from rlpymc.policies.arguments import numbers, whole_numbers
+from rlpymc.checks import numbers, whole_numbers
 
 __all__ = ["as_source", "evaluated", "is_array", "own_params"]
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from rlpymc.policies.arguments import finite, share, whole_numbers
+from rlpymc.checks import finite_array, probabilities, share, whole_numbers
 from rlpymc.policies.q_functions import QFunction
 from rlpymc.policies.sources import as_source, evaluated, own_params
 
@@ -37,9 +37,9 @@ class SuccessorFeatures(QFunction):
 
     def __init__(self, features: Any, weights: Any) -> None:
         self._features = as_source("features", features, ("n_states", "n_actions", "n_features"))
-        self._weights = finite("weights", weights, ("n_features",))
+        self._weights = finite_array("weights", weights, ("n_features",))
         if isinstance(self._features, np.ndarray):
-            finite("features", self._features, ("n_states", "n_actions", "n_features"))
+            finite_array("features", self._features, ("n_states", "n_actions", "n_features"))
             self._check_lengths(self._features.shape[2])
             self.n_actions = self._features.shape[1]
 
@@ -60,9 +60,9 @@ class SuccessorFeatures(QFunction):
         return {"features": own_params(self._features), "weights": self._weights}
 
     def _replace(self, new: Mapping[str, Any]) -> None:
-        weights = finite("weights", new["weights"], ("n_features",))
+        weights = finite_array("weights", new["weights"], ("n_features",))
         if isinstance(self._features, np.ndarray):
-            self._features = finite("features", new["features"], ("n_states", "n_actions", "n_features"))
+            self._features = finite_array("features", new["features"], ("n_states", "n_actions", "n_features"))
         elif hasattr(self._features, "params"):
             self._features.params = new["features"]
         self._weights = weights
@@ -112,21 +112,15 @@ class SuccessorStateQ(QFunction):
         return self._held
 
     def _replace(self, new: Mapping[str, Any]) -> None:
-        v = finite("v", new["v"], ("n_states",))
-        transition = finite("transition", new["transition"], ("n_states", "n_actions", "n_states"))
-        reward = finite("reward", new["reward"], ("n_states", "n_actions"))
+        v = finite_array("v", new["v"], ("n_states",))
+        transition = finite_array("transition", new["transition"], ("n_states", "n_actions", "n_states"))
+        reward = finite_array("reward", new["reward"], ("n_states", "n_actions"))
         if transition.shape != (*reward.shape, len(v)) or len(reward) != len(v):
             raise ValueError(
                 f"SuccessorStateQ: found v {v.shape}, transition {transition.shape} and reward {reward.shape}, "
                 "expected (n_states,), (n_states, n_actions, n_states) and (n_states, n_actions)"
             )
-        wrong = (transition < 0).any(axis=2) | (np.abs(transition.sum(axis=2) - 1) > 1e-8)
-        if wrong.any():
-            state, action = (int(k) for k in np.argwhere(wrong)[0])
-            raise ValueError(
-                f"transition: found sum {transition[state, action].sum():g} and least entry "
-                f"{transition[state, action].min():g} for action {action} in state {state}, expected probabilities"
-            )
+        probabilities("transition", transition, transition.shape, ("state", "action", "next state"))
         discount = share("discount", new["discount"])
         self._held: dict[str, Any] = {"v": v, "transition": transition, "reward": reward, "discount": discount}
         self.n_actions = reward.shape[1]

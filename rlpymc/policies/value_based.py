@@ -14,10 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from rlpymc.policies.arguments import above_zero, one_number, share
+from rlpymc.checks import above_zero, one_number, share
 from rlpymc.model.choice_probabilities import boltzmann_logits, epsilon_greedy
-from rlpymc.policies.value_policy import ValuePolicy
 from rlpymc.model.responses import Categorical
+from rlpymc.policies.value_policy import ValuePolicy
 
 __all__ = ["Boltzmann", "EpsilonGreedy"]
 

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 
 from rlpymc import math
-from rlpymc.policies.arguments import action_values, check_structure, probabilities, whole_numbers
-from rlpymc.policies.categorical import mean_log_ratio, mean_under
-from rlpymc.policies.over_states import StatePolicy
+from rlpymc.checks import action_values, check_structure, probabilities, whole_numbers
 from rlpymc.model.choice_probabilities import greedy
 from rlpymc.model.responses import Categorical
+from rlpymc.policies.categorical import mean_log_ratio, mean_under
+from rlpymc.policies.over_states import StatePolicy
 
 __all__ = ["ValuePolicy"]
 

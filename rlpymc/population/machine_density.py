@@ -18,11 +18,11 @@ from llvmlite import ir
 
 from rlpymc import math
 from rlpymc.compiler import machine
-from rlpymc.likelihood.evaluator import Evaluator
 from rlpymc.compiler.expressions import TRIAL, Graph, Node, pullback, raw
 from rlpymc.compiler.symbols import Symbol, lift
 from rlpymc.compiler.vector import I64, POINTER, Code
 from rlpymc.compiler.writer import Writer
+from rlpymc.likelihood.evaluator import Evaluator
 from rlpymc.model.parameters import Support
 from rlpymc.model.priors import Normal, Prior
 

@@ -5,17 +5,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import pymc as pm
-import pytensor.tensor as pt
 
-from rlpymc.model.parameter_vector import own_dims
 from rlpymc.checks import as_names, unknown
 from rlpymc.likelihood.parameter_arrays import parameter_array
-from rlpymc.population.machine_density import Part, Pooled, Single, Weights
-from rlpymc.fitting.pymc_forms import Marginal
+from rlpymc.model.parameter_vector import own_dims
 from rlpymc.model.parameters import Parameter
 from rlpymc.model.priors import DiscreteUniform, HalfNormal, Normal, Prior
-from rlpymc.trials.model_data import Sequences
+from rlpymc.population.machine_density import Part, Pooled, Single, Weights
+from rlpymc.population.whole_numbers import Marginal, shares
+from rlpymc.trials.model_data import ModelData
 
 POOLINGS = ("none", "complete", "partial")
 
@@ -57,7 +55,7 @@ class Population:
             if not isinstance(prior, Prior):
                 raise TypeError(f"priors[{name!r}]: found {type(prior).__name__}, expected one of rlpymc.priors")
 
-    def check(self, data: Sequences) -> None:
+    def check(self, data: ModelData) -> None:
         """Raise a ValueError if this names what the model does not have, or contradicts itself."""
         names = [p.name for p in data.model.parameters]
         continuous = [p.name for p in data.model.parameters if not p.support.discrete]
@@ -111,7 +109,7 @@ class Population:
         """Return the prior of a subject's value."""
         return self.priors.get(parameter.name, parameter.prior)
 
-    def constant(self, parameter: Parameter, data: Sequences) -> np.ndarray:
+    def constant(self, parameter: Parameter, data: ModelData) -> np.ndarray:
         """Return the values of a parameter that is not estimated, (subject, *shape)."""
         if parameter.name in self.fixed:
             return parameter_array(data, parameter, self.fixed[parameter.name], "fixed")
@@ -136,7 +134,7 @@ class Population:
         mu = self.priors.get(f"{parameter.name}_mu", Normal(float(middle), width))
         return mu, self.priors.get(f"{parameter.name}_sigma", HalfNormal(width))
 
-    def variables(self, data: Sequences) -> dict[str, Any]:
+    def variables(self, data: ModelData) -> dict[str, Any]:
         """Add the parameters to the PyMC model in context; return each by name, constants included.
 
         Under partial pooling a parameter ``alpha`` gives ``alpha_mu`` and ``alpha_sigma`` on the unbounded scale,
@@ -145,6 +143,8 @@ class Population:
         number is no variable: the likelihood is summed over its values, with the prior's probabilities, or, under
         partial pooling, the group's, ``capacity_probs``.
         """
+        import pymc as pm
+
         self.check(data)
         found: dict[str, Any] = {}
         for parameter in data.model.parameters:
@@ -176,14 +176,17 @@ class Population:
         return found
 
     def _marginal(self, parameter: Parameter, prior: Prior) -> Marginal:
-        name, (values, shares) = parameter.name, _shares(parameter, prior)
+        name, (values, weights) = parameter.name, shares(parameter, prior)
+        import pymc as pm
+        import pytensor.tensor as pt
+
         if self.pooling != "partial":
-            return Marginal(values, np.log(shares))
+            return Marginal(values, np.log(weights))
         pm.modelcontext(None).add_coord(f"{name}_value", values)
-        probs = pm.Dirichlet(f"{name}_probs", len(values) * shares, dims=f"{name}_value")
+        probs = pm.Dirichlet(f"{name}_probs", len(values) * weights, dims=f"{name}_value")
         return Marginal(values, pt.log(probs))
 
-    def parts(self, data: Sequences) -> dict[str, Part]:
+    def parts(self, data: ModelData) -> dict[str, Part]:
         """Return the same variables as `variables` makes, as records, of the parameters that are estimated."""
         found: dict[str, Part] = {}
         for parameter in filter(self.is_free, data.model.parameters):
@@ -191,24 +194,12 @@ class Population:
             prior = self.prior(parameter)
             assert prior is not None
             if parameter.support.discrete:
-                values, shares = _shares(parameter, prior)
+                values, probs = shares(parameter, prior)
                 pooled = self.pooling == "partial"
-                weights = tuple(len(values) * shares) if pooled else tuple(np.log(shares))
+                weights = tuple(len(values) * probs) if pooled else tuple(np.log(probs))
                 found[name] = Weights(tuple(values.tolist()), **{"concentration" if pooled else "log_weights": weights})
             elif name in self.shared or self.pooling in ("complete", "none"):
                 found[name] = Single(prior, size, name in self.shared or self.pooling == "complete")
             else:
                 found[name] = Pooled(*self.hyperpriors(parameter), parameter.support, size)
         return found
-
-
-def _shares(parameter: Parameter, prior: Prior) -> tuple[np.ndarray, np.ndarray]:
-    """Return the whole numbers that a prior allows, and their probabilities."""
-    weights = np.exp(prior.log_prob(whole_numbers(parameter)))
-    values, weights = whole_numbers(parameter)[weights > 0], weights[weights > 0]
-    return values, weights / weights.sum()
-
-
-def whole_numbers(parameter: Parameter) -> np.ndarray:
-    """Return the values that a parameter which is a whole number can take."""
-    return np.arange(int(parameter.support.lower), int(parameter.support.upper) + 1)

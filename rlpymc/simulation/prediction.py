@@ -5,16 +5,16 @@ import json
 import numpy as np
 import xarray as xr
 
-from rlpymc.fitting.factory import RLModel
 from rlpymc.checks import check_whole, unknown
-from rlpymc.model.facts import plain
+from rlpymc.fitting.factory import RLModel
 from rlpymc.fitting.posterior import flat, parameter_draws
 from rlpymc.likelihood.draws import repeat_subjects, response_draws
 from rlpymc.likelihood.steps import yoked
+from rlpymc.model.facts import plain
 from rlpymc.model.responses import Normal
-from rlpymc.trials.model_data import Sequences, sequences
 from rlpymc.simulation.running import simulate
 from rlpymc.tasks import Task
+from rlpymc.trials.model_data import ModelData, data_for
 
 KINDS = ("one_step", "yoked", "free_run")
 
@@ -77,7 +77,7 @@ def predict(
     if made_from is not None and made_from != json.loads(rl_model.spec.to_json()):
         raise ValueError(f"the fit is of {made_from}, and the model is {rl_model.spec.to_json()}")
     model, trials = rl_model.spec.model, rl_model.trials if trials is None else trials
-    data, rng = sequences(model, trials), np.random.default_rng(seed)
+    data, rng = data_for(model, trials), np.random.default_rng(seed)
     posterior = flat(idata["posterior"].to_dataset())
     free = [p.name for p in model.parameters if rl_model.spec.population.is_free(p)]
     if missing := [name for name in free if name not in posterior]:
@@ -122,7 +122,7 @@ def predict(
     )
 
 
-def _free_run(data: Sequences, params: dict[str, np.ndarray], task: Task, rng: np.random.Generator) -> xr.Dataset:
+def _free_run(data: ModelData, params: dict[str, np.ndarray], task: Task, rng: np.random.Generator) -> xr.Dataset:
     """Simulate each person anew for each draw; outcomes follow from the model's own choices."""
     draws, (n, n_trials) = len(next(iter(params.values()))), data.shape
     arrays = {k: v.reshape((-1, *v.shape[2:])) for k, v in params.items()}

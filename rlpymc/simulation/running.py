@@ -6,20 +6,22 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from rlpymc.model.parameter_vector import own_dims
-from rlpymc.model.facts import with_arrays
-from rlpymc.likelihood.by_trial import check_backend, evaluate
+from rlpymc.likelihood.backends import check_backend
+from rlpymc.likelihood.by_trial import evaluate
 from rlpymc.likelihood.by_trial import latents as latents_of
-from rlpymc.likelihood.parameter_arrays import parameter_arrays
 from rlpymc.likelihood.derived import settle
+from rlpymc.likelihood.parameter_arrays import parameter_arrays
 from rlpymc.likelihood.steps import at_trial, restart, stepper
 from rlpymc.model import Facts, Model
+from rlpymc.model.facts import with_arrays
+from rlpymc.model.parameter_vector import own_dims
 from rlpymc.model.parameters import resolve_shape
 from rlpymc.model.registry import get_model
-from rlpymc.trials.model_data import MASKS, Sequences, check_facts, sequences
 from rlpymc.tasks import Task
 from rlpymc.tasks.base import World
-from rlpymc.trials.reading import column_dims, padding
+from rlpymc.trials.grid import column_dims, padding
+from rlpymc.trials.masks import MASKS
+from rlpymc.trials.model_data import ModelData, check_facts, data_for
 
 type Columns = dict[str, np.ndarray]
 type Stop = Callable[[int, Mapping[str, np.ndarray]], np.ndarray]
@@ -99,10 +101,10 @@ def simulate(
     run = _Run(model, task, n_subjects, n_trials, before, rng)
     trials = run.trials({})  # the masks, for parameters that vary by block
     facts = Facts(**with_arrays(model.name, model.facts, task.facts))
-    data = Sequences(model, trials, facts, {}, {name: trials[name].values for name in MASKS})
+    data = ModelData(model, trials, facts, {}, {name: trials[name].values for name in MASKS})
     arrays = parameter_arrays(data, params)
     trials = run.trials(run.act(facts, arrays, stop, backend))
-    data, true = sequences(model, trials), {}
+    data, true = data_for(model, trials), {}
     for name, value in arrays.items():
         own = own_dims(name, len(data.parameter_shape(name)))
         varies = value.ndim == 2 + len(own)
@@ -119,13 +121,13 @@ class _Rows:
     """Given first rows, checked: those columns of theirs that the task gives, too."""
 
     def __init__(self, model: Model, task: Task, rows: xr.Dataset | None, n_subjects: int) -> None:
-        self.data: Sequences | None = None
+        self.data: ModelData | None = None
         self.columns: Columns = {}
         if rows is None:
             return
         try:
             known = {**rows.attrs.get("facts", {}), **task.facts}
-            self.data = sequences(model, rows.assign_attrs(facts=known) if isinstance(rows, xr.Dataset) else rows)
+            self.data = data_for(model, rows.assign_attrs(facts=known) if isinstance(rows, xr.Dataset) else rows)
         except ValueError as problem:
             raise ValueError(f"first_rows: {problem}") from problem
         if self.data.shape[0] != n_subjects:

@@ -9,7 +9,8 @@ import numpy as np
 from gymnasium import spaces
 from gymnasium.error import ResetNeeded
 
-from rlpymc.tasks.settings import real, share, spread, whole
+from rlpymc.checks import whole
+from rlpymc.tasks.settings import real, share, spread
 
 
 class World(SimpleNamespace):

@@ -7,8 +7,8 @@ import numpy as np
 from gymnasium import spaces
 from gymnasium.error import ResetNeeded
 
-from rlpymc.checks import unknown
-from rlpymc.tasks.settings import LARGEST, at_least, finite, within
+from rlpymc.checks import at_least, finite_number, unknown, within
+from rlpymc.tasks.settings import LARGEST
 from rlpymc.transitions.closed import Exponential, Gaussian
 from rlpymc.transitions.family import Family, Uniforms
 from rlpymc.transitions.periodic import CustomSin
@@ -91,7 +91,7 @@ class StochasticCartPole(gymnasium.Env[np.ndarray, Any]):
         if density not in DENSITIES:
             raise unknown("density", density, DENSITIES)
         self.noise, self.density = noise, density
-        self.flip, self.width = float(within("flip", flip)), finite("width", width)
+        self.flip, self.width = float(within("flip", flip)), finite_number("width", width)
         usual = np.array([TRACK, STEP * FORCE / (CART + POLE), TILT, STEP * GRAVITY / HALF_LENGTH])
         self.scale = at_least("noise_sd", noise_sd) * usual
         self.actions = np.array([-1.0, 1.0])

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 from gymnasium import spaces
 
+from rlpymc.checks import states, whole
 from rlpymc.tasks.base import Task, World
-from rlpymc.tasks.settings import states, whole
 
 
 class Chain(Task):

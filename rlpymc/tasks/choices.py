@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
+from rlpymc.checks import whole
 from rlpymc.tasks.base import Task, World
-from rlpymc.tasks.settings import whole
 
 
 class Choices(Task):

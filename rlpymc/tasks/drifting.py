@@ -5,8 +5,9 @@ from typing import Any
 
 import numpy as np
 
+from rlpymc.checks import at_least, finite_number, ordered, whole, within
 from rlpymc.tasks.base import Task, World
-from rlpymc.tasks.settings import at_least, finite, ordered, real, whole, within
+from rlpymc.tasks.settings import real
 
 
 class DriftingBandit(Task):
@@ -62,7 +63,7 @@ class DriftingBandit(Task):
         **options: Any,
     ) -> None:
         n = whole("n_actions", n_actions, 2)
-        self.decay, self.center = float(within("decay", decay)), finite("center", center)
+        self.decay, self.center = float(within("decay", decay)), finite_number("center", center)
         self.sd_drift, self.sd = at_least("sd_drift", sd_drift), at_least("sd", sd)
         self.limits = None if limits is None else ordered("limits", limits)
         if round_to is not None and not (np.isfinite(round_to) and round_to > 0):

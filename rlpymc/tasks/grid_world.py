@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
+from rlpymc.checks import whole
 from rlpymc.tasks.mdp import RandomMDP
-from rlpymc.tasks.settings import whole
 
 STEPS = ((-1, 0), (0, 1), (1, 0), (0, -1))  # north, east, south, west
 

@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 from gymnasium import spaces
 
+from rlpymc.checks import at_least, probabilities, states, whole
 from rlpymc.tasks.base import Task, World
-from rlpymc.tasks.settings import at_least, real, states, whole
+from rlpymc.tasks.settings import real
 
 
 class RandomMDP(Task):
@@ -70,12 +71,7 @@ class RandomMDP(Task):
         self.reward_sd = at_least("reward_sd", reward_sd)
         self.transitions = None if transitions is None else _given("transitions", transitions, (n, k, n))
         if self.transitions is not None:
-            sums = self.transitions.sum(axis=2)
-            if (self.transitions < 0).any() or not np.allclose(sums, 1):
-                raise ValueError(
-                    f"transitions: found sums over next states from {sums.min():g} to {sums.max():g} and entries from "
-                    f"{self.transitions.min():g}, expected probabilities"
-                )
+            probabilities("transitions", self.transitions, (n, k, n), ("state", "action", "next state"))
         self.rewards = None if rewards is None else _given("rewards", rewards, (n, k))
         self.episode_length = None if episode_length is None else whole("episode_length", episode_length)
         facts: dict[str, Any] = {"n_actions": k, "n_states": n}

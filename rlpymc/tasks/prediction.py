@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 from gymnasium import spaces
 
+from rlpymc.checks import at_least, ordered, within
 from rlpymc.tasks.base import Task, World
-from rlpymc.tasks.settings import at_least, ordered, real, within
+from rlpymc.tasks.settings import real
 
 
 class Prediction(Task):

@@ -5,8 +5,9 @@ from typing import Any
 
 import numpy as np
 
+from rlpymc.checks import finite_number, whole, within
 from rlpymc.tasks.base import Task, World
-from rlpymc.tasks.settings import finite, real, whole, within
+from rlpymc.tasks.settings import real
 
 
 class Reversal(Task):
@@ -54,7 +55,7 @@ class Reversal(Task):
             raise ValueError("Reversal takes every or criterion, one of them")
         self.every = None if every is None else whole("every", every)
         self.criterion = None if criterion is None else whole("criterion", criterion)
-        self.loss = finite("loss", loss)
+        self.loss = finite_number("loss", loss)
         if self.loss >= 1:
             raise ValueError(f"loss: found {loss}, expected less than a reward, which is 1")
         super().__init__({"n_actions": len(self.probs)}, {"reward": real(self.loss, 1.0)}, **options)

@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 from gymnasium import spaces
 
+from rlpymc.checks import whole, within
 from rlpymc.tasks.base import Task, World
-from rlpymc.tasks.settings import long_enough, real, whole, within
+from rlpymc.tasks.settings import long_enough, real
 
 
 class RLWM(Task):

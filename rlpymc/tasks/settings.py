@@ -1,11 +1,11 @@
-"""Settings of experiments, checked in the same words by all of them."""
+"""Spaces of Gymnasium, patterns of trials, and walks between walls, for all tasks."""
 
-from collections.abc import Sequence
-from numbers import Real
 from typing import Any
 
 import numpy as np
 from gymnasium import spaces
+
+from rlpymc.checks import within
 
 LARGEST = 1e300  # of numbers without limits: Gymnasium advises against infinite ones, and can draw between these
 
@@ -13,54 +13,6 @@ LARGEST = 1e300  # of numbers without limits: Gymnasium advises against infinite
 def real(low: float = -LARGEST, high: float = LARGEST) -> spaces.Box:
     """Return the space of one number in [low, high], or 0 for one that is not known yet."""
     return spaces.Box(min(low, 0.0), max(high, 0.0), shape=(), dtype=np.float64)
-
-
-def whole(name: str, value: Any, least: int = 1) -> int:
-    """Return a whole number of at least `least`, or say what was found."""
-    if not isinstance(value, Real) or isinstance(value, bool) or not float(value).is_integer() or value < least:
-        raise ValueError(f"{name}: found {value}, expected a whole number of at least {least}")
-    return int(float(value))
-
-
-def at_least(name: str, value: float, least: float = 0.0) -> float:
-    """Return a finite number of at least `least`, or say what was found."""
-    if not (np.isfinite(value) and value >= least):
-        raise ValueError(f"{name}: found {value}, expected a number of at least {least:g}")
-    return float(value)
-
-
-def finite(name: str, value: float) -> float:
-    """Return a finite number, or say what was found."""
-    if not np.isfinite(value):
-        raise ValueError(f"{name}: found {value}, expected a finite number")
-    return float(value)
-
-
-def within(name: str, value: Any, low: float = 0.0, high: float = 1.0) -> np.ndarray:
-    """Return numbers in [low, high], or say which were found."""
-    numbers = np.asarray(value, dtype=float)
-    if not ((numbers >= low) & (numbers <= high)).all():
-        found = f"{numbers.min():g}" if numbers.size == 1 else f"{numbers.min():g} to {numbers.max():g}"
-        raise ValueError(
-            f"{name}: found {found}, expected {'a number' if numbers.ndim == 0 else 'numbers'} in [{low:g}, {high:g}]"
-        )
-    return numbers
-
-
-def ordered(name: str, value: Sequence[float]) -> tuple[float, float]:
-    """Return a lower and a higher number, or say what was found."""
-    pair = np.asarray(value, dtype=float)
-    if pair.shape != (2,) or not np.isfinite(pair).all() or pair[0] >= pair[1]:
-        raise ValueError(f"{name}: found {value}, expected two numbers, the lower one first")
-    return float(pair[0]), float(pair[1])
-
-
-def states(name: str, found: int | Sequence[int], n_states: int) -> np.ndarray:
-    """Return states from 0 on, or say what was found."""
-    numbers = np.atleast_1d(found)
-    if numbers.size and (numbers.dtype.kind not in "iu" or ((numbers < 0) | (numbers >= n_states)).any()):
-        raise ValueError(f"{name}: found {', '.join(map(str, numbers))}, expected states from 0 to {n_states - 1}")
-    return numbers
 
 
 def share(name: str, value: Any) -> np.ndarray:

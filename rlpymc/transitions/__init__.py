@@ -5,7 +5,6 @@ from typing import Any
 
 from rlpymc.transitions import features
 from rlpymc.transitions.agents import Learner
-from rlpymc.transitions.checks import ScoreMatchingWarning
 from rlpymc.transitions.closed import Beta, Exponential, Gaussian
 from rlpymc.transitions.distances import integrated_distance, total_variation
 from rlpymc.transitions.episodes import run_episodes
@@ -19,7 +18,7 @@ from rlpymc.transitions.periodic import CustomSin, ExpSin, SinSquared
 from rlpymc.transitions.planner import ShootingPlanner
 from rlpymc.transitions.posterior import build
 from rlpymc.transitions.product import Product
-from rlpymc.transitions.scores import score_matching, score_matching_objective
+from rlpymc.transitions.scores import ScoreMatchingWarning, score_matching, score_matching_objective
 
 __all__ = [
     "FAMILIES",

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from scipy.special import betainc, betaincinv, betaln, digamma, ndtr, ndtri, polygamma
 
-from rlpymc.transitions.checks import positive
+from rlpymc.checks import positive
 from rlpymc.transitions.family import Family
 
 LEAST = 2.0**-54  # below every positive uniform number; in the place of 0, whose quantile is not in the support

@@ -11,11 +11,12 @@ import numpy as np
 import xarray as xr
 from threadpoolctl import threadpool_limits
 
+from rlpymc.checks import whole
 from rlpymc.transitions.agents import Knowledge, Learner, SideBySide, World, named_agents
-from rlpymc.transitions.checks import ScoreMatchingWarning, whole
 from rlpymc.transitions.family import Family, Uniforms
 from rlpymc.transitions.optimum import Optimum, solve
 from rlpymc.transitions.planner import ShootingPlanner
+from rlpymc.transitions.scores import ScoreMatchingWarning
 
 
 def run_episodes(

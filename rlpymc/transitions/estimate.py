@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from rlpymc.transitions.checks import as_data, check_finite
+from rlpymc.checks import as_data, check_finite
 from rlpymc.transitions.family import Density, Uniforms
 from rlpymc.transitions.features import Features, linear
 from rlpymc.transitions.product import Product, by_coordinate

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from rlpymc.transitions.checks import check_finite
+from rlpymc.checks import check_finite
 
 
 class Uniforms(Protocol):

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from rlpymc.transitions.checks import check_finite
+from rlpymc.checks import check_finite
 
 type Features = Callable[[Any, Any], np.ndarray]  # (state, action) -> (..., n_features)
 

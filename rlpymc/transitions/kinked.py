@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from scipy.special import log_ndtr, ndtri_exp
 
-from rlpymc.transitions.checks import positive
+from rlpymc.checks import positive
 from rlpymc.transitions.closed import LEAST
 from rlpymc.transitions.family import Family
 

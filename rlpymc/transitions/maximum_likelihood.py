@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from scipy.optimize import linprog, minimize
 
-from rlpymc.transitions.checks import as_data
+from rlpymc.checks import as_data
 from rlpymc.transitions.closed import Exponential, Gaussian
 from rlpymc.transitions.estimate import Estimate
 from rlpymc.transitions.family import Family

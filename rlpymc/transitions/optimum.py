@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from rlpymc.checks import whole
 from rlpymc.transitions.cells import Cells
-from rlpymc.transitions.checks import whole
 from rlpymc.transitions.estimate import Transition
 from rlpymc.transitions.family import Family
 

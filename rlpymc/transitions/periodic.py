@@ -14,8 +14,8 @@ import numpy as np
 from numpy.polynomial import chebyshev
 from scipy.special import gamma
 
+from rlpymc.checks import positive
 from rlpymc.transitions.cells import POINTS, Cells, symmetric
-from rlpymc.transitions.checks import positive
 from rlpymc.transitions.numeric import MOST, Numeric
 from rlpymc.transitions.tables import RealLineTable
 

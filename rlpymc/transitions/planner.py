@@ -6,8 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from rlpymc.checks import unknown
-from rlpymc.transitions.checks import check_finite, whole
+from rlpymc.checks import check_finite, unknown, whole
 from rlpymc.transitions.family import Uniforms
 
 SEQUENCES = ("constant", "random")

@@ -4,8 +4,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from rlpymc.checks import as_data
 from rlpymc.model.priors import Normal, Prior
-from rlpymc.transitions.checks import as_data
 from rlpymc.transitions.family import Family
 from rlpymc.transitions.maximum_likelihood import fit_mle
 from rlpymc.transitions.product import by_coordinate

@@ -5,8 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from rlpymc.checks import unknown
-from rlpymc.transitions.checks import check_finite
+from rlpymc.checks import check_finite, unknown
 from rlpymc.transitions.family import Density, Family, Uniforms, as_natural, shape_of_draws
 
 

@@ -22,10 +22,14 @@ from typing import Any
 
 import numpy as np
 
-from rlpymc.transitions.checks import ScoreMatchingWarning, as_data
+from rlpymc.checks import as_data
 from rlpymc.transitions.estimate import Estimate, check_weights
 from rlpymc.transitions.family import Family
 from rlpymc.transitions.product import by_coordinate
+
+
+class ScoreMatchingWarning(UserWarning):
+    """Score matching is not valid for a family, or for these data, and what it returns is biased."""
 
 
 def score_matching(family: Any, features: Any, next_states: Any, ridge: Any = 0.0) -> Estimate:

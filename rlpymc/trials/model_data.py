@@ -1,8 +1,4 @@
-"""The data of one model: the columns that it reads, checked against its declaration, and laid out in segments.
-
-What lies between resets is a segment.  Given the parameters, segments are independent, so likelihoods run them side
-by side: arrays (subject, trial) become arrays (segment, position).
-"""
+"""What one model reads of trials: its columns and the masks, checked against its declaration."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,70 +8,16 @@ import numpy as np
 import xarray as xr
 
 from rlpymc.checks import unknown
-from rlpymc.model.facts import with_arrays
 from rlpymc.model import Facts, Model
+from rlpymc.model.facts import with_arrays
 from rlpymc.model.parameters import Boolean, Index, Input, resolve_shape
 from rlpymc.model.record import Record
-
-MASKS = ("exists", "scored", "learned", "reset")
-
-
-@dataclass(frozen=True, eq=False)
-class Segments:
-    """Where each (subject, trial) stands among the segments; compares by content.
-
-    Parameters
-    ----------
-    row : (segment, position) int
-        Position in the flattened (subject, trial) arrays; what is past a segment's end repeats its last row.
-    exists : (segment, position) bool
-        False past a segment's end.
-    subject : (segment,) int
-        Whose segment it is.
-    place : (subject, trial) int
-        Position in the flattened (segment, position) arrays; 0 for padding.
-    """
-
-    row: np.ndarray
-    exists: np.ndarray
-    subject: np.ndarray
-    place: np.ndarray
-
-    @classmethod
-    def from_masks(cls, exists: np.ndarray, reset: np.ndarray) -> "Segments":
-        """Return the segments of trials with these masks, both (subject, trial)."""
-        starts = reset & exists
-        subject, first = np.nonzero(starts)
-        number = np.cumsum(starts.ravel()) - 1  # of the segment that each trial lies in; padding: the one before
-        length = np.bincount(number[exists.ravel()], minlength=len(subject))
-        position = np.arange(length.max())
-        row = (subject * exists.shape[1] + first)[:, None] + np.minimum(position, length[:, None] - 1)
-        inside = position < length[:, None]
-        place = np.zeros(exists.size, dtype=np.int64)
-        place[row[inside]] = np.flatnonzero(inside)
-        return cls(row, inside, subject, place.reshape(exists.shape))
-
-    @cached_property
-    def _content(self) -> tuple[Any, ...]:
-        arrays = (self.row, self.exists, self.subject, self.place)
-        return tuple((a.shape, a.tobytes()) for a in arrays)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Segments) and self._content == other._content
-
-    def __hash__(self) -> int:
-        return hash(self._content)
-
-    @cached_property
-    def trivial(self) -> bool:
-        """Whether the layout is that of the trials: one segment for each subject, all as long as the table."""
-        return self.row.shape == self.place.shape and bool(
-            (self.row == np.arange(self.row.size).reshape(self.row.shape)).all()
-        )
+from rlpymc.trials.masks import MASKS
+from rlpymc.trials.segments import Segments
 
 
 @dataclass(frozen=True, eq=False)
-class Sequences:
+class ModelData:
     """What a model reads of some trials.
 
     Parameters
@@ -135,7 +77,7 @@ class Sequences:
         return resolve_shape(self.model.parameter(name).shape, vars(self.facts))
 
 
-def sequences(model: Model, trials: xr.Dataset) -> Sequences:
+def data_for(model: Model, trials: xr.Dataset) -> ModelData:
     """Check that trials hold what a model needs, and return it in the model's types.
 
     Parameters
@@ -147,7 +89,7 @@ def sequences(model: Model, trials: xr.Dataset) -> Sequences:
 
     Returns
     -------
-    Sequences
+    ModelData
         The columns, the masks and the facts.
 
     Raises
@@ -185,7 +127,7 @@ def sequences(model: Model, trials: xr.Dataset) -> Sequences:
     for sentence, holds in model.conditions:
         if (wrong := masks["learned"] & ~np.asarray(holds(Record(**columns)))).any():
             raise ValueError(f"{_where(trials, wrong)}: {model.name} needs that {sentence}; leave such trials out")
-    return Sequences(model, trials, facts, columns, masks)
+    return ModelData(model, trials, facts, columns, masks)
 
 
 def _mask(trials: xr.Dataset, name: str, model: Model) -> np.ndarray:
@@ -240,17 +182,17 @@ def _check_on_offer(
         )
 
 
-def one_subject(data: Sequences, i: int) -> Sequences:
+def one_subject(data: ModelData, i: int) -> ModelData:
     """Return the data of one subject, without the padding after its last trial."""
     length = int(data.masks["exists"][i].sum())
 
     def pick(values: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         return {k: np.ascontiguousarray(v[i : i + 1, :length]) for k, v in values.items()}
 
-    return Sequences(data.model, data.trials, data.facts, pick(data.inputs), pick(data.masks))
+    return ModelData(data.model, data.trials, data.facts, pick(data.inputs), pick(data.masks))
 
 
-def require_scored(data: Sequences) -> None:
+def require_scored(data: ModelData) -> None:
     """Raise a ValueError that names the subjects without a single scored trial."""
     if (none := ~data.scored_trials.any(axis=1)).any():
         names = ", ".join(repr(s) for s in data.subjects[none].tolist())

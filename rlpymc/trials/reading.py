@@ -18,24 +18,17 @@ import xarray as xr
 
 from rlpymc.model.facts import plain
 from rlpymc.trials.columns import (
-    INDEX_FACTS,
-    MASKS,
     check_trial_numbers,
-    check_used,
     count_from_zero,
     is_action,
-    make_masks,
     option_columns,
     plain_columns,
 )
+from rlpymc.trials.grid import ARRAY_DIMS, check_masks, column_dims, padding
+from rlpymc.trials.masks import check_used, make_masks
 from rlpymc.trials.table import PRESETS, Table, make_table
 
 logger = logging.getLogger("rlpymc")
-
-# Third dimension of array-valued columns. Not "action": xarray would make the variable of that name a coordinate.
-ARRAY_DIMS = {"available": "option", "scored": "response"}
-PADDING = {"b": False, "i": 0, "u": 0, "f": np.nan, "M": np.datetime64("NaT", "ns"), "m": np.timedelta64("NaT", "ns")}
-
 
 def read_trials(
     table: Any,
@@ -103,7 +96,7 @@ def read_trials(
             raise ValueError(
                 "these trials were read before: columns, facts and the rest belong to the reading of a table"
             )
-        return _checked(table)
+        return check_masks(table)
     rows = make_table(table, columns)
     if action_base is None:
         action_base = PRESETS[columns][1] if isinstance(columns, str) else 0
@@ -134,47 +127,6 @@ def read_trials(
     return trials
 
 
-def to_table(trials: xr.Dataset) -> pd.DataFrame:
-    """Write trials as a table, one row a trial.
-
-    Parameters
-    ----------
-    trials : xr.Dataset
-        From `read_trials`, also after subjects or trials were selected, or from `simulate`.
-
-    Returns
-    -------
-    pd.DataFrame
-        Trials that were read: the rows, columns and coding of the table they came from. Trials that were made: subject
-        and trial, the variables (array-valued ones as available_0, available_1, ...), then scored, learned and reset.
-        Variables without the dims subject and trial stay behind.
-
-    Raises
-    ------
-    ValueError
-        If the masks are not there.
-
-    Examples
-    --------
-    >>> table = pd.DataFrame({"subject": ["a", "b", "a"], "action": [2, 1, 1]})
-    >>> to_table(read_trials(table, action_base=1)).equals(table)
-    True
-    """
-    trials = _checked(trials).transpose("subject", "trial", ...)
-    return _as_read(trials) if "table" in trials.attrs else _as_made(trials)
-
-
-def _checked(trials: xr.Dataset) -> xr.Dataset:
-    """Return trials as they are, if they have the four masks."""
-    for name in MASKS:
-        if name not in trials:
-            raise ValueError(f"this Dataset has no mask {name!r}; trials come from read_trials or simulate")
-        dims, dtype = trials[name].dims, trials[name].dtype
-        if not {"subject", "trial"} <= set(dims) or dtype.kind != "b":
-            raise ValueError(f"mask {name!r}: found {dtype} with dims {dims}, expected bool with subject and trial")
-    return trials
-
-
 def _on_grid(rows: Table, name: str, cells: np.ndarray) -> tuple[tuple[str, ...], np.ndarray]:
     """Put each row's cell at its subject and trial, and padding elsewhere."""
     fill = padding(name, cells.dtype)
@@ -182,17 +134,6 @@ def _on_grid(rows: Table, name: str, cells: np.ndarray) -> tuple[tuple[str, ...]
     grid = np.full(shape, fill, dtype=cells.dtype)
     grid[rows.subject, rows.position] = cells
     return column_dims(name, grid.ndim), grid
-
-
-def padding(name: str, dtype: np.dtype) -> Any:
-    """Return what a column holds where there is no trial."""
-    return -1 if is_action(name) or name == "row" else PADDING.get(dtype.kind, "")
-
-
-def column_dims(name: str, ndim: int) -> tuple[str, ...]:
-    """Return the dims of a column: (subject, trial), and those of its own where it holds arrays."""
-    own = [ARRAY_DIMS[name]] if name in ARRAY_DIMS else [f"{name}_dim_{k}" for k in range(ndim - 2)]
-    return ("subject", "trial", *own[: ndim - 2])
 
 
 def _record(
@@ -217,53 +158,3 @@ def _record(
         column["cells"] = [[row, None if cell is pd.NA else cell] for row, cell in cells.items()]
         columns[rows.theirs[name]] = column
     return {"columns": columns, "action_base": base, "missing": missing}
-
-
-def _as_read(trials: xr.Dataset) -> pd.DataFrame:
-    """Give back the table that trials were read from."""
-    record = trials.attrs["table"]
-    exists = trials["exists"].values
-    rows = trials["row"].values[exists]
-    order = np.argsort(rows)
-    table = {}
-    for name, column in record["columns"].items():
-        values = _by_trial(trials, column["variable"])[exists][order]
-        cells = pd.Series(values[:, column["part"]] if "part" in column else values, index=rows[order])
-        if "base" in column:
-            none = cells < 0
-            cells = (cells > 0 if column["base"] is None else cells + column["base"]).astype(object)
-            cells[none] = record["missing"] if is_action(column["variable"]) else None
-        if special := {row: cell for row, cell in column["cells"] if row in cells.index}:
-            cells = cells.astype(object)
-            cells[list(special)] = list(special.values())
-        dtype = pd.api.types.pandas_dtype(column["dtype"])
-        if isinstance(dtype, np.dtype) and cells.isna().any():  # some were taken away since they were read
-            dtype = {"i": pd.Int64Dtype(), "u": pd.Int64Dtype(), "b": pd.BooleanDtype()}.get(dtype.kind, dtype)
-        table[name] = cells.astype(dtype).reset_index(drop=True)
-    return pd.DataFrame(table)
-
-
-def _as_made(trials: xr.Dataset) -> pd.DataFrame:
-    """Write trials that never were a table."""
-    exists = trials["exists"].values
-    number = "trial_number" if "trial_number" in trials else "trial"
-    table: dict[str, Any] = {
-        "subject": _by_trial(trials, "subject")[exists],
-        "trial": _by_trial(trials, number)[exists],
-    }
-    by_trial = [str(name) for name, variable in trials.variables.items() if variable.dims[:2] == ("subject", "trial")]
-    names = [name for name in by_trial if name not in {*MASKS, "row", "trial_number"}]
-    for name in [*sorted(names, key=lambda name: trials[name].ndim), *MASKS[1:]]:
-        cells = trials[name].values[exists]
-        if cells.ndim > 1:
-            table |= {f"{name}_{k}": part for k, part in enumerate(cells.reshape(len(cells), -1).T)}
-        elif (is_action(name) or name in INDEX_FACTS) and (cells < 0).any():
-            table[name] = pd.Series(cells, dtype="Int64").mask(cells < 0)
-        else:
-            table[name] = cells
-    return pd.DataFrame(table)
-
-
-def _by_trial(trials: xr.Dataset, name: str) -> np.ndarray:
-    """Return a variable or coordinate for each subject and trial."""
-    return np.asarray(trials[name].broadcast_like(trials["exists"]).transpose("subject", "trial", ...).values)

@@ -15,17 +15,20 @@ import xarray as xr
 from numpy.testing import assert_allclose, assert_array_equal
 
 from rlpymc.fitting.mle import fit_mle
-from rlpymc.likelihood.by_trial import BACKENDS, evaluate, latents, log_prob
-from rlpymc.likelihood.parameter_arrays import parameter_arrays
+from rlpymc.likelihood.backends import BACKENDS
+from rlpymc.likelihood.by_trial import evaluate, latents, log_prob
 from rlpymc.likelihood.modes import QUICK
-from rlpymc.validation.replay import replay
+from rlpymc.likelihood.parameter_arrays import parameter_arrays
 from rlpymc.model import Model
 from rlpymc.model.registry import get_model
-from rlpymc.trials.model_data import MASKS, sequences
 from rlpymc.simulation.running import simulate
 from rlpymc.tasks import Task
-from rlpymc.trials.reading import read_trials, to_table
+from rlpymc.trials.masks import MASKS
+from rlpymc.trials.model_data import data_for
+from rlpymc.trials.reading import read_trials
+from rlpymc.trials.writing import to_table
 from rlpymc.validation.examples import default_task, plausible_params, random_params, random_trials
+from rlpymc.validation.replay import replay
 
 type Reference = Callable[[Mapping[str, Any], Mapping[str, np.ndarray], dict[str, Any]], np.ndarray]
 
@@ -55,7 +58,7 @@ def check_card(model: Model) -> None:
 def check_probabilities(model: Model) -> None:
     """Require on every trial probabilities in [0, 1] that sum to one, and that log_prob is their log."""
     trials = random_trials(model)
-    params, data = random_params(model, trials), sequences(model, trials)
+    params, data = random_params(model, trials), data_for(model, trials)
     found, terms = latents(model, trials, params), evaluate(data, params, "terms")["terms"].reshape((*data.shape, -1))
     masks = data.masks["scored"].reshape(terms.shape)
     for k, entry in enumerate(model.responses):
@@ -87,7 +90,7 @@ def check_reference(model: Model, reference: Reference) -> None:
     """
     for seed in range(3):
         trials = random_trials(model, n_actions=2 + seed % 2 if not model.conditions else 3, seed=seed)
-        data, params = sequences(model, trials), random_params(model, trials, seed=seed + 10)
+        data, params = data_for(model, trials), random_params(model, trials, seed=seed + 10)
         wanted = np.zeros(data.shape)
         for i in range(data.shape[0]):
             n = int(data.masks["exists"][i].sum())
@@ -119,7 +122,7 @@ def check_backends(model: Model) -> None:
             difference = np.abs(slopes[name].values - wanted_slopes[name].values)
             assert (difference <= 1e-9 * scale).all(), f"{message}: the derivative of {name}"
     params = random_params(model, trials)
-    steps, value = replay(sequences(model, trials), params), log_prob(model, trials, params).values
+    steps, value = replay(data_for(model, trials), params), log_prob(model, trials, params).values
     message = f"{model.name}: the compiled loop differs from stepping through the trials in NumPy"
     assert_allclose(value, steps, rtol=1e-9, atol=1e-9, err_msg=message)
     found, expected = (latents(model, trials, params, backend=backend) for backend in ("fused", "scan"))
@@ -186,7 +189,7 @@ def check_does_not_peek(model: Model) -> None:
     other = random_trials(model, seed=2)
     params = random_params(model, trials)
     order = [r.name for r in model.responses]
-    before, data = evaluate(sequences(model, trials), params, "arguments"), sequences(model, trials)
+    before, data = evaluate(data_for(model, trials), params, "arguments"), data_for(model, trials)
     for t in (0, 1, trials.sizes["trial"] // 2):
         for k, response in enumerate(order):
             changed = trials.copy(deep=True)
@@ -200,7 +203,7 @@ def check_does_not_peek(model: Model) -> None:
                 if own:
                     changed["action"].values[:, t] = _another(trials, t)
             _use_only(changed, model)
-            after = evaluate(sequences(model, changed), params, "arguments")
+            after = evaluate(data_for(model, changed), params, "arguments")
             scored = data.masks["scored"].reshape((*data.shape, -1))[:, : t + 1, k]
             for name in (n for n in before if n.startswith(f"y_{response}_")):
                 message = f"{model.name}: {response} on trial {t} or before depends on what happens later"
@@ -240,7 +243,7 @@ def _use_only(trials: xr.Dataset, model: Model) -> None:
 def check_masks(model: Model) -> None:
     """Require that padding, unused entries and unscored trials have no effect, to the last bit."""
     trials = random_trials(model)
-    data, params = sequences(model, trials), random_params(model, trials)
+    data, params = data_for(model, trials), random_params(model, trials)
     before = log_prob(model, trials, params).values
     assert (before[~data.scored_trials] == 0).all(), f"{model.name}: an unscored trial has a log probability"
     junk = trials.copy(deep=True)
@@ -335,7 +338,7 @@ def check_mle(model: Model, task: Task | None = None) -> None:
     fit = fit_mle(model, trials, starts=3, progress=False)
     gap = float(fit.log_lik[0]) - float(trials["log_prob"].sum())
     assert gap >= -1e-6, f"{model.name}: the optimum is {-gap:.3g} nats below the truth"
-    errors = parameter_arrays(sequences(model, trials), truth)
+    errors = parameter_arrays(data_for(model, trials), truth)
     for name in (k for k in truth if k in fit.se):  # whole numbers have none
         status = f"{fit.status.item()}: {fit.note.item()}"
         assert np.isfinite(fit.se[name].values).all(), f"{model.name}: {name} has no standard error; {status}"

@@ -6,13 +6,13 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from rlpymc.model.facts import Fact
 from rlpymc.model import Model
+from rlpymc.model.facts import Fact
 from rlpymc.model.parameters import Boolean, Index, Input, resolve_shape
 from rlpymc.model.record import Record
-from rlpymc.trials.model_data import sequences
 from rlpymc.tasks import RLWM, Bandit, Chain, Choices, GridWorld, Prediction, RandomMDP, Task, TwoStep
-from rlpymc.trials.reading import column_dims
+from rlpymc.trials.grid import column_dims
+from rlpymc.trials.model_data import data_for
 
 
 def random_trials(
@@ -114,7 +114,7 @@ def _random_column(
 
 def random_params(model: Model, trials: xr.Dataset, seed: int = 1) -> dict[str, np.ndarray]:
     """Return a draw of every parameter for each subject, from its prior (its constant value where it has none)."""
-    data, rng = sequences(model, trials), np.random.default_rng(seed)
+    data, rng = data_for(model, trials), np.random.default_rng(seed)
     return {
         p.name: p.prior.sample(rng, (data.shape[0], *data.parameter_shape(p.name)))
         if p.prior is not None

@@ -7,15 +7,15 @@ import numpy as np
 
 from rlpymc.likelihood.derived import with_derived
 from rlpymc.model.record import Record
-from rlpymc.trials.model_data import Sequences
+from rlpymc.trials.model_data import ModelData
 
 
-def replay(data: Sequences, params: Mapping[str, Any]) -> np.ndarray:
+def replay(data: ModelData, params: Mapping[str, Any]) -> np.ndarray:
     """Return the log probability of each trial's responses by stepping through the trials.
 
     Parameters
     ----------
-    data : Sequences
+    data : ModelData
         The data of a model.
     params : mapping
         Every parameter by name, arrays (subject, *shape).
@@ -33,7 +33,7 @@ def replay(data: Sequences, params: Mapping[str, Any]) -> np.ndarray:
     return out
 
 
-def _replay_subject(data: Sequences, i: int, p: Record) -> np.ndarray:
+def _replay_subject(data: ModelData, i: int, p: Record) -> np.ndarray:
     model, out, s = data.model, np.zeros(data.shape[1]), Record()
     for t in np.flatnonzero(data.masks["exists"][i]):
         if data.masks["reset"][i, t]:

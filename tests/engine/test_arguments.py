@@ -10,7 +10,7 @@ from numpy.testing import assert_array_equal
 
 import rlpymc as rl
 from rlpymc.likelihood.parameter_arrays import parameter_arrays
-from rlpymc.trials.model_data import Sequences, sequences
+from rlpymc.trials.model_data import ModelData, data_for
 
 LABELS = ["a", "b", "c"]
 
@@ -28,8 +28,8 @@ def trials() -> xr.Dataset:
     return rl.read_trials(pd.DataFrame(table), reset="block")
 
 
-def data(model: str = "delta") -> Sequences:
-    return sequences(rl.get_model(model), trials())
+def data(model: str = "delta") -> ModelData:
+    return data_for(rl.get_model(model), trials())
 
 
 def alpha(value: Any) -> np.ndarray:
@@ -205,6 +205,6 @@ def test_values_by_block_without_labels_are_refused_with_the_cure() -> None:
 
 def test_a_column_that_the_trials_lack_is_named() -> None:
     value = xr.DataArray([0.1], dims="block", coords={"block": ["x"]})
-    without = sequences(rl.get_model("delta"), trials().drop_vars("block"))
+    without = data_for(rl.get_model("delta"), trials().drop_vars("block"))
     with pytest.raises(ValueError, match=r"'alpha' varies by block.*no column 'block'"):
         parameter_arrays(without, {"alpha": value, "beta": 1.0})

@@ -8,7 +8,8 @@ from rlpymc.math import add_at, stop_gradient, take, where
 from rlpymc.model import Parameter, unit
 from rlpymc.model.priors import Beta
 from rlpymc.model.responses import Categorical
-from rlpymc.validation import checks, examples as material
+from rlpymc.validation import checks
+from rlpymc.validation import examples as material
 from tests.reference import delta as reference
 
 delta = rl.get_model("delta")

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from rlpymc.data import example_data
-from rlpymc.trials.reading import read_trials, to_table
+from rlpymc.trials.reading import read_trials
+from rlpymc.trials.writing import to_table
 
 
 def test_fontanesi_choices_are_among_the_pair_on_offer() -> None:

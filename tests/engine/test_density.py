@@ -8,9 +8,9 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 import rlpymc as rl
-from rlpymc.model import priors
 from rlpymc.fitting.nuts.machine_sampler import MachinePosterior
 from rlpymc.likelihood.modes import QUICK
+from rlpymc.model import priors
 from rlpymc.validation.examples import random_trials
 
 CASES = [

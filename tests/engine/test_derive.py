@@ -12,12 +12,12 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 import rlpymc as rl
 from rlpymc import mdp
-from rlpymc.likelihood.modes import QUICK
 from rlpymc.likelihood.by_subject import Totals
+from rlpymc.likelihood.modes import QUICK
 from rlpymc.mdp.implicit import soft_q
 from rlpymc.model import Fact, Input, Model, Parameter, index, positive, real
 from rlpymc.model.priors import Gamma, Normal
-from rlpymc.trials.model_data import sequences
+from rlpymc.trials.model_data import data_for
 from tests.engine.processes import random_process
 
 FEATURES = np.eye(9).reshape((3, 3, 9))[..., [0, 5]]
@@ -83,7 +83,7 @@ def test_large_rewards_neither_overflow_nor_run_for_ever():
 
 # ---------------------------------------------------------------------------------- in likelihoods and fits
 def test_gradients_reach_the_parameters_behind_derived_values(trials):
-    data = sequences(rl.get_model("soft_planner"), trials)
+    data = data_for(rl.get_model("soft_planner"), trials)
     params = {"w": np.tile(TRUTH["w"], (3, 1)), "gamma": np.full(3, 0.8), "beta": np.full(3, 1.2)}
     total, slopes = Totals(data, ["w", "gamma", "beta"])(params)
     by_scan, slopes_by_scan = Totals(data, ["w", "gamma", "beta"], "scan", "quick")(params)

@@ -12,19 +12,21 @@ from numpy.testing import assert_allclose, assert_array_equal
 from pytensor.gradient import NullTypeGradError
 
 import rlpymc as rl
-from rlpymc.likelihood import loop as fused
-from rlpymc.compiler import signature as interface, scalar_source as kernel, printer
-from rlpymc.likelihood.evaluator import Blocks
+from rlpymc.compiler import printer
+from rlpymc.compiler import scalar_source as kernel
+from rlpymc.compiler import signature as interface
 from rlpymc.compiler.expressions import Graph, constant, is_constant, make, pullback, raw
+from rlpymc.likelihood import loop as fused
+from rlpymc.likelihood.evaluator import Blocks
 from rlpymc.likelihood.loop import ScanWarning
-from rlpymc.likelihood.modes import QUICK
 from rlpymc.likelihood.loop_op import Kernel
+from rlpymc.likelihood.modes import QUICK
 from rlpymc.likelihood.steps import stepper
 from rlpymc.math import add_at, concatenate, full, log, maximum, put, softmax, sqrt, stack, take, where, zeros
 from rlpymc.model import Input, Model, Parameter, index, real, unit
 from rlpymc.model.priors import Beta, Normal
 from rlpymc.model.responses import Categorical
-from rlpymc.trials.model_data import sequences
+from rlpymc.trials.model_data import data_for
 from rlpymc.validation import checks
 from rlpymc.validation.examples import random_params, random_trials
 
@@ -93,7 +95,7 @@ def test_tables_agree_with_the_scan(name):
     """States of 9 entries or more are read and written in memory."""
     model = ODD[name]
     trials = random_trials(model, n_actions=3)
-    step = fused.find_trace(model, sequences(model, trials).facts, ["stimulus", "action", "reward"])
+    step = fused.find_trace(model, data_for(model, trials).facts, ["stimulus", "action", "reward"])
     assert step.tables == {"q", "other"}
     checks.check_backends(model)
     checks.check_gradient(model)
@@ -161,7 +163,7 @@ def test_a_position_outside_of_a_table_reads_zero_and_writes_nothing():
 def test_an_index_that_was_changed_behind_the_model_s_back_gives_nan_and_no_crash():
     model = rl.get_model("q_mdp")
     trials = random_trials(model, n_actions=4)
-    params, data = random_params(model, trials), sequences(model, trials)
+    params, data = random_params(model, trials), data_for(model, trials)
     step = fused.find_trace(model, data.facts, data.columns)
     for wrong in (-1, 4, 10**12):
         broken = {**data.inputs, "state": np.where(np.arange(data.shape[1]) == 3, wrong, data.inputs["state"])}
@@ -456,7 +458,7 @@ def test_an_impossible_choice_is_minus_infinity_with_a_finite_gradient():
 
 
 def fused_value(model, trials, params):
-    data = sequences(model, trials)
+    data = data_for(model, trials)
     step = fused.find_trace(model, data.facts, data.columns)
     return fused.run(step, "value", params, data)["total"]
 
@@ -563,7 +565,7 @@ def test_derivatives_of_operations(op):
 def test_every_kernel_runs_without_the_compiler_s_warnings_on_a_model_without_states():
     model = rl.get_model("biased_random")
     trials = random_trials(model)
-    params, data = random_params(model, trials), sequences(model, trials)
+    params, data = random_params(model, trials), data_for(model, trials)
     step = fused.find_trace(model, data.facts, data.columns)
     assert not step.start
     for mode in ("value", "terms", "arguments", "latents"):
@@ -583,7 +585,7 @@ def test_concatenated_and_maximal_values_of_large_arrays():
 def test_kernel_in_a_function_of_one_s_own():
     """The operation works outside of PyMC, and refuses what it does not know."""
     model, trials = rl.get_model("delta"), random_trials(rl.get_model("delta"))
-    data = sequences(model, trials)
+    data = data_for(model, trials)
     step = fused.find_trace(model, data.facts, data.columns)
     names = interface.arguments(step, "terms")
     params = random_params(model, trials)

@@ -23,18 +23,20 @@ import xarray as xr
 from numpy.testing import assert_allclose, assert_array_equal
 
 import rlpymc as rl
-from rlpymc.likelihood.by_trial import evaluate
-from rlpymc.likelihood import loop as fused
-from rlpymc.compiler import signature as interface, scalar_source as kernel
-from rlpymc.likelihood.evaluator import COST, Blocks, Evaluator, suitable_width
+from rlpymc.compiler import scalar_source as kernel
+from rlpymc.compiler import signature as interface
 from rlpymc.compiler.lanes import HEAD, MODES, lane_kernel
 from rlpymc.compiler.trace import Trace, Variant
+from rlpymc.likelihood import loop as fused
+from rlpymc.likelihood.by_trial import evaluate
+from rlpymc.likelihood.evaluator import COST, Blocks, Evaluator, suitable_width
 from rlpymc.math import abs as absolute
 from rlpymc.math import add_at, arange, erf, expm1, full, log1p, maximum, minimum, size, stack, take, tanh, where
 from rlpymc.math import sum as total
 from rlpymc.model import Facts, Input, boolean, real
 from rlpymc.model.responses import Categorical, Normal
-from rlpymc.trials.model_data import Segments, Sequences, sequences
+from rlpymc.trials.model_data import ModelData, data_for
+from rlpymc.trials.segments import Segments
 from rlpymc.validation.examples import random_params, random_trials, widen
 from tests.engine.test_fused import ACTION, ODD, REWARD, STIMULUS, learner
 
@@ -105,7 +107,7 @@ class Case:
     """A model's step, data and parameters."""
 
     step: Trace
-    data: Sequences
+    data: ModelData
     params: dict[str, np.ndarray]
     active: tuple[str, ...]
 
@@ -126,7 +128,7 @@ def case(
     """Return ragged data of a model with missed and forced trials and resets; ("all",) means all that can vary."""
     model = OWN[name] if name in OWN else rl.get_model(name)
     trials = random_trials(model, n_subjects, n_trials, n_actions)
-    data, params = sequences(model, trials), random_params(model, trials)
+    data, params = data_for(model, trials), random_params(model, trials)
     active = tuple(p.name for p in model.parameters if not p.support.discrete)
     by_trial = active if by_trial == ("all",) else by_trial
     others, rng = random_params(model, trials, seed=2), np.random.default_rng(3)
@@ -300,7 +302,7 @@ def of_pieces(*pieces: Piece) -> Case:
     }
     masks = {k: rows([o.data.masks[k][i, first:end] for o, i, first, end in pieces], False) for k in c.data.masks}
     masks["reset"][:, 0] = True
-    data = Sequences(c.data.model, c.data.trials, c.data.facts, inputs, masks)
+    data = ModelData(c.data.model, c.data.trials, c.data.facts, inputs, masks)
     return replace(c, data=data, params={k: np.stack([o.params[k][i] for o, i, *_ in pieces]) for k in c.params})
 
 

@@ -15,7 +15,6 @@ from rlpymc.fitting.mle.coordinates import Coordinates
 from rlpymc.fitting.mle.objective import Objective
 from rlpymc.fitting.penalty import Shrinkage, log_priors, shrinkages
 from rlpymc.model.parameters import interval, positive, real, softplus, unit
-from rlpymc.population.population import Population
 from rlpymc.model.priors import (
     Beta,
     DiscreteUniform,
@@ -27,8 +26,9 @@ from rlpymc.model.priors import (
     Prior,
     Uniform,
 )
-from rlpymc.trials.model_data import sequences
+from rlpymc.population.population import Population
 from rlpymc.tasks import Bandit
+from rlpymc.trials.model_data import data_for
 
 PRIORS = [
     Normal(0.3, 2.0),
@@ -114,7 +114,7 @@ def test_the_penalty_is_half_the_square_on_the_unbounded_scale(support: Any) -> 
 @pytest.mark.parametrize("kind", ["l2", "priors"])
 def test_lem_21_gradients_of_reduced_functions(kind: str) -> None:
     """Something fixed, two parameters coupled, and a penalty: the gradient is that of the function."""
-    data = sequences(rl.get_model(RATES), trials())
+    data = data_for(rl.get_model(RATES), trials())
     population = Population("none", fixed={"beta": 2.0}, free=("q0",))
     parameters = [p for p in data.model.parameters if p.name != "beta"]
     terms = shrinkages(parameters, 0.8) if kind == "l2" else log_priors(population, parameters)

@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 from scipy import stats
 
-from rlpymc.model import priors, registry
 from rlpymc.likelihood.scan import core
 from rlpymc.math import full, zeros
 from rlpymc.model import (
@@ -26,7 +25,9 @@ from rlpymc.model import (
     integer,
     interval,
     positive,
+    priors,
     real,
+    registry,
     softplus,
     unit,
 )

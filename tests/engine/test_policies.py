@@ -19,6 +19,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import special, stats
 
 import rlpymc as rl
+from rlpymc.model import choice_probabilities as probabilities
+from rlpymc.model.responses import Categorical
 from rlpymc.policies import (
     Boltzmann,
     EpsilonGreedy,
@@ -34,8 +36,6 @@ from rlpymc.policies import (
     gumbel_softmax,
     one_hot,
 )
-from rlpymc.model import choice_probabilities as probabilities
-from rlpymc.model.responses import Categorical
 
 INF, NAN = float("inf"), float("nan")
 POLICIES = [EpsilonGreedy(0.1), EpsilonGreedy(0), EpsilonGreedy(1), EpsilonGreedy(0.3, floor=1e-15)]

@@ -17,8 +17,8 @@ from rlpymc.math import onehot, size, zeros
 from rlpymc.model import Input, Model, Parameter, index, real
 from rlpymc.model.priors import Normal
 from rlpymc.model.responses import Categorical
-from rlpymc.trials.model_data import sequences
 from rlpymc.tasks import TwoStep
+from rlpymc.trials.model_data import data_for
 from tests.reference import two_step_hybrid as reference
 
 NAN = float("nan")
@@ -158,7 +158,7 @@ def test_there_is_a_column_of_scores_for_each_response(n: int) -> None:
 def test_one_mask_is_that_of_both_responses() -> None:
     data = trials(scored=SECOND)
     assert data["scored"].dims == ("subject", "trial")
-    known = sequences(rl.get_model(NAME), data).masks["scored"]
+    known = data_for(rl.get_model(NAME), data).masks["scored"]
     assert known.tolist() == rows([[s, s] for s in SECOND])
     assert_allclose(rl.log_prob(NAME, data, PARAMS), loop(data, PARAMS), atol=1e-12)
 

@@ -9,7 +9,8 @@ import xarray as xr
 from numpy.testing import assert_array_equal
 
 import rlpymc as rl
-from rlpymc.trials.model_data import Segments, require_scored, sequences
+from rlpymc.trials.model_data import data_for, require_scored
+from rlpymc.trials.segments import Segments
 
 NAN, INF = float("nan"), float("inf")
 PARAMS = {"alpha": 0.3, "beta": 2.0}
@@ -36,7 +37,7 @@ def log_prob(trials: xr.Dataset, model: str = "delta", **params: Any) -> np.ndar
 
 def refused(trials: Any, model: str = "delta", error: type[Exception] = ValueError) -> str:
     with pytest.raises(error) as info:
-        sequences(rl.get_model(model), trials)
+        data_for(rl.get_model(model), trials)
     return str(info.value)
 
 
@@ -132,7 +133,7 @@ def test_trials_without_a_single_scored_one_are_named() -> None:
     trials = small()
     trials["scored"][1] = False
     with pytest.raises(ValueError, match="no scored trial for subject 'b'"):
-        require_scored(sequences(rl.get_model("delta"), trials))
+        require_scored(data_for(rl.get_model("delta"), trials))
 
 
 def test_scores_by_response_of_a_model_with_one_response() -> None:

@@ -28,8 +28,10 @@ from rlpymc.transitions import (
     fit_mle,
     gaussian_variance,
     log_likelihood,
-    scores as score_matching,
     score_matching_objective,
+)
+from rlpymc.transitions import (
+    scores as score_matching,
 )
 
 SIN = CustomSin(1.7, 4)

@@ -26,8 +26,10 @@ from rlpymc.transitions import (
     fit_mle,
     optimum,
     run_episodes,
-    scores as score_matching,
     solve,
+)
+from rlpymc.transitions import (
+    scores as score_matching,
 )
 from rlpymc.transitions.agents import Knowledge, SideBySide
 

@@ -7,8 +7,8 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 import rlpymc as rl
-from rlpymc.transitions import Beta, CustomSin, Gaussian, Product, Transition, run_episodes
 from rlpymc.plots import transitions as plots
+from rlpymc.transitions import Beta, CustomSin, Gaussian, Product, Transition, run_episodes
 
 mpl.use("Agg")
 SIN = CustomSin(1.7, 4)

@@ -16,7 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import rlpymc.trials
-from rlpymc.trials.reading import read_trials, to_table
+from rlpymc.trials.reading import read_trials
+from rlpymc.trials.writing import to_table
 
 NAN = float("nan")
 MASKS = ["exists", "scored", "learned", "reset"]

@@ -14,8 +14,8 @@ from scipy import special, stats
 import rlpymc as rl
 from rlpymc.fitting.posterior import draw_whole_numbers, flat, parameter_draws
 from rlpymc.model.priors import DiscreteUniform, HalfNormal, Normal, Uniform
-from rlpymc.trials.model_data import sequences
 from rlpymc.tasks import RLWM, Bandit
+from rlpymc.trials.model_data import data_for
 
 PARAMS = {"alpha": 0.1, "stick": 0.1, "rho": 0.9, "forget": 0.1, "epsilon": 0.05, "bias_wm": 0.5, "bias_rl": 0.3}
 VALUES = [2, 3, 4, 5]
@@ -285,7 +285,7 @@ def test_the_log_likelihood_of_a_fit_is_at_its_whole_numbers(posterior: xr.DataT
 
 def test_predictions_take_the_draws_of_whole_numbers(model: rl.RLModel, posterior: xr.DataTree) -> None:
     draws = flat(posterior["posterior"].to_dataset().isel(chain=[0], draw=[7, 9]))
-    turned = sequences(rl.get_model("rlwm"), trials().isel(subject=[2, 0]))
+    turned = data_for(rl.get_model("rlwm"), trials().isel(subject=[2, 0]))
     found = parameter_draws(model, draws, turned)["capacity"]
     assert_array_equal(found, posterior["posterior"]["capacity"].values[0, [7, 9]][:, [2, 0]])
 
@@ -351,7 +351,7 @@ def test_new_people_get_whole_numbers_of_the_group(model: rl.RLModel) -> None:
     weights = [0.1, 0.2, 0.3, 0.4]
     parts = {"alpha_mu": 0.0, "alpha_sigma": 0.0, "capacity_probs": weights, "alpha": [0.1] * 3, "capacity": [2] * 3}
     new = trials().isel(subject=[0]).assign_coords(subject=["new"])
-    draws, data = many(4000, **parts).squeeze("chain").rename(draw="sample"), sequences(rl.get_model("rlwm"), new)
+    draws, data = many(4000, **parts).squeeze("chain").rename(draw="sample"), data_for(rl.get_model("rlwm"), new)
     drawn = parameter_draws(model, draws, data, np.random.default_rng(1))["capacity"]
     assert drawn.shape == (4000, 1)
     assert_frequencies(drawn, np.array([weights]))

@@ -24,9 +24,11 @@ from rlpymc.transitions import (
     SinSquared,
     features,
     fit_mle,
-    scores as score_matching,
     score_matching_objective,
     total_variation,
+)
+from rlpymc.transitions import (
+    scores as score_matching,
 )
 from tests.golden.row import Golden
 

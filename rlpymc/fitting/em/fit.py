@@ -11,20 +11,20 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from rlpymc.fitting.factory import data_hash
 from rlpymc.checks import check_seed, check_type, check_whole, is_number, unknown
 from rlpymc.fitting.coupled import check_coupled
-from rlpymc.fitting.run_folder import RunFolder
 from rlpymc.fitting.em.group import Covariates, Group
 from rlpymc.fitting.em.population_fit import EM, collect
 from rlpymc.fitting.em.rounds import Rounds
 from rlpymc.fitting.em.unbounded import Unbounded
 from rlpymc.fitting.penalty import check_weight
-from rlpymc.likelihood.by_trial import check_backend
+from rlpymc.fitting.run_folder import RunFolder
+from rlpymc.likelihood.backends import check_backend
 from rlpymc.model import Model
-from rlpymc.population.population import Population
 from rlpymc.model.registry import get_model
-from rlpymc.trials.model_data import Sequences, require_scored, sequences
+from rlpymc.population.population import Population
+from rlpymc.trials.fingerprints import data_hash
+from rlpymc.trials.model_data import ModelData, data_for, require_scored
 
 CHOICES = {"variance": ("huys", "conditional"), "covariance": ("diagonal", "full"), "prior": ("normal", "flat")}
 NAMED = 5  # subjects that a warning names
@@ -148,7 +148,7 @@ def fit_em(
     for name, given in {"covariates": covariates, "start": start}.items():
         if given is not None:
             check_type(given, Mapping, f"{name} by name, as a mapping")
-    data = sequences(get_model(model), trials)
+    data = data_for(get_model(model), trials)
     require_scored(data)
     population = Population("partial", fixed=fixed or {}, free=free, shared=shared)
     _check_smooth(data.model, population)
@@ -260,7 +260,7 @@ def _start(
     return group, row[problem.n_own :]
 
 
-def _folder(path: Path, data: Sequences, options: Mapping[str, Any]) -> RunFolder:
+def _folder(path: Path, data: ModelData, options: Mapping[str, Any]) -> RunFolder:
     """Return the folder of a run of this model, data and options."""
     described = {name: _described(value) for name, value in options.items()}
     facts = {name: _described(value) for name, value in vars(data.facts).items()}

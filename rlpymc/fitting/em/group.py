@@ -10,7 +10,7 @@ import xarray as xr
 
 from rlpymc.checks import unknown
 from rlpymc.fitting.em.unbounded import Unbounded
-from rlpymc.trials.model_data import Sequences
+from rlpymc.trials.model_data import ModelData
 
 
 @dataclass(frozen=True)
@@ -161,7 +161,7 @@ class Covariates:
                 )
 
 
-def _columns(data: Sequences, parameter: str, given: Any) -> tuple[list[str], np.ndarray]:
+def _columns(data: ModelData, parameter: str, given: Any) -> tuple[list[str], np.ndarray]:
     """Return covariates by name, and their values for each subject."""
     what, subjects = f"covariates of {parameter!r}", data.subjects
     if isinstance(given, xr.DataArray):

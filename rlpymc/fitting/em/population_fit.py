@@ -7,12 +7,12 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from rlpymc.model.parameter_vector import columns, dataset, entry_labels
 from rlpymc.checks import check_seed, check_whole
 from rlpymc.fitting.em import evidence
 from rlpymc.fitting.em.e_step import Modes
 from rlpymc.fitting.em.group import Covariates, Group
 from rlpymc.fitting.em.unbounded import Unbounded
+from rlpymc.model.parameter_vector import columns, dataset, entry_labels
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,11 @@ import numpy as np
 import pandas as pd
 from rich.progress import track
 
-from rlpymc.fitting.run_folder import RunFolder
 from rlpymc.fitting.em.e_step import EStep, Modes
 from rlpymc.fitting.em.evidence import laplace
 from rlpymc.fitting.em.group import Group
 from rlpymc.fitting.em.unbounded import Unbounded
+from rlpymc.fitting.run_folder import RunFolder
 
 FILE = "rounds.npz"
 

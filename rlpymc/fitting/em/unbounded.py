@@ -4,11 +4,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from rlpymc.model.parameter_vector import Entries
 from rlpymc.fitting.coupled import estimated
 from rlpymc.likelihood.by_subject import Totals
+from rlpymc.model.parameter_vector import Entries
 from rlpymc.population.population import Population
-from rlpymc.trials.model_data import Sequences
+from rlpymc.trials.model_data import ModelData
 
 DIFFERENCE = 1e-3  # step of numerical differences, in units of the prior's width
 
@@ -21,7 +21,7 @@ class Unbounded:
 
     Parameters
     ----------
-    data : Sequences
+    data : ModelData
         The data.
     population : Population
         What is estimated, and what is shared.
@@ -45,7 +45,7 @@ class Unbounded:
     """
 
     def __init__(
-        self, data: Sequences, population: Population, coupled: Sequence[Sequence[str]], backend: str, threads: int
+        self, data: ModelData, population: Population, coupled: Sequence[Sequence[str]], backend: str, threads: int
     ) -> None:
         self.data, self._backend, self._threads = data, backend, threads
         free, tied = estimated(data.model, population, coupled)
@@ -100,6 +100,6 @@ class Unbounded:
             found[:, k] = ((far - 8 * near) / (12 * step[column]))[:, columns]
         return (found + found.transpose(0, 2, 1)) / 2
 
-    def without_gradient(self, data: Sequences) -> Totals:
+    def without_gradient(self, data: ModelData) -> Totals:
         """Return the log likelihood of other data of the same model."""
         return Totals(data, (), self._backend, threads=self._threads)

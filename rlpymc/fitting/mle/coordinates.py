@@ -5,12 +5,12 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from scipy.stats import qmc
 
-from rlpymc.model.parameter_vector import Entries
 from rlpymc.fitting.coupled import estimated
 from rlpymc.fitting.penalty import Term
+from rlpymc.model.parameter_vector import Entries
 from rlpymc.model.parameters import Parameter
 from rlpymc.population.population import Population
-from rlpymc.trials.model_data import Sequences
+from rlpymc.trials.model_data import ModelData
 
 AT_EDGE = 0.115  # share of starting points that have a parameter at its lower bound, and at its upper one
 FAR = 1e-3  # probability beyond the farthest starting point, where there is no bound
@@ -22,7 +22,7 @@ class Coordinates:
 
     Parameters
     ----------
-    data : Sequences
+    data : ModelData
         The data.
     population : Population
         What is estimated.
@@ -45,7 +45,7 @@ class Coordinates:
 
     def __init__(
         self,
-        data: Sequences,
+        data: ModelData,
         population: Population,
         coupled: Sequence[Sequence[str]] = (),
         terms: Mapping[str, Term] | None = None,

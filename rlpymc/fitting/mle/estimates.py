@@ -8,11 +8,11 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from rlpymc.model.parameter_vector import columns, dataset
 from rlpymc.fitting.mle.coordinates import Coordinates
 from rlpymc.fitting.mle.uncertainty import Uncertainty
+from rlpymc.model.parameter_vector import columns, dataset
 from rlpymc.model.parameters import Index
-from rlpymc.trials.model_data import Sequences
+from rlpymc.trials.model_data import ModelData
 
 
 @dataclass(frozen=True, repr=False)
@@ -129,7 +129,7 @@ def criteria(log_lik: np.ndarray, n_own: int, n_shared: int, n_trials: np.ndarra
 
 
 def estimates(
-    data: Sequences,
+    data: ModelData,
     coordinates: Coordinates,
     fit: Fit,
     with_priors: bool,
@@ -140,7 +140,7 @@ def estimates(
 
     Parameters
     ----------
-    data : Sequences
+    data : ModelData
         The data.
     coordinates : Coordinates
         What is estimated.
@@ -190,7 +190,7 @@ def estimates(
     )
 
 
-def _chance(data: Sequences) -> np.ndarray:
+def _chance(data: ModelData) -> np.ndarray:
     """Return each subject's log likelihood under uniform choices among what is on offer; NaN for other responses."""
     offered = []
     for response in data.model.responses:

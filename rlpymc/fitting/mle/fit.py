@@ -9,15 +9,15 @@ from threadpoolctl import threadpool_limits
 from rlpymc.checks import check_seed, check_whole
 from rlpymc.fitting.coupled import check_coupled
 from rlpymc.fitting.mle.estimates import MLE, estimates
-from rlpymc.fitting.mle.problem import Problem
 from rlpymc.fitting.mle.monitoring import Progress, Watch
+from rlpymc.fitting.mle.problem import Problem
 from rlpymc.fitting.penalty import check_weight
-from rlpymc.likelihood.by_trial import check_backend
+from rlpymc.likelihood.backends import check_backend
 from rlpymc.model import Model
-from rlpymc.population.population import Population
 from rlpymc.model.priors import Prior
 from rlpymc.model.registry import get_model
-from rlpymc.trials.model_data import require_scored, sequences
+from rlpymc.population.population import Population
+from rlpymc.trials.model_data import data_for, require_scored
 
 __all__ = ["MLE", "fit_mle"]
 
@@ -100,7 +100,7 @@ def fit_mle(
         If trials, test trials or parameters do not fit the model, or a subject has no scored trial.
     """
     check_backend(backend)
-    data = sequences(get_model(model), trials)
+    data = data_for(get_model(model), trials)
     require_scored(data)
     check_whole(1, starts=starts)
     check_seed(seed)

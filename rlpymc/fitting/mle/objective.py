@@ -6,10 +6,11 @@ from itertools import product
 import numpy as np
 
 from rlpymc.fitting.mle.coordinates import Coordinates
-from rlpymc.fitting.mle.search import IMPOSSIBLE, Target
 from rlpymc.fitting.mle.one_subject import single_likelihoods
-from rlpymc.population.population import Population, whole_numbers
-from rlpymc.trials.model_data import Sequences
+from rlpymc.fitting.mle.search import IMPOSSIBLE, Target
+from rlpymc.population.population import Population
+from rlpymc.population.whole_numbers import whole_numbers
+from rlpymc.trials.model_data import ModelData
 
 type Whole = Mapping[str, np.ndarray]
 
@@ -19,7 +20,7 @@ class Objective:
 
     Parameters
     ----------
-    data : Sequences
+    data : ModelData
         The data.
     population : Population
         What is estimated.
@@ -35,7 +36,7 @@ class Objective:
     """
 
     def __init__(
-        self, data: Sequences, population: Population, coordinates: Coordinates, backend: str, mode: str
+        self, data: ModelData, population: Population, coordinates: Coordinates, backend: str, mode: str
     ) -> None:
         self.coordinates = coordinates
         self.constants = constants(data, population, coordinates)
@@ -76,13 +77,13 @@ class Objective:
         return np.where(np.isfinite(found), -found, IMPOSSIBLE)
 
 
-def constants(data: Sequences, population: Population, coordinates: Coordinates) -> dict[str, np.ndarray]:
+def constants(data: ModelData, population: Population, coordinates: Coordinates) -> dict[str, np.ndarray]:
     """Return the parameters that are not estimated, (subject, *shape)."""
     given = [p for p in data.model.parameters if not population.is_free(p) and p.name not in coordinates.entries.tied]
     return {p.name: population.constant(p, data) for p in given}
 
 
-def combinations(data: Sequences, population: Population, weighted: bool) -> list[tuple[dict[str, np.ndarray], float]]:
+def combinations(data: ModelData, population: Population, weighted: bool) -> list[tuple[dict[str, np.ndarray], float]]:
     """Return every combination of the parameters that are whole numbers, with its log probability.
 
     Where a posterior is wanted (`weighted`), those that their priors exclude are left out; otherwise all count alike.

@@ -9,26 +9,27 @@ import pytensor
 import pytensor.tensor as pt
 
 from rlpymc.compiler import signature as interface
+from rlpymc.compiler.trace import Trace
 from rlpymc.likelihood.derived import Derived, derived
 from rlpymc.likelihood.draws import repeat_subjects
 from rlpymc.likelihood.evaluator import Evaluator
 from rlpymc.likelihood.loop import find_trace
 from rlpymc.likelihood.modes import pytensor_mode
 from rlpymc.likelihood.scan import placeholders
-from rlpymc.compiler.trace import Trace
 from rlpymc.model import Facts, Model
 from rlpymc.model.parameters import resolve_shape
-from rlpymc.trials.model_data import Segments, Sequences, one_subject
+from rlpymc.trials.model_data import ModelData, one_subject
+from rlpymc.trials.segments import Segments
 
 type Likelihood = Callable[[Mapping[str, np.ndarray]], tuple[float, list[np.ndarray]]]
 
 
-def single_likelihoods(data: Sequences, active: Sequence[str], backend: str, mode: str) -> "Loops | Scans | Deriving":
+def single_likelihoods(data: ModelData, active: Sequence[str], backend: str, mode: str) -> "Loops | Scans | Deriving":
     """Return the likelihoods of single subjects.
 
     Parameters
     ----------
-    data : Sequences
+    data : ModelData
         The data.
     active : sequence of str
         Parameters with respect to which the gradient is wanted.
@@ -73,7 +74,7 @@ class Deriving:
 class Loops:
     """The likelihood of single subjects by a compiled loop."""
 
-    def __init__(self, data: Sequences, step: Trace, estimated: list[str]) -> None:
+    def __init__(self, data: ModelData, step: Trace, estimated: list[str]) -> None:
         self._data, self._step, self._estimated = data, step, estimated
         self._one: tuple[int, Likelihood] | None = None  # whole numbers are tried one after the other,
         self._many: tuple[int, int, Evaluator] | None = None  # and all with the same subject's data
@@ -108,7 +109,7 @@ class Loops:
 class Scans:
     """The likelihood of single subjects by a scan, compiled once for all of them."""
 
-    def __init__(self, data: Sequences, estimated: list[str], mode: str) -> None:
+    def __init__(self, data: ModelData, estimated: list[str], mode: str) -> None:
         self._data = data
         place, self._rows = _padded_segments(data.segments, data.shape[0])
         self._function = _compiled_total(data.model, data.facts, place, tuple(estimated), mode)

@@ -9,15 +9,15 @@ from rich.progress import track
 
 from rlpymc.fitting.mle.coordinates import Coordinates
 from rlpymc.fitting.mle.estimates import Fit
-from rlpymc.fitting.mle.shared import Alone, Combinations, Joint
+from rlpymc.fitting.mle.monitoring import Follower, Watch
 from rlpymc.fitting.mle.objective import Objective, combinations, constants
 from rlpymc.fitting.mle.search import Optimum, Search
+from rlpymc.fitting.mle.shared import Alone, Combinations, Joint
 from rlpymc.fitting.mle.uncertainty import describe
-from rlpymc.fitting.mle.monitoring import Follower, Watch
 from rlpymc.fitting.penalty import log_priors, shrinkages
 from rlpymc.likelihood.by_subject import Totals
 from rlpymc.population.population import Population
-from rlpymc.trials.model_data import Sequences, require_scored, sequences
+from rlpymc.trials.model_data import ModelData, data_for, require_scored
 
 
 class Problem:
@@ -25,7 +25,7 @@ class Problem:
 
     Parameters
     ----------
-    data : Sequences
+    data : ModelData
         The data.
     population : Population
         What is estimated, and what is shared.
@@ -43,7 +43,7 @@ class Problem:
 
     def __init__(
         self,
-        data: Sequences,
+        data: ModelData,
         population: Population,
         coupled: Sequence[Sequence[str]],
         l2: float,
@@ -161,7 +161,7 @@ class Problem:
         return track(range(self.data.shape[0]), label, disable=not progress, transient=True)  # type: ignore[return-value]
 
 
-def _same_subjects(data: Sequences, test: xr.Dataset) -> Sequences:
+def _same_subjects(data: ModelData, test: xr.Dataset) -> ModelData:
     """Return test trials as the model reads them, with the subjects in the order of the data.
 
     Raises
@@ -169,14 +169,14 @@ def _same_subjects(data: Sequences, test: xr.Dataset) -> Sequences:
     ValueError
         If they are of other subjects, or differ in facts or columns.
     """
-    found = sequences(data.model, test)
+    found = data_for(data.model, test)
     wanted, there = data.subjects.tolist(), found.subjects.tolist()
     for one, other, where in ((wanted, there, "trials"), (there, wanted, "test")):
         if only := [repr(subject) for subject in one if subject not in other]:
             raise ValueError(
                 f"test: subject {', '.join(only)} is in {where} only; test takes further trials of the same subjects"
             )
-    found = sequences(data.model, test.sel(subject=data.subjects))
+    found = data_for(data.model, test.sel(subject=data.subjects))
     if data.facts != found.facts:
         known, new = vars(data.facts), vars(found.facts)
         name = next(k for k in {**known, **new} if not np.array_equal(known.get(k, ()), new.get(k, ())))

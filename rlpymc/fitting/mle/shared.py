@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 
 from rlpymc.fitting.mle.coordinates import Coordinates
+from rlpymc.fitting.mle.monitoring import Follower
 from rlpymc.fitting.mle.search import (
     GAIN,
     IMPOSSIBLE,
@@ -27,9 +28,8 @@ from rlpymc.fitting.mle.uncertainty import (
     invert,
     unknown_covariances,
 )
-from rlpymc.fitting.mle.monitoring import Follower
 from rlpymc.likelihood.by_subject import Totals
-from rlpymc.trials.model_data import Sequences
+from rlpymc.trials.model_data import ModelData
 
 type Combinations = list[tuple[dict[str, np.ndarray], float]]
 type Alone = Callable[[np.ndarray], tuple[np.ndarray, Combinations]]
@@ -43,7 +43,7 @@ class Joint:
 
     Parameters
     ----------
-    data : Sequences
+    data : ModelData
         The data.
     coordinates : Coordinates
         The flat vector of one subject, shared entries included.
@@ -64,7 +64,7 @@ class Joint:
 
     def __init__(
         self,
-        data: Sequences,
+        data: ModelData,
         coordinates: Coordinates,
         constants: Mapping[str, np.ndarray],
         shared: Sequence[str],

@@ -9,7 +9,7 @@ import xarray as xr
 
 from rlpymc.model import Model
 from rlpymc.population.population import Population
-from rlpymc.trials.model_data import Sequences
+from rlpymc.trials.model_data import ModelData
 
 
 class SamplingWarning(UserWarning):
@@ -106,12 +106,12 @@ def _extreme(values: xr.Dataset, reduce: object) -> tuple[float, str]:
     return found[name], name
 
 
-def problems_before_sampling(data: Sequences, population: Population) -> list[str]:
+def problems_before_sampling(data: ModelData, population: Population) -> list[str]:
     """Return what in data and priors will make a posterior hard to get or to read."""
     return [*_scale_problems(data, population), *_smoothness_problems(data.model)]
 
 
-def _scale_problems(data: Sequences, population: Population) -> list[str]:
+def _scale_problems(data: ModelData, population: Population) -> list[str]:
     scaled = [
         p.name
         for p in data.model.parameters

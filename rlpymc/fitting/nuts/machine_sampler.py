@@ -14,10 +14,10 @@ import pandas as pd
 import xarray as xr
 
 from rlpymc.fitting.factory import RLModel
-from rlpymc.population.machine_density import Density, Pooled, Single, Weights
 from rlpymc.fitting.pymc_forms import data_columns
 from rlpymc.likelihood.evaluator import Evaluator
 from rlpymc.likelihood.loop import find_trace
+from rlpymc.population.machine_density import Density, Pooled, Single, Weights
 
 FIELDS = {  # of nutpie's compiled models
     *("dims", "reparameterized_names", "compiled_logp_func", "compiled_expand_func", "initial_point_func"),

@@ -13,14 +13,16 @@ import numpy as np
 import xarray as xr
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from rlpymc.fitting.factory import RLModel, data_hash, response_hash
 from rlpymc.checks import check_seed, check_whole, unknown
-from rlpymc.model.facts import plain
+from rlpymc.fitting.factory import RLModel
+from rlpymc.fitting.files import load, save
 from rlpymc.fitting.nuts.diagnostics import SamplingWarning, diagnose, problems_before_sampling
-from rlpymc.fitting.run_folder import RunFolder
 from rlpymc.fitting.nuts.machine_sampler import MachinePosterior
 from rlpymc.fitting.posterior import draw_whole_numbers
 from rlpymc.fitting.posterior import log_likelihood as pointwise
+from rlpymc.fitting.run_folder import RunFolder
+from rlpymc.model.facts import plain
+from rlpymc.trials.fingerprints import data_hash, response_hash
 
 SAMPLERS = ("nutpie", "pymc", "numpyro")
 MOST_BYTES = 2 * 2**30  # of the log likelihood by observation
@@ -270,33 +272,3 @@ def _sample_pymc(
             compute_convergence_checks=False,
             **settings,
         )
-
-
-def save(fit: xr.DataTree, path: str | Path) -> None:
-    """Write a fit to a netCDF file, with the model, its options and a fingerprint of the data.
-
-    Parameters
-    ----------
-    fit : xr.DataTree
-        From `sample`.
-    path : path
-        Where to; its folder must exist.
-    """
-    fit.to_netcdf(path, engine="h5netcdf")
-
-
-def load(path: str | Path) -> xr.DataTree:
-    """Read a fit that `save` wrote.
-
-    Parameters
-    ----------
-    path : path
-        The file.
-
-    Returns
-    -------
-    xr.DataTree
-        The fit, in memory.
-    """
-    with xr.open_datatree(path, engine="h5netcdf") as tree:
-        return tree.load()

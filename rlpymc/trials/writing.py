@@ -1,0 +1,91 @@
+"""From trials back to a table."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from rlpymc.trials.columns import INDEX_FACTS, is_action
+from rlpymc.trials.grid import check_masks
+from rlpymc.trials.masks import MASKS
+
+
+def to_table(trials: xr.Dataset) -> pd.DataFrame:
+    """Write trials as a table, one row a trial.
+
+    Parameters
+    ----------
+    trials : xr.Dataset
+        From `read_trials`, also after subjects or trials were selected, or from `simulate`.
+
+    Returns
+    -------
+    pd.DataFrame
+        Trials that were read: the rows, columns and coding of the table they came from. Trials that were made: subject
+        and trial, the variables (array-valued ones as available_0, available_1, ...), then scored, learned and reset.
+        Variables without the dims subject and trial stay behind.
+
+    Raises
+    ------
+    ValueError
+        If the masks are not there.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"subject": ["a", "b", "a"], "action": [2, 1, 1]})
+    >>> to_table(read_trials(table, action_base=1)).equals(table)
+    True
+    """
+    trials = check_masks(trials).transpose("subject", "trial", ...)
+    return _as_read(trials) if "table" in trials.attrs else _as_made(trials)
+
+
+def _as_read(trials: xr.Dataset) -> pd.DataFrame:
+    """Give back the table that trials were read from."""
+    record = trials.attrs["table"]
+    exists = trials["exists"].values
+    rows = trials["row"].values[exists]
+    order = np.argsort(rows)
+    table = {}
+    for name, column in record["columns"].items():
+        values = _by_trial(trials, column["variable"])[exists][order]
+        cells = pd.Series(values[:, column["part"]] if "part" in column else values, index=rows[order])
+        if "base" in column:
+            none = cells < 0
+            cells = (cells > 0 if column["base"] is None else cells + column["base"]).astype(object)
+            cells[none] = record["missing"] if is_action(column["variable"]) else None
+        if special := {row: cell for row, cell in column["cells"] if row in cells.index}:
+            cells = cells.astype(object)
+            cells[list(special)] = list(special.values())
+        dtype = pd.api.types.pandas_dtype(column["dtype"])
+        if isinstance(dtype, np.dtype) and cells.isna().any():  # some were taken away since they were read
+            dtype = {"i": pd.Int64Dtype(), "u": pd.Int64Dtype(), "b": pd.BooleanDtype()}.get(dtype.kind, dtype)
+        table[name] = cells.astype(dtype).reset_index(drop=True)
+    return pd.DataFrame(table)
+
+
+def _as_made(trials: xr.Dataset) -> pd.DataFrame:
+    """Write trials that never were a table."""
+    exists = trials["exists"].values
+    number = "trial_number" if "trial_number" in trials else "trial"
+    table: dict[str, Any] = {
+        "subject": _by_trial(trials, "subject")[exists],
+        "trial": _by_trial(trials, number)[exists],
+    }
+    by_trial = [str(name) for name, variable in trials.variables.items() if variable.dims[:2] == ("subject", "trial")]
+    names = [name for name in by_trial if name not in {*MASKS, "row", "trial_number"}]
+    for name in [*sorted(names, key=lambda name: trials[name].ndim), *MASKS[1:]]:
+        cells = trials[name].values[exists]
+        if cells.ndim > 1:
+            table |= {f"{name}_{k}": part for k, part in enumerate(cells.reshape(len(cells), -1).T)}
+        elif (is_action(name) or name in INDEX_FACTS) and (cells < 0).any():
+            table[name] = pd.Series(cells, dtype="Int64").mask(cells < 0)
+        else:
+            table[name] = cells
+    return pd.DataFrame(table)
+
+
+def _by_trial(trials: xr.Dataset, name: str) -> np.ndarray:
+    """Return a variable or coordinate for each subject and trial."""
+    return np.asarray(trials[name].broadcast_like(trials["exists"]).transpose("subject", "trial", ...).values)
