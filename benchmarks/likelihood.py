@@ -20,8 +20,7 @@ import xarray as xr
 import rlpymc as rl
 from benchmarks import hand
 from benchmarks.measure import Report, in_turn
-from rlpymc.compiler import scalar_source as kernel
-from rlpymc.compiler import signature as interface
+from rlpymc.compiler import signature
 from rlpymc.likelihood import loop as fused
 from rlpymc.likelihood.derived import with_derived
 from rlpymc.likelihood.evaluator import Evaluator
@@ -29,6 +28,7 @@ from rlpymc.likelihood.scan import placeholders
 from rlpymc.model import Model
 from rlpymc.trials.model_data import data_for
 from rlpymc.validation.examples import default_task, plausible_params
+from tests.oracle import scalar_kernel as kernel
 
 MODELS = (
     "delta",
@@ -104,10 +104,10 @@ class Case:
 
     def scalar(self) -> Callable[[], Any]:
         """Return the scalar loop."""
-        data, function = self.data, fused.jit(kernel.source(self.step, "gradient", self.active))
-        masks = [data.masks[name] for name in interface.MASKS]
+        data, function = self.data, kernel.jit(kernel.source(self.step, "gradient", self.active))
+        masks = [data.masks[name] for name in signature.MASKS]
         arguments = [*self.params.values(), *(data.inputs[k] for k in data.columns), *masks]
-        arguments += fused.layout(data.segments)
+        arguments += kernel.layout(data.segments)
         return lambda: function(*arguments)
 
     def scan(self, mode: str) -> Callable[[], Any]:
@@ -117,7 +117,7 @@ class Case:
         total = forward.terms(scored).sum()
         slopes = pt.grad(total, [variables[k] for k in self.active], disconnected_inputs="ignore")
         function = pytensor.function(symbols, [total, *slopes], mode=mode, on_unused_input="ignore", trust_input=True)
-        masks = [data.masks[name] for name in interface.MASKS]
+        masks = [data.masks[name] for name in signature.MASKS]
         values = [*self.params.values(), *(data.inputs[i.name] for i in self.model.inputs), *masks]
         return lambda: [np.asarray(v) for v in function(*values)]
 

@@ -11,7 +11,7 @@ from scipy import stats
 from rlpymc.fitting.factory import RLModel
 from rlpymc.fitting.posterior import log_weight, parameter_draws
 from rlpymc.likelihood.draws import log_prob_totals
-from rlpymc.model.parameter_vector import Entries
+from rlpymc.model.parameter_vector import ParameterVector
 from rlpymc.model.parameters import Parameter
 from rlpymc.population.whole_numbers import whole_numbers
 from rlpymc.trials.model_data import ModelData
@@ -52,7 +52,7 @@ class OwnParameters:
                 f"{data.model.name}: no parameter is estimated by subject, so there is nothing to integrate over; "
                 "form='conditional' is the same"
             )
-        self._entries = Entries({p.name: data.parameter_shape(p.name) for p in self.numbers})
+        self._entries = ParameterVector({p.name: data.parameter_shape(p.name) for p in self.numbers})
         self.values = list(product(*(whole_numbers(p).tolist() for p in self.whole)))
 
     def draws(self, posterior: xr.Dataset) -> np.ndarray:

@@ -1,6 +1,6 @@
 """What a kernel computes: expressions on a trial, what it keeps of them for the way back, the derivatives it adds.
 
-Kernels are printed in two ways (`kernel`, one subject after the other; `lanes`, several side by side) from this plan.
+Kernels are written by `lanes` from this plan.
 
 In expressions for derivatives a leaf "adjoint" stands for a derivative that is known where it is used:
 ("weight", r): with respect to the log probability of response r, ("argument", key, k): to an entry of an argument of a
@@ -41,7 +41,7 @@ class Plan:
     trace : Trace
         The model's step.
     mode : str
-        See `rlpymc.compiler.scalar_source.source`.
+        Of `rlpymc.compiler.lanes.MODES`.
     active : tuple of str
         Parameters with respect to which the gradient is wanted.
     always : frozenset of str
@@ -63,8 +63,8 @@ class Plan:
         self.trace, self.mode, self.active, self._always = trace, mode, active, always
         self.backward = mode in ("gradient", "terms_pullback", "arguments_pullback")
         self.live = trace.depends(active)
-        self.responses = self._response_blocks() if mode not in ("start", "update", "latents") else []
-        self.updates = [] if mode in ("start", "respond") else self._update_blocks()
+        self.responses = [] if mode in ("latents", "states") else self._response_blocks()
+        self.updates = self._update_blocks()
         self.kept = {n.number: n for b in self.blocks for n in b.kept}
         self.slots = {number: k for k, number in enumerate(sorted(self.kept))}
         segment = {leaf.number: leaf for b in self.blocks for leaf, _ in b.slopes if leaf.stage <= SEGMENT}
@@ -74,6 +74,12 @@ class Plan:
     def blocks(self) -> list[Block]:
         """Responses, then updates."""
         return [*self.responses, *self.updates]
+
+    @property
+    def shown(self) -> list[Node]:
+        """What latents are besides states: the entries of signals and of probabilities."""
+        arrays = (*self.trace.signals.values(), *self.trace.probs.values()) if self.mode == "latents" else ()
+        return [n for v in arrays for n in v.nodes.flat]
 
     def is_live(self, state: str) -> bool:
         """Return whether a state carries derivatives."""
@@ -96,7 +102,7 @@ class Plan:
 
     # ------------------------------------------------------------------------------------------------ blocks
     def _response_blocks(self) -> list[Block]:
-        if self.mode in ("arguments", "arguments_pullback", "respond"):
+        if self.mode in ("arguments", "arguments_pullback"):
             nodes = {(key, k): n for key, v in self.trace.arguments.items() for k, n in enumerate(v.reshape(-1))}
             seeds = [(n, raw("adjoint", value=("argument", *place))) for place, n in nodes.items()]
             return [self._block(None, list(nodes.values()), seeds)]
@@ -167,8 +173,7 @@ class Plan:
 
     def indices(self) -> list[tuple[str, int, int]]:
         """Return the input columns that lead to entries of tables: name, entry, and what they are below."""
-        shown = [n for v in (*self.trace.signals.values(), *self.trace.probs.values()) for n in v.nodes.flat]
-        roots = [*shown, *(n for b in self.blocks for n in b.roots)]
+        roots = [*self.shown, *(n for b in self.blocks for n in b.roots)]
         positions = [n.arguments[1] for n in ancestors(roots) if n.op == "read"]
         positions += [at for update in self.trace.updates.values() for _, at, _ in update.writes]
         return sorted({n.value for n in ancestors(positions) if n.op == "input" and n.value[2] is not None})

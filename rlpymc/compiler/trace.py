@@ -33,12 +33,15 @@ class Variant:
         Columns that the trials do not have, which hold their default.
     by_trial : frozenset of str
         Parameters that vary by trial.
+    resumed : bool
+        Whether the state before the first trial is given, as further parameters ``state_<name>``.
     """
 
     model: Model
     facts: Facts
     assumed: frozenset[str] = frozenset()
     by_trial: frozenset[str] = frozenset()
+    resumed: bool = False
 
 
 @dataclass(frozen=True)
@@ -75,12 +78,12 @@ class Trace:
     variant : Variant
         The model, and what is settled before the data.
     large : int
-        Entries from which on a state is a table.
+        ParameterVector from which on a state is a table.
 
     Attributes
     ----------
     start : dict of (entries,) lists of Node
-        Entries of each state before the first trial.
+        ParameterVector of each state before the first trial.
     shapes, tables : dict, set
         Shapes of the states, and which of them are tables.
     responses, terms : dict
@@ -101,6 +104,9 @@ class Trace:
             self.parameter_shapes = {p.name: resolve_shape(p.shape, vars(facts)) for p in model.parameters}
             first = Record(**{k: _leaves("parameter", k, shape) for k, shape in self.parameter_shapes.items()})
             start = {k: lift(v) for k, v in model.initial_state(first, facts).items()}
+            if variant.resumed:
+                self.parameter_shapes |= {f"state_{k}": v.shape for k, v in start.items()}
+                start = {k: _leaves("parameter", f"state_{k}", v.shape) for k, v in start.items()}
             self.start = {k: list(v.nodes.reshape(-1)) for k, v in start.items()}
             self.shapes = {k: v.shape for k, v in start.items()}
             self.tables = {k for k, nodes in self.start.items() if len(nodes) >= large}
@@ -108,6 +114,7 @@ class Trace:
                 **{
                     k: _leaves("parameter_now", k, shape) if k in variant.by_trial else getattr(first, k)
                     for k, shape in self.parameter_shapes.items()
+                    if k in vars(first)
                 }
             )
             self._tables = {k: Table(raw("table", value=k), self.shapes[k]) for k in self.tables}
@@ -239,7 +246,7 @@ def trace(variant: Variant) -> Trace:
 
 def _where(problem: BaseException) -> str:
     """Return the line of the model's own code in which something went wrong."""
-    engine = [f"/rlpymc/{place}" for place in ("likelihood/", "math.py", "model.py", "records.py", "facts.py")]
+    engine = [f"/rlpymc/{place}" for place in ("compiler/", "likelihood/", "math/", "model/learner.py", "model/record.py", "model/facts.py")]
     engine += ["/site-packages/", sys.base_prefix]
     frames = traceback.extract_tb(problem.__traceback__)
     own = [f for f in frames if not any(part in f.filename for part in engine)]

@@ -15,12 +15,12 @@ import pymc as pm
 import pytensor.tensor as pt
 from pytensor.graph.basic import Constant, Variable
 
-from rlpymc.compiler import signature as interface
+from rlpymc.compiler import signature
 from rlpymc.likelihood.backends import check_backend
 from rlpymc.likelihood.derived import derived
 from rlpymc.likelihood.evaluator import Blocks
 from rlpymc.likelihood.loop import find_trace
-from rlpymc.likelihood.loop_op import Kernel
+from rlpymc.likelihood.loop_op import LoopOp
 from rlpymc.likelihood.parameter_arrays import check_names, parameter_array
 from rlpymc.likelihood.scan import Forward, Tensor, Tensors, core
 from rlpymc.likelihood.steps import yoked
@@ -31,7 +31,7 @@ from rlpymc.population.whole_numbers import Marginal
 from rlpymc.trials.grid import column_dims
 from rlpymc.trials.model_data import ModelData, require_scored
 
-MASKS = (*interface.MASKS, "reset")
+MASKS = (*signature.MASKS, "reset")
 
 
 def data_columns(data: ModelData) -> dict[str, np.ndarray]:
@@ -98,7 +98,7 @@ class _Likelihood:
         self._marginals = marginals or {}
         by_trial = [k for k, v in params.items() if v.ndim == 2 + len(data.parameter_shape(k))]
         self._data, self._params, self._columns = data, params, columns
-        self._step = find_trace(data.model, data.facts, data.columns, by_trial, backend)
+        self._trace = find_trace(data.model, data.facts, data.columns, by_trial, backend)
         self._active = tuple(k for k in params if k in set(active))
 
     def by_subject(self) -> Tensor:
@@ -115,18 +115,18 @@ class _Likelihood:
 
     def _total(self, whole: Tensors) -> Tensor:
         params = self._params | whole
-        if self._step is None:
+        if self._trace is None:
             terms = self._forward(params).terms(self._columns["scored"])
             return terms.sum(axis=tuple(range(1, terms.ndim)))
-        return self._kernel("gradient" if self._active else "value", params)
+        return self._loop("gradient" if self._active else "value", params)
 
     def argument(self, response: str) -> Tensor:
         """Return the argument of a response's distribution, if it has one alone, (subject, trial, ...)."""
-        if self._step is None:
+        if self._trace is None:
             forward = self._forward(self._params)
             (argument,) = (pt.as_tensor(v) for v in forward.graph.responses[response].arguments.values())
             return forward.put_back(forward.trial_by_trial({"argument": argument})["argument"])
-        return self._kernel("arguments", self._params)
+        return self._loop("arguments", self._params)
 
     def _forward(self, params: Tensors) -> Forward:
         data, columns = self._data, self._columns
@@ -134,14 +134,14 @@ class _Likelihood:
         masks = columns["learned"], columns["responded"]
         return Forward(data.model, data.facts, data.segments, params, inputs, *masks)
 
-    def _kernel(self, mode: str, params: Tensors) -> Tensor:
+    def _loop(self, mode: str, params: Tensors) -> Tensor:
         """Return the first of a kernel's outputs."""
-        assert self._step is not None
+        assert self._trace is not None
         ordered = [params[p.name] for p in self._data.model.parameters]
-        columns = [self._columns[name] for name in (*self._data.columns, *interface.MASKS)]
+        columns = [self._columns[name] for name in (*self._data.columns, *signature.MASKS)]
         blocks = Blocks.of(self._data.segments)
         where = [pt.constant(v) for v in blocks.layout]
-        return Kernel(self._step, mode, self._active, blocks.width)(*ordered, *columns, *where, return_list=True)[0]
+        return LoopOp(self._trace, mode, self._active, blocks.width)(*ordered, *columns, *where, return_list=True)[0]
 
 
 def _marginals(params: Mapping[str, Any]) -> dict[str, Marginal]:
@@ -153,7 +153,7 @@ def _active(params: Tensors) -> list[str]:
 
 
 def complete(data: ModelData, params: Mapping[str, Any]) -> tuple[ModelData, Tensors]:
-    """Return the data of the settled model, and every parameter of it as a tensor (subject, ...) or by trial.
+    """Return the data of the model without `derive`, and every parameter of it as a tensor (subject, ...) or by trial.
 
     Constants are included, whole numbers to be summed over are left out.  A wrong name or shape, or a number outside
     the support, is an error.

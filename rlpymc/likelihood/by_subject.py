@@ -5,13 +5,13 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from rlpymc.likelihood.by_trial import evaluate
-from rlpymc.likelihood.derived import derived, pull_back, settle, settled_data
+from rlpymc.likelihood.derived import data_without_derive, derive, derived, pull_back
 from rlpymc.likelihood.evaluator import Evaluator
 from rlpymc.likelihood.loop import find_trace
 from rlpymc.trials.model_data import ModelData
 
 
-class Totals:
+class SubjectLikelihoods:
     """The log likelihood of each subject as a function of everybody's parameters.
 
     Parameters
@@ -28,12 +28,12 @@ class Totals:
         self, data: ModelData, active: Sequence[str], backend: str = "fused", mode: str = "NUMBA", threads: int = 1
     ) -> None:
         self._data, self._active, self._backend, self._mode = data, tuple(active), backend, mode
-        step = find_trace(data.model, data.facts, data.columns, (), backend)
+        trace = find_trace(data.model, data.facts, data.columns, (), backend)
         kind = "gradient" if self._active else "value"
         further = derived(data.model, data.facts)
         self._slopes = (*self._active, *(further.names if further is not None and self._active else ()))
-        inner = settled_data(data)
-        self._loop = None if step is None else Evaluator(step, kind, inner, self._slopes, threads=threads)
+        inner = data_without_derive(data)
+        self._loop = None if trace is None else Evaluator(trace, kind, inner, self._slopes, threads=threads)
 
     def __call__(self, params: Mapping[str, np.ndarray]) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         """Return the log likelihoods, (subject,), and their derivatives by parameter, (subject, *shape).
@@ -44,7 +44,7 @@ class Totals:
             Every parameter of the model.
         """
         if self._loop is not None:
-            _, everything = settle(self._data.model, self._data.facts, params, self._data.shape[0])
+            _, everything = derive(self._data.model, self._data.facts, params, self._data.shape[0])
             found = self._loop(everything)
             slopes = {k: found[f"g_{k}"] for k in self._slopes}
             slopes = pull_back(self._data, params, slopes) if slopes else {}

@@ -1,27 +1,19 @@
 """Likelihoods: log probabilities, their gradients, and the quantities behind them, trial by trial."""
 
-from collections.abc import Callable, Mapping
-from functools import lru_cache
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import pytensor
-import pytensor.tensor as pt
 import xarray as xr
 
-from rlpymc.compiler import signature as interface
-from rlpymc.likelihood import loop as fused
 from rlpymc.likelihood.backends import check_backend
 from rlpymc.likelihood.derived import pull_back, with_derived
-from rlpymc.likelihood.modes import pytensor_mode
+from rlpymc.likelihood.loop import find_trace, run
 from rlpymc.likelihood.parameter_arrays import parameter_arrays
-from rlpymc.likelihood.scan import placeholders
-from rlpymc.model import Facts, Model
+from rlpymc.model import Model
 from rlpymc.model.parameter_vector import own_dims
 from rlpymc.model.registry import get_model
-from rlpymc.model.responses import Normal
 from rlpymc.trials.model_data import ModelData, data_for
-from rlpymc.trials.segments import Segments
 
 
 def log_prob(
@@ -154,67 +146,18 @@ def evaluate(
     data, arrays = with_derived(data, arrays)
     model = data.model
     by_trial = [k for k, v in arrays.items() if v.ndim == 2 + len(data.parameter_shape(k))]
-    step = fused.find_trace(model, data.facts, data.columns, by_trial, backend)
-    if step is None:
-        found = _scan(data, arrays, what, mode)
+    trace = find_trace(model, data.facts, data.columns, by_trial, backend)
+    if trace is None:
+        from rlpymc.likelihood import compiled_scans  # PyTensor, which loops do without
+
+        found = compiled_scans.by_trial(data, arrays, what, mode)
     else:
-        found = fused.run(step, "terms" if what == "gradient" else what, arrays, data, (), threads)
+        found = run(trace, "terms" if what == "gradient" else what, arrays, data, (), threads)
         if what == "gradient":
-            found |= fused.run(step, "gradient", arrays, data, tuple(arrays), threads)
+            found |= run(trace, "gradient", arrays, data, tuple(arrays), threads)
     if what == "gradient":
         slopes = pull_back(own, params, {k: found[f"g_{k}"] for k in arrays})
         return {"terms": found["terms"]} | {f"g_{k}": v for k, v in slopes.items()}
     if what == "latents":
         found |= {f"derived_{k}": v for k, v in arrays.items() if k not in params}
     return found
-
-
-def _scan(data: ModelData, arrays: Mapping[str, np.ndarray], what: str, mode: str) -> dict[str, np.ndarray]:
-    """Return the same by the scan, which is compiled once for all arrays of one shape."""
-    model, segments = data.model, data.segments
-    shapes = tuple(arrays[p.name].shape for p in model.parameters)
-    names, function = _compiled(model, data.facts, segments, shapes, what, mode)
-    inputs = [data.inputs[i.name] for i in model.inputs]
-    masks = [data.masks[name] for name in interface.MASKS]
-    values = function(*(arrays[p.name] for p in model.parameters), *inputs, *masks)
-    found = {name: np.asarray(v) for name, v in zip(names, values, strict=True)}
-    last = {s: k for k, s in enumerate(segments.subject)}  # each subject's last segment
-    order = [last[s] for s in range(data.shape[0])]
-    return {k: v[order] if k.startswith("final_") else v for k, v in found.items()}
-
-
-@lru_cache(maxsize=16)
-def _compiled(
-    model: Model,
-    facts: Facts,
-    segments: Segments,
-    shapes: tuple[tuple[int, ...], ...],
-    what: str,
-    mode: str,
-) -> tuple[list[str], Callable[..., list[np.ndarray]]]:
-    by_name = dict(zip((p.name for p in model.parameters), shapes, strict=True))
-    arguments, params, scored, forward = placeholders(model, facts, segments, by_name)
-    graph = forward.graph
-    outputs: dict[str, Any]
-    if what == "latents":
-        probs = {k: pt.as_tensor(r.probs) for k, r in graph.responses.items() if not isinstance(r, Normal)}
-        wanted = {f"signal_{k}": v for k, v in graph.signals.items()} | {f"probs_{k}": v for k, v in probs.items()}
-        states = {f"before_{k}": v.swapaxes(0, 1) for k, v in forward.states.items()}
-        outputs = {k: forward.put_back(v) for k, v in {**states, **forward.trial_by_trial(wanted)}.items()}
-        outputs |= {f"final_{k}": v for k, v in forward.final.items()}
-    elif what == "arguments":
-        wanted = {f"y_{k}_{a}": pt.as_tensor(v) for k, r in graph.responses.items() for a, v in r.arguments.items()}
-        outputs = {k: forward.put_back(v) for k, v in forward.trial_by_trial(wanted).items()}
-    else:
-        outputs = {"terms": forward.terms(scored)}
-        if what == "gradient" and params:
-            slopes = pt.grad(outputs["terms"].sum(), list(params.values()), disconnected_inputs="ignore")
-            outputs |= {f"g_{k}": v for k, v in zip(params, slopes, strict=True)}
-    function = pytensor.function(
-        arguments,
-        list(outputs.values()),
-        mode=pytensor_mode(mode),
-        on_unused_input="ignore",
-        trust_input=True,
-    )
-    return list(outputs), function

@@ -1,28 +1,21 @@
 """Second derivatives of log likelihoods: exact ones through the scan, differences of the exact gradient for loops."""
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
-import pytensor
-import pytensor.tensor as pt
 import xarray as xr
 
 from rlpymc.checks import as_names, unknown
-from rlpymc.compiler import signature as interface
 from rlpymc.likelihood.backends import check_backend
-from rlpymc.likelihood.by_subject import Totals
+from rlpymc.likelihood.by_subject import SubjectLikelihoods
 from rlpymc.likelihood.loop import find_trace
-from rlpymc.likelihood.modes import pytensor_mode
 from rlpymc.likelihood.parameter_arrays import parameter_arrays
-from rlpymc.likelihood.scan import placeholders
-from rlpymc.model import Facts, Model
-from rlpymc.model.parameter_vector import Entries
-from rlpymc.model.parameters import Parameter, resolve_shape
+from rlpymc.model import Model
+from rlpymc.model.parameter_vector import ParameterVector
+from rlpymc.model.parameters import Parameter
 from rlpymc.model.registry import get_model
 from rlpymc.trials.model_data import ModelData, data_for
-from rlpymc.trials.segments import Segments
 
 STEP = 1e-4  # of a difference, for a parameter that goes from 0 to 1
 
@@ -75,14 +68,16 @@ def hessian(
     for p in data.model.parameters:
         if arrays[p.name].ndim > 1 + len(data.parameter_shape(p.name)):
             raise ValueError(f"parameter {p.name!r} varies by trial; a Hessian needs one value for each subject")
-    entries = Entries({p.name: data.parameter_shape(p.name) for p in chosen})
+    entries = ParameterVector({p.name: data.parameter_shape(p.name) for p in chosen})
     looped = find_trace(data.model, data.facts, data.columns, (), backend) is not None
     if not entries.labels:
         found = np.zeros((data.shape[0], 0, 0))
     elif looped or data.model.derive is not None:
         found = _differences(data, arrays, chosen, entries, backend, mode)
     else:
-        found = _exact(data, arrays, entries, mode)
+        from rlpymc.likelihood.compiled_scans import hessians  # PyTensor, which loops do without
+
+        found = hessians(data, arrays, entries, mode)
     coords = {"subject": data.subjects, "estimate": entries.labels, "estimate_": entries.labels}
     return xr.DataArray(found, coords=coords, dims=list(coords), name="hessian")
 
@@ -134,7 +129,7 @@ def _differences(
     data: ModelData,
     arrays: Mapping[str, np.ndarray],
     chosen: Sequence[Parameter],
-    entries: Entries,
+    entries: ParameterVector,
     backend: str,
     mode: str,
 ) -> np.ndarray:
@@ -145,42 +140,9 @@ def _differences(
         place, width = entries.places[p.name], p.support.upper - p.support.lower
         lower[place], upper[place] = p.support.lower, p.support.upper
         step[place] = STEP * (width if np.isfinite(width) else np.maximum(1.0, np.abs(x[:, place]).max(axis=0)))
-    totals = Totals(data, entries.names, backend, mode)
+    totals = SubjectLikelihoods(data, entries.names, backend, mode)
 
     def gradient(points: np.ndarray) -> np.ndarray:
         return entries.join_slopes(totals({**arrays, **entries.split(points)})[1].values(), points.shape[:1])
 
     return second_derivatives(gradient, x, step, lower, upper)
-
-
-def _exact(data: ModelData, arrays: Mapping[str, np.ndarray], entries: Entries, mode: str) -> np.ndarray:
-    """Return the Hessians by differentiating the scan's gradient, (subject, entry, entry)."""
-    function = _product(data.model, data.facts, data.segments, entries.names, mode)
-    values = [arrays[p.name] for p in data.model.parameters]
-    values += [data.inputs[i.name] for i in data.model.inputs] + [data.masks[name] for name in interface.MASKS]
-    n, size = data.shape[0], len(entries)
-    found = np.empty((n, size, size))
-    for k, direction in enumerate(np.eye(size)):
-        everybody = entries.split(np.tile(direction, (n, 1)))
-        parts = [np.ascontiguousarray(part) for part in everybody.values()]
-        found[:, k] = entries.join_slopes(function(*parts, *values), (n,))
-    return found
-
-
-@lru_cache(maxsize=8)
-def _product(
-    model: Model, facts: Facts, segments: Segments, names: tuple[str, ...], mode: str
-) -> Callable[..., list[np.ndarray]]:
-    """Return the compiled product of the Hessian with a direction, each subject's with its own."""
-    shapes = {p.name: (len(segments.place), *resolve_shape(p.shape, vars(facts))) for p in model.parameters}
-    arguments, params, scored, forward = placeholders(model, facts, segments, shapes)
-    chosen = [params[name] for name in names]
-    slopes = pt.grad(forward.terms(scored).sum(), chosen, disconnected_inputs="ignore")
-    directions = [pt.tensor(f"{p.name}_direction", shape=p.type.shape, dtype="float64") for p in chosen]
-    along = sum((slope * d).sum() for slope, d in zip(slopes, directions, strict=True))
-    products = pt.grad(along, chosen, disconnected_inputs="ignore")
-    # ready at once means without the C compiler, which would work on each operation of the scans' steps
-    with pytensor.config.change_flags(**({"cxx": ""} if mode == "quick" else {})):
-        return pytensor.function(
-            [*directions, *arguments], products, mode=pytensor_mode(mode), on_unused_input="ignore", trust_input=True
-        )

@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from rlpymc.likelihood.by_subject import Totals
+from rlpymc.likelihood.by_subject import SubjectLikelihoods
 from rlpymc.likelihood.by_trial import evaluate
-from rlpymc.likelihood.scan import core
+from rlpymc.likelihood.loop import responses_of
 from rlpymc.model.responses import Response
 from rlpymc.trials.model_data import ModelData
 
@@ -26,7 +26,7 @@ def log_prob_totals(data: ModelData, params: Mapping[str, np.ndarray], backend: 
     n_draws = len(next(iter(params.values())))
     chunk = min(n_draws, max(1, CHUNK_TRIALS // data.masks["exists"].size))
     mode = "quick" if n_draws * data.masks["exists"].size < FEW else "NUMBA"
-    totals, found = Totals(repeat_subjects(data, chunk), (), backend, mode), []
+    totals, found = SubjectLikelihoods(repeat_subjects(data, chunk), (), backend, mode), []
     for first in range(0, n_draws, chunk):
         draws = np.minimum(np.arange(first, first + chunk), n_draws - 1)  # the last chunk repeats its last draw
         arrays = {k: np.ascontiguousarray(v[draws]).reshape((-1, *v.shape[2:])) for k, v in params.items()}
@@ -38,7 +38,7 @@ def response_draws(data: ModelData, params: Mapping[str, np.ndarray], backend: s
     """Return each response's distribution, its arguments (draw, subject, trial, ...); padding holds a stand-in."""
     parts = list(_in_chunks(data, params, "arguments", backend))
     found = {}
-    for name, response in core(data.model, data.facts).responses.items():
+    for name, response in responses_of(data, backend).items():
         arrays = {k: np.concatenate([part[f"y_{name}_{k}"] for part in parts]) for k in response.arguments}
         first = {k: v[:, :1, :1] for k, v in arrays.items()}  # a trial that exists
         inside = data.masks["exists"]

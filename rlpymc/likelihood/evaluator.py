@@ -9,8 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from rlpymc.compiler import machine
-from rlpymc.compiler import signature as interface
+from rlpymc.compiler import machine, signature
 from rlpymc.compiler.lanes import ALIGNMENT, HEAD, lane_kernel
 from rlpymc.compiler.trace import Trace
 from rlpymc.trials.model_data import ModelData
@@ -82,8 +81,8 @@ class Evaluator:
 
     Parameters
     ----------
-    step : Trace
-        The model's step.
+    trace : Trace
+        The model's trace.
     mode : str
         Of `rlpymc.compiler.lanes.MODES`.
     data : ModelData
@@ -108,7 +107,7 @@ class Evaluator:
 
     def __init__(
         self,
-        step: Trace,
+        trace: Trace,
         mode: str,
         data: ModelData,
         active: Sequence[str] = (),
@@ -117,18 +116,19 @@ class Evaluator:
         width: int | None = None,
     ) -> None:
         self.blocks = blocks = Blocks.of(data.segments, width)
-        self.kernel = lane_kernel(step, mode, tuple(active), blocks.width, _always_true(data, blocks))
+        self.kernel = lane_kernel(trace, mode, tuple(active), blocks.width, _always_true(data, blocks, mode))
         self._machine = machine.load(self.kernel.text, blocks.width > 1)
-        columns = [data.inputs[i.name] for i in step.variant.model.inputs if i.name not in step.variant.assumed]
-        masks = [data.masks[name] for name in interface.MASKS]
+        columns = [data.inputs[i.name] for i in trace.variant.model.inputs if i.name not in trace.variant.assumed]
+        masks = [data.masks[name] for name in signature.MASKS]
         self._data = [*(np.ascontiguousarray(v) for v in (*columns, *masks)), *blocks.layout]
-        shapes, by_trial = {"subject": data.shape[:1], "trial": data.shape}, step.variant.by_trial
-        self._n_trials = data.shape[1]
+        shapes, by_trial = dict.fromkeys(("subject", "segment"), data.shape[:1]) | {"trial": data.shape}, trace.variant.by_trial
+        self._n_subjects, self._n_trials = data.shape
         self._shapes = [
-            {k: shapes["trial" if k in by_trial else "subject"] + own for k, own in step.parameter_shapes.items()},
-            {w.name: shapes[w.outer] + w.own for w in interface.weights(step, mode)},
+            {k: shapes["trial" if k in by_trial else "subject"] + own for k, own in trace.parameter_shapes.items()},
+            {w.name: shapes[w.outer] + w.own for w in signature.weights(trace, mode)},
             {o.name: shapes[o.outer] + o.own for o in self.kernel.outputs},
         ]
+        self._finals = [o for o in self.kernel.outputs if o.outer == "segment"]
         self._threads = max(1, min(threads, blocks.count))
         self._pool = ThreadPoolExecutor(self._threads) if self._threads > 1 else None
         self._rows: np.ndarray | None = None
@@ -240,19 +240,39 @@ class Evaluator:
         else:
             list(self._pool.map(compute, self.addresses))
         self._machine.function("collect")(self.addresses[0])
+        if self._finals:
+            self._take_finals(results)
         if self.has_wrong_index:
             results.fill(np.nan)
 
+    def _take_finals(self, results: np.ndarray) -> None:
+        """Copy what belongs to each subject's last segment out of the results by segment."""
+        kernel, blocks = self.kernel, self.blocks
+        width, rows = blocks.width, kernel.by_lane // blocks.width
+        table = self._by_lane.reshape((blocks.count, rows, width)).swapaxes(1, 2).reshape((-1, rows))
+        exists = np.flatnonzero(blocks.first < blocks.end)
+        lanes = exists[np.argsort(blocks.first[exists], kind="stable")]  # of a subject's segments, the last one stays
+        last = np.zeros(self._n_subjects, dtype=np.int64)
+        last[blocks.subject[lanes]] = lanes
+        names = list(self._shapes[2])
+        for o in self._finals:
+            begin = self._ends[names.index(o.name)]
+            place = kernel.places[o.name]
+            results[begin : begin + self._n_subjects * o.size] = table[last, place : place + o.size].ravel()
 
-def _always_true(data: ModelData, blocks: Blocks) -> frozenset[str]:
+
+def _always_true(data: ModelData, blocks: Blocks, mode: str) -> frozenset[str]:
     """Return the masks that are true on all trials, so that a kernel need not look at them.
 
-    Trials that fill up a block are not scored.  What is learned there does no harm: nothing depends on it any more.
+    Trials that fill up a block are not scored.  What is learned there does no harm, unless last states are asked for:
+    nothing else depends on it any more.
     """
     exists = data.masks["exists"]
-    found = {name for name in interface.MASKS if data.masks[name][exists].all()}
+    found = {name for name in signature.MASKS if data.masks[name][exists].all()}
     full = blocks.width * int(blocks.offset[-1]) == int(exists.sum())
-    return frozenset(found if full else found - {"scored"})
+    if full:
+        return frozenset(found)
+    return frozenset() if mode in ("latents", "states") else frozenset(found - {"scored"})
 
 
 def _aligned(array: np.ndarray) -> int:

@@ -1,46 +1,32 @@
-"""The fast likelihood: a model's step, compiled into one loop over trials."""
+"""The fast likelihood: a model's step, traced and compiled into one loop over trials."""
 
 import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import lru_cache
-from typing import Any
+from collections.abc import Iterable, Mapping
 
-import numba
 import numpy as np
 
-from rlpymc.compiler import scalar_source as kernel
-from rlpymc.compiler import signature as interface
 from rlpymc.compiler.expressions import Unsupported
-from rlpymc.compiler.lanes import MODES
 from rlpymc.compiler.trace import Trace, Variant, trace
-from rlpymc.likelihood.derived import settled
+from rlpymc.likelihood.derived import without_derive
 from rlpymc.likelihood.evaluator import Evaluator
-from rlpymc.likelihood.scan import core
 from rlpymc.model import Facts, Model
+from rlpymc.model.responses import Response
 from rlpymc.trials.model_data import ModelData
-from rlpymc.trials.segments import Segments
-
-# What the compiler may do to arithmetic: no infinity or NaN is assumed away, since an impossible choice has one.
-OPTIONS: dict[str, Any] = {"fastmath": {"contract", "nsz", "arcp"}, "error_model": "numpy", "nogil": True}
 
 
 class ScanWarning(UserWarning):
     """A model runs as a scan because it cannot be compiled into a loop."""
 
 
-@lru_cache(maxsize=512)
-def jit(source: str) -> Callable[..., Any]:
-    """Return a printed kernel as a function, which numba compiles when it is first called."""
-    names = "exp, log, log1p, expm1, sqrt, tanh, erf"
-    space: dict[str, Any] = {}
-    exec(compile(f"import numpy as np\nfrom math import {names}\n\n{source}", "<rlpymc kernel>", "exec"), space)
-    return numba.njit(space["kernel"], **OPTIONS)
-
-
 def find_trace(
-    model: Model, facts: Facts, columns: Iterable[str], by_trial: Iterable[str] = (), backend: str = "fused"
+    model: Model,
+    facts: Facts,
+    columns: Iterable[str],
+    by_trial: Iterable[str] = (),
+    backend: str = "fused",
+    resumed: bool = False,
 ) -> Trace | None:
-    """Return a model's step for kernels, in which derived values are parameters, or None where the scan is to run.
+    """The step of a model for loops, in which derived values are parameters, or None where the scan is to run.
 
     Parameters
     ----------
@@ -52,6 +38,8 @@ def find_trace(
         Parameters that vary by trial.
     backend : {"fused", "scan"}
         What was asked for.
+    resumed : bool
+        Whether the state before the first trial is given.
 
     Raises
     ------
@@ -63,52 +51,61 @@ def find_trace(
     ScanWarning
         If the model cannot be compiled into a loop; the message says why.
     """
-    model = settled(model, facts)
+    if backend == "scan":
+        _require_scan(model, facts)
+        return None
     assumed = frozenset(i.name for i in model.inputs) - frozenset(columns)
-    step, why = None, ""
     try:
-        step = trace(Variant(model, facts, assumed, frozenset(by_trial)))
-    except Unsupported as found:
-        why = str(found)
+        return trace(Variant(without_derive(model, facts), facts, assumed, frozenset(by_trial), resumed))
+    except Unsupported as problem:
+        why = str(problem)
+    _require_scan(model, facts, why)
+    warnings.warn(
+        f"{model.name} runs as a scan, many times slower: {why}. backend='scan' says that this is meant",
+        ScanWarning,
+        stacklevel=2,
+    )
+    return None
+
+
+def _require_scan(model: Model, facts: Facts, why: str = "") -> None:
+    """Raise a ValueError if a step cannot be computed as a scan either; the tracer's words name the model's line."""
+    from rlpymc.likelihood.scan import core  # PyTensor, which loops do without
+
     try:
         core(model, facts)
-    except Exception as problem:  # neither way will do: the tracer's words name the line of the model
+    except Exception as problem:
         if not why or (isinstance(problem, ValueError) and str(problem) in why):
             raise
         raise ValueError(f"model {model.name!r}: {why}") from problem
-    if backend == "scan":
-        return None
-    if step is None:
-        warnings.warn(
-            f"{model.name} runs as a scan, many times slower: {why}. backend='scan' says that this is meant",
-            ScanWarning,
-            stacklevel=2,
-        )
-    return step
 
 
-def layout(segments: Segments) -> list[np.ndarray]:
-    """Return each segment's subject, first trial and end, as kernels take them."""
-    first = segments.row[:, 0] % segments.place.shape[1]
-    return [segments.subject.astype(np.int64), first.astype(np.int64), first + segments.exists.sum(axis=1)]
+def responses_of(data: ModelData, backend: str) -> Mapping[str, Response]:
+    """The distribution of each response, by name, its arguments expressions or graphs of one subject at one trial."""
+    found = find_trace(data.model, data.facts, data.columns, (), backend)
+    if found is not None:
+        return found.responses
+    from rlpymc.likelihood.scan import core  # PyTensor, which loops do without
+
+    return core(data.model, data.facts).responses
 
 
 def run(
-    step: Trace,
+    trace: Trace,
     mode: str,
     params: Mapping[str, np.ndarray],
     data: ModelData,
     active: tuple[str, ...] = (),
     threads: int = 1,
 ) -> dict[str, np.ndarray]:
-    """Return what a kernel computes, by name.
+    """What a kernel computes, by name.
 
     Parameters
     ----------
-    step : Trace
+    trace : Trace
         The model's step.
     mode : str
-        See `rlpymc.compiler.scalar_source.source`.
+        Of `rlpymc.compiler.lanes.MODES`.
     params : dict of (subject, *shape) or (subject, trial, *shape)
         Every parameter.
     data : ModelData
@@ -118,15 +115,4 @@ def run(
     threads : int
         How many threads share the work.
     """
-    if mode in MODES:
-        return Evaluator(step, mode, data, active, packed=False, threads=threads)(params)
-    values = [np.ascontiguousarray(params[p.name], dtype=float) for p in step.variant.model.parameters]
-    columns = [data.inputs[i.name] for i in step.variant.model.inputs if i.name not in step.variant.assumed]
-    masks = [data.masks[name] for name in interface.MASKS]
-    found = jit(kernel.source(step, mode, active))(*values, *columns, *masks, *layout(data.segments))
-    return named(found, [o.name for o in interface.outputs(step, mode, active)])
-
-
-def named(found: Any, names: Sequence[str]) -> dict[str, np.ndarray]:
-    """Return what a kernel returned by name: one array, a tuple of several, or nothing."""
-    return dict(zip(names, (found,) if len(names) == 1 else found or (), strict=True))
+    return Evaluator(trace, mode, data, active, packed=False, threads=threads)(params)

@@ -18,19 +18,19 @@ from pytensor.graph.rewriting.basic import node_rewriter
 from pytensor.link.numba.dispatch.basic import register_funcify_default_op_cache_key
 from pytensor.tensor.rewriting.basic import register_specialize
 
-from rlpymc.compiler import signature as interface
+from rlpymc.compiler import signature
 from rlpymc.compiler.lanes import HEAD, lane_kernel, write_kernel
 from rlpymc.compiler.trace import Trace
 
 PULLBACKS = {"terms": "terms_pullback", "arguments": "arguments_pullback"}
 
 
-class Kernel(Op):
+class LoopOp(Op):
     """What a kernel computes, given parameters, columns, masks and the layout of segments.
 
     Parameters
     ----------
-    step : Trace
+    trace : Trace
         The model's step.
     mode : str
         Of `rlpymc.compiler.lanes.MODES`.
@@ -42,25 +42,25 @@ class Kernel(Op):
 
     __props__ = ("key", "mode", "active")
 
-    def __init__(self, step: Trace, mode: str, active: Sequence[str], width: int) -> None:
-        self._names = [p.name for p in step.variant.model.parameters]
-        self.step, self.mode, self.width = step, mode, width
+    def __init__(self, trace: Trace, mode: str, active: Sequence[str], width: int) -> None:
+        self._names = [p.name for p in trace.variant.model.parameters]
+        self.trace, self.mode, self.width = trace, mode, width
         self.active = tuple(k for k in self._names if k in active)
         self.slopes = self.active if mode == "gradient" or "pullback" in mode else ()
-        self.key = sha256(lane_kernel(step, mode, self.slopes, width).text.encode()).hexdigest()
+        self.key = sha256(lane_kernel(trace, mode, self.slopes, width).text.encode()).hexdigest()
 
     def __str__(self) -> str:
-        return f"Kernel({self.step.variant.model.name}, {self.mode})"
+        return f"LoopOp({self.trace.variant.model.name}, {self.mode})"
 
     def make_node(self, *inputs: Any) -> Apply:
         """Return the node of these inputs, in the order of `rlpymc.compiler.signature.arguments`."""
-        wanted = interface.dtypes(self.step, self.mode)  # PyMC makes smaller integers of data
+        wanted = signature.dtypes(self.trace, self.mode)  # PyMC makes smaller integers of data
         inputs = tuple(pt.as_tensor(i).astype(dtype) for i, dtype in zip(inputs, wanted, strict=True))
-        scored = inputs[interface.arguments(self.step, self.mode).index("scored")]
+        scored = inputs[signature.arguments(self.trace, self.mode).index("scored")]
         outer = {"subject": scored.type.shape[:1], "trial": scored.type.shape[:2]}
         outputs = [
             pt.tensor(dtype="float64", shape=(*outer[o.outer], *o.own))
-            for o in interface.outputs(self.step, self.mode, self.active)
+            for o in signature.outputs(self.trace, self.mode, self.active)
         ]
         return Apply(self, list(inputs), outputs)
 
@@ -80,14 +80,14 @@ class Kernel(Op):
         asked = [not isinstance(c.type, DisconnectedType) for c in cotangents]
         if self.mode in ("value", "gradient") and not any(asked[1:]):
             total = (
-                outputs if self.mode == "gradient" else Kernel(self.step, "gradient", self.active, self.width)(*inputs)
+                outputs if self.mode == "gradient" else LoopOp(self.trace, "gradient", self.active, self.width)(*inputs)
             )
             slopes = [_scaled(slope, cotangents[0]) for slope in (total[1:] if self.active else [])]
         elif self.mode in PULLBACKS:
             weights = [
                 c if is_asked else pt.zeros_like(o) for c, o, is_asked in zip(cotangents, outputs, asked, strict=True)
             ]
-            found = Kernel(self.step, PULLBACKS[self.mode], self.active, self.width)(*inputs, *weights)
+            found = LoopOp(self.trace, PULLBACKS[self.mode], self.active, self.width)(*inputs, *weights)
             slopes = found if isinstance(found, list) else [found]
         else:
             why = "second derivatives of a compiled likelihood are not available; build with backend='scan' for them"
@@ -103,17 +103,17 @@ def _scaled(slope: Any, weight: Any) -> Any:
     return slope * weight.reshape((-1, *[1] * (slope.ndim - 1))) if slope.ndim > 1 else slope * weight
 
 
-@register_funcify_default_op_cache_key(Kernel)  # type: ignore[untyped-decorator]
-def _compile(op: Kernel, node: Apply | None = None, **options: Any) -> Any:
+@register_funcify_default_op_cache_key(LoopOp)  # type: ignore[untyped-decorator]
+def _compile(op: LoopOp, node: Apply | None = None, **options: Any) -> Any:
     """Return the function, and what besides its key PyTensor's cache on disk must tell apart: none."""
     return compiled(op), 1
 
 
 @lru_cache(maxsize=512)
-def compiled(op: Kernel) -> Any:
+def compiled(op: LoopOp) -> Any:
     """Return a kernel as a function that numba can call, and that calls LLVM's code of the kernel."""
-    kernel = lane_kernel(op.step, op.mode, op.slopes, op.width)
-    taken = interface.arguments(op.step, op.mode)
+    kernel = lane_kernel(op.trace, op.mode, op.slopes, op.width)
+    taken = signature.arguments(op.trace, op.mode)
     made = [o.name for o in kernel.outputs]
     size = {"subject": "(N,", "trial": "(N, T,"}
     per_trial, besides = kernel.scratch
@@ -146,7 +146,7 @@ def compiled(op: Kernel) -> Any:
     return numba.njit(space["kernel"], nogil=True)
 
 
-def _call(op: Kernel) -> Any:
+def _call(op: LoopOp) -> Any:
     """Return what calls a kernel from numba; all arrays are arguments, so that none is freed before."""
     prefix = f"rlpymc_{op.key[:16]}_"
 
@@ -154,7 +154,7 @@ def _call(op: Kernel) -> Any:
     def call(typing_context: Any, numbers: Any, arrays: Any) -> Any:
         def write(context: Any, builder: Any, signature: Any, values: Any) -> Any:
             if f"{prefix}compute" not in builder.module.globals:
-                write_kernel(op.step, op.mode, op.slopes, op.width, builder.module, prefix)
+                write_kernel(op.trace, op.mode, op.slopes, op.width, builder.module, prefix)
             address = make_array(signature.args[0])(context, builder, values[0]).data  # type: ignore[no-untyped-call]
             for name in ("compute", "collect"):
                 builder.call(builder.module.globals[prefix + name], [address])
@@ -166,9 +166,9 @@ def _call(op: Kernel) -> Any:
 
 
 @register_specialize  # type: ignore[untyped-decorator]
-@node_rewriter([Kernel])  # type: ignore[untyped-decorator]
+@node_rewriter([LoopOp])  # type: ignore[untyped-decorator]
 def leave_out_unused_gradient(fgraph: Any, node: Apply) -> Any:
     """Compute the value alone where nobody asks for the gradient."""
     if node.op.mode != "gradient" or any(fgraph.clients[o] for o in node.outputs[1:]):
         return None
-    return {node.outputs[0]: Kernel(node.op.step, "value", node.op.active, node.op.width)(*node.inputs)}
+    return {node.outputs[0]: LoopOp(node.op.trace, "value", node.op.active, node.op.width)(*node.inputs)}

@@ -14,7 +14,7 @@ import pytensor
 import pytensor.tensor as pt
 from pytensor.graph.replace import vectorize_graph
 
-from rlpymc.likelihood.derived import settled
+from rlpymc.likelihood.derived import without_derive
 from rlpymc.model import Facts, Model
 from rlpymc.model.parameters import resolve_shape
 from rlpymc.model.record import Record
@@ -43,7 +43,7 @@ class Core:
 @lru_cache(maxsize=256)
 def core(model: Model, facts: Facts) -> Core:
     """Return the graph of one subject at one trial, in which derived values are parameters."""
-    model = settled(model, facts)
+    model = without_derive(model, facts)
     p = {
         q.name: pt.tensor(q.name, shape=resolve_shape(q.shape, vars(facts)), dtype="float64") for q in model.parameters
     }

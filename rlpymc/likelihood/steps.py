@@ -1,155 +1,106 @@
 """One trial of many subjects at once, on NumPy arrays: simulations take a Python turn per trial."""
 
 from collections.abc import Iterable, Mapping
-from functools import lru_cache
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
-import pytensor
-import pytensor.tensor as pt
-from pytensor.graph.replace import vectorize_graph
+import xarray as xr
 
-from rlpymc.compiler import scalar_source as kernel
-from rlpymc.compiler import signature as interface
 from rlpymc.compiler.trace import Trace
-from rlpymc.likelihood.derived import settle
-from rlpymc.likelihood.loop import find_trace, jit, named
-from rlpymc.likelihood.modes import QUICK
-from rlpymc.likelihood.scan import core, next_state
+from rlpymc.likelihood.derived import derive
+from rlpymc.likelihood.evaluator import Evaluator
+from rlpymc.likelihood.loop import find_trace
 from rlpymc.model import Facts, Model
 from rlpymc.model.parameters import resolve_shape
 from rlpymc.model.responses import Response
+from rlpymc.trials.model_data import ModelData
 
 type Arrays = Mapping[str, np.ndarray]
 
 
 class Stepper(Protocol):
-    """A model's functions, compiled for one trial of n subjects."""
+    """A model's functions, compiled for one trial of n subjects; none changes the arrays that it is given."""
 
     def start(self, p: Arrays) -> dict[str, np.ndarray]:
-        """Return the state before the first trial."""
+        """The state before the first trial, (subject, *shape)."""
 
     def respond(self, name: str, p: Arrays, s: Arrays, x: Arrays) -> Response:
-        """Return the distribution of one response, its arguments with a leading axis over subjects."""
+        """The distribution of one response, its arguments with a leading axis over subjects."""
 
     def update(
         self, p: Arrays, s: Arrays, x: Arrays, learned: np.ndarray, responded: np.ndarray
     ) -> dict[str, np.ndarray]:
-        """Return the state after a trial; the one before it is used up."""
+        """The state after a trial, (subject, *shape)."""
 
 
-class _Loop:
-    """Kernels of one trial; what a trial has not shown yet is zero, and no policy reads it."""
+class LoopStepper:
+    """Loops over a single trial, which start from a given state; what a trial has not shown yet is zero.
 
-    def __init__(self, step: Trace, n: int) -> None:
-        self._step, self._n = step, n
-        model, facts = step.variant.model, vars(step.variant.facts)
-        self._params = [p.name for p in model.parameters]
-        self._columns = {
-            i.name: np.zeros((n, 1, *resolve_shape(i.shape, facts)), i.dtype)
-            for i in model.inputs
-            if i.name not in step.variant.assumed
-        }
-        scored = np.ones((n, 1, *([len(model.responses)] if len(model.responses) > 1 else [])), dtype=bool)
-        self._off, self._scored = np.zeros((n, 1), dtype=bool), scored
-        self._functions = {mode: jit(kernel.source(step, mode)) for mode in interface.STEPS}
-        self._outputs = {mode: [o.name for o in interface.outputs(step, mode, ())] for mode in interface.STEPS}
+    Parameters
+    ----------
+    first, resumed : Trace
+        The model's step from its own start, and from a given state.
+    n : int
+        Number of subjects.
+    """
 
-    def _call(self, mode: str, p: Arrays, *rest: Any) -> dict[str, np.ndarray]:
-        values = [np.ascontiguousarray(p[name], dtype=float) for name in self._params]
-        return named(self._functions[mode](*values, *rest), self._outputs[mode])
+    def __init__(self, first: Trace, resumed: Trace, n: int) -> None:
+        model, facts = resumed.variant.model, resumed.variant.facts
+        columns = [i for i in model.inputs if i.name not in resumed.variant.assumed]
+        self._x = {i.name: np.zeros((n, 1, *resolve_shape(i.shape, vars(facts))), i.dtype) for i in columns}
+        axis = [len(model.responses)] if len(model.responses) > 1 else []
+        self._masks = {name: np.zeros((n, 1), dtype=bool) for name in ("learned", "responded")}
+        ones = np.ones((n, 1), dtype=bool)
+        masks = {"exists": ones, "reset": ones, "scored": np.zeros((n, 1, *axis), dtype=bool), **self._masks}
+        data = ModelData(model, xr.Dataset(), facts, self._x, masks)
+        self._responses = resumed.responses
+        self._start = Evaluator(first, "states", data, packed=False)
+        self._respond = Evaluator(resumed, "arguments", data, packed=False)
+        self._update = Evaluator(resumed, "states", data, packed=False)
 
-    def _seen(self, x: Arrays) -> list[np.ndarray]:
-        return [
-            np.ascontiguousarray(x[k], dtype=zero.dtype).reshape(zero.shape) if k in x else zero
-            for k, zero in self._columns.items()
-        ]
+    def _call(self, evaluator: Evaluator, params: Arrays, x: Arrays, **masks: np.ndarray) -> dict[str, np.ndarray]:
+        for name, held in self._x.items():
+            held[...] = np.reshape(x[name], held.shape) if name in x else 0
+        for name, held in self._masks.items():
+            held[:, 0] = masks.get(name, False)
+        found = evaluator(params)
+        if evaluator.has_wrong_index:
+            raise IndexError("an index is out of range")
+        return found
 
     def start(self, p: Arrays) -> dict[str, np.ndarray]:
-        """Return the state before the first trial, (subject, entries)."""
-        return {k.removeprefix("state_"): v for k, v in self._call("start", p, self._scored).items()}
+        """The state before the first trial."""
+        return {k.removeprefix("final_"): v for k, v in self._call(self._start, p, {}).items()}
 
     def respond(self, name: str, p: Arrays, s: Arrays, x: Arrays) -> Response:
-        """Return the distribution of one response."""
-        masks = self._scored, self._off, self._off
-        found = self._call("respond", p, *self._seen(x), *masks, *s.values())
-        response = self._step.responses[name]
-        return type(response)(**{k: found[f"y_{name}_{k}"] for k in response.arguments})
+        """The distribution of one response."""
+        found = self._call(self._respond, {**p, **_given(s)}, x)
+        response = self._responses[name]
+        return type(response)(**{k: found[f"y_{name}_{k}"][:, 0] for k in response.arguments})
 
     def update(
         self, p: Arrays, s: Arrays, x: Arrays, learned: np.ndarray, responded: np.ndarray
     ) -> dict[str, np.ndarray]:
-        """Return the state after a trial."""
-        state = dict(s)
-        self._call("update", p, *self._seen(x), self._scored, learned[:, None], responded[:, None], *state.values())
-        return state
+        """The state after a trial."""
+        found = self._call(self._update, {**p, **_given(s)}, x, learned=learned, responded=responded)
+        return {k.removeprefix("final_"): v for k, v in found.items()}
 
 
-class _Scan:
-    """The functions vectorised by PyTensor, compiled quickly rather than well."""
-
-    def __init__(self, model: Model, facts: Facts, n: int) -> None:
-        self._graph, self._n = core(model, facts), n
-        graph = self._graph
-        self._core = [*graph.p.items(), *graph.s.items(), *graph.x.items()]
-        self._defaults = {i.name: i.default for i in model.inputs if i.default is not None}
-        one = [pt.tensor(name, shape=(), dtype="bool") for name in ("learned", "responded")]
-        self._batch = {v: pt.tensor(v.name, shape=(n, *v.type.shape), dtype=v.type.dtype) for _, v in self._core}
-        self._flags = {v: pt.tensor(v.name, shape=(n,), dtype="bool") for v in one}
-        arguments = {k: [pt.as_tensor(v) for v in r.arguments.values()] for k, r in graph.responses.items()}
-        self._start = self._compile(list(graph.start.values()))
-        self._respond = {k: self._compile(v) for k, v in arguments.items()}
-        self._update = self._compile(list(next_state(graph, *one).values()))
-
-    def _compile(self, outputs: list[Any]) -> Any:
-        found = vectorize_graph(outputs, self._batch | self._flags) if outputs else []
-        shaped = [
-            pt.broadcast_to(v, (self._n, *pt.as_tensor(o).type.shape)) for v, o in zip(found, outputs, strict=True)
-        ]
-        inputs = [*self._batch.values(), *self._flags.values()]
-        return pytensor.function(inputs, shaped, mode=QUICK, on_unused_input="ignore", trust_input=True)
-
-    def _call(self, function: Any, p: Arrays, s: Arrays, x: Arrays, **flags: np.ndarray) -> list[np.ndarray]:
-        """Call a compiled function; what a trial has not shown yet is zero, and no policy reads it."""
-
-        def value(name: str, variable: Any) -> np.ndarray:
-            batch = self._batch[variable].type
-            given = next((v[name] for v in (p, s, x) if name in v), None)
-            assumed = self._defaults.get(name, 0)
-            return np.full(batch.shape, assumed, batch.dtype) if given is None else np.asarray(given, batch.dtype)
-
-        off = np.zeros(self._n, dtype=bool)
-        values = [value(name, variable) for name, variable in self._core]
-        return function(*values, *(flags.get(v.name, off) for v in self._flags))
-
-    def start(self, p: Arrays) -> dict[str, np.ndarray]:
-        """Return the state before the first trial."""
-        return dict(zip(self._graph.start, self._call(self._start, p, {}, {}), strict=True))
-
-    def respond(self, name: str, p: Arrays, s: Arrays, x: Arrays) -> Response:
-        """Return the distribution of one response."""
-        response = self._graph.responses[name]
-        values = self._call(self._respond[name], p, s, x)
-        return type(response)(**dict(zip(response.arguments, values, strict=True)))
-
-    def update(
-        self, p: Arrays, s: Arrays, x: Arrays, learned: np.ndarray, responded: np.ndarray
-    ) -> dict[str, np.ndarray]:
-        """Return the state after a trial."""
-        return dict(
-            zip(self._graph.s, self._call(self._update, p, s, x, learned=learned, responded=responded), strict=True)
-        )
+def _given(s: Arrays) -> dict[str, np.ndarray]:
+    """A state as the parameters of a resumed step."""
+    return {f"state_{k}": v for k, v in s.items()}
 
 
 def stepper(model: Model, facts: Facts, n: int, columns: Iterable[str], backend: str = "fused") -> Stepper:
-    """Return the compiled functions of a model for n subjects whose trials have these columns."""
-    step = find_trace(model, facts, columns, (), backend)
-    return _scan_stepper(model, facts, n) if step is None else _Loop(step, n)
+    """The compiled functions of a model for n subjects whose trials have these columns."""
+    columns = list(columns)
+    first = find_trace(model, facts, columns, (), backend)
+    resumed = None if first is None else find_trace(model, facts, columns, (), backend, resumed=True)
+    if first is None or resumed is None:
+        from rlpymc.likelihood.scan_steps import scan_stepper  # PyTensor, which loops do without
 
-
-@lru_cache(maxsize=16)
-def _scan_stepper(model: Model, facts: Facts, n: int) -> _Scan:
-    return _Scan(model, facts, n)
+        return scan_stepper(model, facts, n)
+    return LoopStepper(first, resumed, n)
 
 
 def at_trial(params: Arrays, shapes: Mapping[str, tuple[int, ...]], t: int) -> dict[str, np.ndarray]:
@@ -199,7 +150,7 @@ def yoked(
         Each response.
     """
     n, n_trials = masks["learned"].shape
-    model, params = settle(model, facts, params, n)
+    model, params = derive(model, facts, params, n)
     shapes = {p.name: resolve_shape(p.shape, vars(facts)) for p in model.parameters}
     step = stepper(model, facts, n, columns, backend)
     drawn = {r.name: np.array(inputs[r.name]) for r in model.responses}

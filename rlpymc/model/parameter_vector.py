@@ -16,7 +16,7 @@ def own_dims(name: str, n: int) -> tuple[str, ...]:
     return tuple(f"{name}_dim_{k}" for k in range(n))
 
 
-class Entries:
+class ParameterVector:
     """Where parameters stand in a vector, each entry of an array on its own.
 
     Parameters

@@ -174,7 +174,7 @@ def gumbel_softmax(p: Any, temperature: float, rng: np.random.Generator | int) -
     Returns
     -------
     (..., n)
-        Entries of at least 0 with sum 1.
+        ParameterVector of at least 0 with sum 1.
 
     Raises
     ------

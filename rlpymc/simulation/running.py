@@ -9,7 +9,7 @@ import xarray as xr
 from rlpymc.likelihood.backends import check_backend
 from rlpymc.likelihood.by_trial import evaluate
 from rlpymc.likelihood.by_trial import latents as latents_of
-from rlpymc.likelihood.derived import settle
+from rlpymc.likelihood.derived import derive
 from rlpymc.likelihood.parameter_arrays import parameter_arrays
 from rlpymc.likelihood.steps import at_trial, restart, stepper
 from rlpymc.model import Facts, Model
@@ -185,7 +185,7 @@ class _Run:
     ) -> Columns:
         """Go through the trials; return the columns."""
         given = [i.name for i in self.model.inputs if i.name in {*self.task.columns, *self.task.responses, "scored"}]
-        model, arrays = settle(self.model, facts, arrays, self.n)
+        model, arrays = derive(self.model, facts, arrays, self.n)
         step = stepper(model, facts, self.n, given, backend)
         shapes = {p.name: resolve_shape(p.shape, vars(facts)) for p in model.parameters}
         columns: dict[str, list[np.ndarray]] = {}

@@ -10,8 +10,8 @@ from scipy.optimize import root
 
 import rlpymc as rl
 from rlpymc.fitting.em.evidence import bic_int
-from tests.engine.coins import fit, log_marginal, posterior_moments
 from tests.golden.row import Golden
+from tests.helpers.coins import fit, log_marginal, posterior_moments
 
 DIGITS = 1e-10  # a unit of the last decimal
 START = {"bias_mu": 0.0, "bias_sigma": 1.0}

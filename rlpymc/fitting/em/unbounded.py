@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from rlpymc.fitting.coupled import estimated
-from rlpymc.likelihood.by_subject import Totals
-from rlpymc.model.parameter_vector import Entries
+from rlpymc.likelihood.by_subject import SubjectLikelihoods
+from rlpymc.model.parameter_vector import ParameterVector
 from rlpymc.population.population import Population
 from rlpymc.trials.model_data import ModelData
 
@@ -36,7 +36,7 @@ class Unbounded:
         What differs between subjects, and what does not.
     n_own, n_shared : int
         How many numbers these are.
-    entries : Entries
+    entries : ParameterVector
         Where in a row each parameter is.
     labels : list of str
         Names of the numbers in a row.
@@ -52,7 +52,7 @@ class Unbounded:
         self.own = [p for p in free if p.name not in population.shared]
         self.shared = [p for p in free if p.name in population.shared]
         self.parameters = [*self.own, *self.shared]
-        self.entries = Entries({p.name: data.parameter_shape(p.name) for p in self.parameters}, tied)
+        self.entries = ParameterVector({p.name: data.parameter_shape(p.name) for p in self.parameters}, tied)
         self.labels = self.entries.labels
         sizes = [int(np.prod(shape)) for shape in self.entries.shapes.values()]
         self.n_own = sum(sizes[: len(self.own)])
@@ -62,7 +62,7 @@ class Unbounded:
         self.width = np.repeat([mu.sigma for mu, _ in hyperpriors], sizes).astype(float)  # type: ignore[attr-defined]
         constant = [p for p in data.model.parameters if p.name not in self.entries.names]
         self._constants = {p.name: population.constant(p, data) for p in constant}
-        self._totals = Totals(data, self.entries.names, backend, threads=threads)
+        self._totals = SubjectLikelihoods(data, self.entries.names, backend, threads=threads)
 
     def __call__(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the log likelihood of each row's subject, (subject,), and its derivatives, (subject, entry)."""
@@ -100,6 +100,6 @@ class Unbounded:
             found[:, k] = ((far - 8 * near) / (12 * step[column]))[:, columns]
         return (found + found.transpose(0, 2, 1)) / 2
 
-    def without_gradient(self, data: ModelData) -> Totals:
+    def without_gradient(self, data: ModelData) -> SubjectLikelihoods:
         """Return the log likelihood of other data of the same model."""
-        return Totals(data, (), self._backend, threads=self._threads)
+        return SubjectLikelihoods(data, (), self._backend, threads=self._threads)

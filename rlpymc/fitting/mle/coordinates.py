@@ -7,7 +7,7 @@ from scipy.stats import qmc
 
 from rlpymc.fitting.coupled import estimated
 from rlpymc.fitting.penalty import Term
-from rlpymc.model.parameter_vector import Entries
+from rlpymc.model.parameter_vector import ParameterVector
 from rlpymc.model.parameters import Parameter
 from rlpymc.population.population import Population
 from rlpymc.trials.model_data import ModelData
@@ -35,7 +35,7 @@ class Coordinates:
     ----------
     parameters : list of Parameter
         What the vector holds, in this order.
-    entries : Entries
+    entries : ParameterVector
         Where each of them is.
     bounds : (entry, 2)
         Between which values they are searched for.
@@ -52,7 +52,7 @@ class Coordinates:
     ) -> None:
         free, tied = estimated(data.model, population, coupled)
         self.parameters = [p for p in free if not p.support.discrete]
-        self.entries = Entries({p.name: data.parameter_shape(p.name) for p in self.parameters}, tied)
+        self.entries = ParameterVector({p.name: data.parameter_shape(p.name) for p in self.parameters}, tied)
         self.size = len(self.entries)
         self._terms = {name: terms[name] for name in self.entries.shapes if name in terms} if terms else {}
         self._by_entry = [p for p in self.parameters for _ in range(int(np.prod(self.entries.shapes[p.name])))]

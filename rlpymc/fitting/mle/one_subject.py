@@ -2,24 +2,21 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pytensor
-import pytensor.tensor as pt
 
-from rlpymc.compiler import signature as interface
+from rlpymc.compiler import signature
 from rlpymc.compiler.trace import Trace
-from rlpymc.likelihood.derived import Derived, derived
+from rlpymc.likelihood.derived import derived
 from rlpymc.likelihood.draws import repeat_subjects
 from rlpymc.likelihood.evaluator import Evaluator
 from rlpymc.likelihood.loop import find_trace
-from rlpymc.likelihood.modes import pytensor_mode
-from rlpymc.likelihood.scan import placeholders
-from rlpymc.model import Facts, Model
-from rlpymc.model.parameters import resolve_shape
 from rlpymc.trials.model_data import ModelData, one_subject
 from rlpymc.trials.segments import Segments
+
+if TYPE_CHECKING:
+    from rlpymc.likelihood.derived_graph import Derived
 
 type Likelihood = Callable[[Mapping[str, np.ndarray]], tuple[float, list[np.ndarray]]]
 
@@ -38,26 +35,26 @@ def single_likelihoods(data: ModelData, active: Sequence[str], backend: str, mod
     """
     further = derived(data.model, data.facts)
     if further is not None:
-        settled = replace(data, model=further.model)
-        return Deriving(further, single_likelihoods(settled, [*active, *further.names], backend, mode), list(active))
-    step = find_trace(data.model, data.facts, data.columns, (), backend)
-    return Loops(data, step, list(active)) if step is not None else Scans(data, list(active), mode)
+        inner = replace(data, model=further.model)
+        return Deriving(further, single_likelihoods(inner, [*active, *further.names], backend, mode), list(active))
+    trace = find_trace(data.model, data.facts, data.columns, (), backend)
+    return Loops(data, trace, list(active)) if trace is not None else Scans(data, list(active), mode)
 
 
 class Deriving:
     """The likelihood of single subjects for a model that derives values from its parameters beforehand."""
 
-    def __init__(self, further: Derived, settled: "Loops | Scans | Deriving", estimated: list[str]) -> None:
-        self._further, self._settled, self._estimated = further, settled, estimated
+    def __init__(self, further: "Derived", inner: "Loops | Scans | Deriving", estimated: list[str]) -> None:
+        self._further, self._inner, self._estimated = further, inner, estimated
 
     def of_subject(self, i: int) -> Likelihood:
         """Return one subject's likelihood and its gradient."""
-        settled, further = self._settled.of_subject(i), self._further
+        inner, further = self._inner.of_subject(i), self._further
 
         def likelihood(values: Mapping[str, np.ndarray]) -> tuple[float, list[np.ndarray]]:
             params = {k: np.asarray(v)[None] for k, v in values.items()}
             made = {k: v[0] for k, v in further.values(params, 1).items()}
-            value, slopes = settled({**values, **made})
+            value, slopes = inner({**values, **made})
             n = len(self._estimated)
             more = further.slopes(params, {k: v[None] for k, v in zip(further.names, slopes[n:], strict=True)})
             own = zip(self._estimated, slopes[:n], strict=True)
@@ -68,14 +65,14 @@ class Deriving:
     def at_many(self, i: int, params: Mapping[str, np.ndarray]) -> np.ndarray:
         """Return one subject's log likelihood for many values of the parameters."""
         n = len(next(iter(params.values())))
-        return self._settled.at_many(i, {**params, **self._further.values(params, n)})
+        return self._inner.at_many(i, {**params, **self._further.values(params, n)})
 
 
 class Loops:
     """The likelihood of single subjects by a compiled loop."""
 
-    def __init__(self, data: ModelData, step: Trace, estimated: list[str]) -> None:
-        self._data, self._step, self._estimated = data, step, estimated
+    def __init__(self, data: ModelData, trace: Trace, estimated: list[str]) -> None:
+        self._data, self._trace, self._estimated = data, trace, estimated
         self._one: tuple[int, Likelihood] | None = None  # whole numbers are tried one after the other,
         self._many: tuple[int, int, Evaluator] | None = None  # and all with the same subject's data
 
@@ -87,7 +84,7 @@ class Loops:
 
     def _bind(self, i: int) -> Likelihood:
         mode = "gradient" if self._estimated else "value"
-        evaluator = Evaluator(self._step, mode, one_subject(self._data, i), tuple(self._estimated))
+        evaluator = Evaluator(self._trace, mode, one_subject(self._data, i), tuple(self._estimated))
         found = evaluator.hold()
 
         def likelihood(values: Mapping[str, np.ndarray]) -> tuple[float, list[np.ndarray]]:
@@ -102,7 +99,7 @@ class Loops:
         """Return one subject's log likelihood for many values of the parameters."""
         n = len(next(iter(params.values())))
         if self._many is None or self._many[:2] != (i, n):
-            self._many = i, n, Evaluator(self._step, "value", repeat_subjects(one_subject(self._data, i), n))
+            self._many = i, n, Evaluator(self._trace, "value", repeat_subjects(one_subject(self._data, i), n))
         return self._many[2](params)["total"]
 
 
@@ -112,7 +109,9 @@ class Scans:
     def __init__(self, data: ModelData, estimated: list[str], mode: str) -> None:
         self._data = data
         place, self._rows = _padded_segments(data.segments, data.shape[0])
-        self._function = _compiled_total(data.model, data.facts, place, tuple(estimated), mode)
+        from rlpymc.likelihood.compiled_scans import of_one_subject  # PyTensor, which loops do without
+
+        self._function = of_one_subject(data.model, data.facts, place, tuple(estimated), mode)
 
     def of_subject(self, i: int) -> Likelihood:
         """Return one subject's likelihood and its gradient."""
@@ -122,7 +121,7 @@ class Scans:
             return np.ascontiguousarray(values.reshape((-1, *values.shape[2:]))[row])
 
         inputs = [pick(data.inputs[entry.name]) for entry in data.model.inputs]
-        masks = [pick(data.masks[name]) for name in interface.MASKS]
+        masks = [pick(data.masks[name]) for name in signature.MASKS]
         masks = [m & used.reshape(used.shape + (1,) * (m.ndim - 2)) for m in masks]
 
         def likelihood(values: Mapping[str, np.ndarray]) -> tuple[float, list[np.ndarray]]:
@@ -149,24 +148,3 @@ def _padded_segments(
         used = segments.exists[repeated] & (np.arange(most) < len(own))[:, None]
         found.append((segments.row[repeated], used))
     return (most, segments.row.shape[1]), found
-
-
-@lru_cache(maxsize=16)
-def _compiled_total(
-    model: Model,
-    facts: Facts,
-    layout: tuple[int, int],
-    estimated: tuple[str, ...],
-    mode: str,
-) -> Callable[..., list[np.ndarray]]:
-    """Return the compiled sum of log probabilities over one subject's segments, and its gradient."""
-    everywhere, starts = np.ones(layout, dtype=bool), np.zeros(layout, dtype=bool)
-    starts[:, 0] = True
-    shapes = {p.name: resolve_shape(p.shape, vars(facts)) for p in model.parameters}
-    segments = Segments.from_masks(everywhere, starts)
-    arguments, params, scored, forward = placeholders(model, facts, segments, shapes)
-    total = forward.terms(scored).sum()
-    slopes = pt.grad(total, [params[k] for k in estimated], disconnected_inputs="ignore") if estimated else []
-    return pytensor.function(
-        arguments, [total, *slopes], mode=pytensor_mode(mode), on_unused_input="ignore", trust_input=True
-    )

@@ -15,7 +15,7 @@ from rlpymc.fitting.mle.search import Optimum, Search
 from rlpymc.fitting.mle.shared import Alone, Combinations, Joint
 from rlpymc.fitting.mle.uncertainty import describe
 from rlpymc.fitting.penalty import log_priors, shrinkages
-from rlpymc.likelihood.by_subject import Totals
+from rlpymc.likelihood.by_subject import SubjectLikelihoods
 from rlpymc.population.population import Population
 from rlpymc.trials.model_data import ModelData, data_for, require_scored
 
@@ -114,7 +114,7 @@ class Problem:
 
     def _follow_all(self, joint: Joint, watch: Watch) -> Follower:
         """Return what follows the searches over all subjects."""
-        tested = None if self._test is None else Totals(self._test, (), *self._how)
+        tested = None if self._test is None else SubjectLikelihoods(self._test, (), *self._how)
         return watch.follow(
             None,
             lambda x, whole: float(joint.log_liks(joint.spread(x), whole).sum()),
@@ -150,7 +150,7 @@ class Problem:
 
     def test_log_lik(self, fit: Fit) -> np.ndarray | None:
         """Return the log likelihood of the test trials, (subject,)."""
-        return None if self._test is None else Totals(self._test, (), *self._how)(fit.params)[0]
+        return None if self._test is None else SubjectLikelihoods(self._test, (), *self._how)(fit.params)[0]
 
     @property
     def _n_whole(self) -> int:

@@ -28,7 +28,7 @@ from rlpymc.fitting.mle.uncertainty import (
     invert,
     unknown_covariances,
 )
-from rlpymc.likelihood.by_subject import Totals
+from rlpymc.likelihood.by_subject import SubjectLikelihoods
 from rlpymc.trials.model_data import ModelData
 
 type Combinations = list[tuple[dict[str, np.ndarray], float]]
@@ -79,8 +79,8 @@ class Joint:
             self.shared[place] = name in shared
         # what is shared counts with the first subject
         self._counted = ~self.shared | (np.arange(self.n_subjects)[:, None] == 0)
-        self._slopes = Totals(data, coordinates.entries.names, backend, mode)
-        self._values = Totals(data, (), backend, mode)
+        self._slopes = SubjectLikelihoods(data, coordinates.entries.names, backend, mode)
+        self._values = SubjectLikelihoods(data, (), backend, mode)
         self.all_shared = bool(self.shared.all()) and len(combinations) == 1
         own = np.tile(coordinates.width[~self.shared], self.n_subjects)
         # the likelihood is more curved in what all subjects share; where there is nothing else, a point is plain

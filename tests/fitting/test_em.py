@@ -22,10 +22,10 @@ from scipy.special import expit, logit
 
 import rlpymc as rl
 from rlpymc.fitting.em import e_step, evidence, quasi_newton
-from rlpymc.likelihood.by_subject import Totals
+from rlpymc.likelihood.by_subject import SubjectLikelihoods
 from rlpymc.tasks import Bandit, RandomMDP
 from tests.engine import coins as plain
-from tests.engine.coins import HEADS, THROWS, coins
+from tests.helpers.coins import HEADS, THROWS, coins
 
 START = {"alpha_mu": -0.5, "alpha_sigma": 0.8, "beta_mu": 0.9, "beta_sigma": 0.5}
 N = 6
@@ -114,7 +114,7 @@ def test_backends_and_threads_agree(monkeypatch: pytest.MonkeyPatch) -> None:
     loop, shared_out = (fit(data=few, iterations=1, tol=None, threads=k) for k in (1, 2))
     xr.testing.assert_identical(loop.params, shared_out.params)
     monkeypatch.setattr(
-        "rlpymc.fitting.em.unbounded.Totals", partial(Totals, mode="FAST_COMPILE")
+        "rlpymc.fitting.em.unbounded.SubjectLikelihoods", partial(SubjectLikelihoods, mode="FAST_COMPILE")
     )  # is ready at once
     loop, scan = (plain.fit(iterations=1, tol=None, backend=k) for k in ("fused", "scan"))
     xr.testing.assert_allclose(loop.params, scan.params, rtol=1e-7)
@@ -428,7 +428,7 @@ def test_nuts_and_expectation_maximisation_agree_with_quadrature() -> None:
 
 PROGRAM = """
 import sys
-from tests.engine.coins import fit
+from tests.helpers.coins import fit
 print("ready", flush=True)
 fit(iterations=150, tol=None, folder=sys.argv[1], covariance="full")
 """

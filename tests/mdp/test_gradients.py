@@ -9,7 +9,7 @@ from scipy.special import log_softmax, softmax
 
 from rlpymc import mdp
 from rlpymc.mdp import MDP
-from tests.engine.processes import random_process
+from tests.helpers.processes import random_process
 from tests.reference import trajectories
 
 T = 3

@@ -12,9 +12,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from pytensor.gradient import NullTypeGradError
 
 import rlpymc as rl
-from rlpymc.compiler import printer
-from rlpymc.compiler import scalar_source as kernel
-from rlpymc.compiler import signature as interface
+from rlpymc.compiler import printer, signature
 from rlpymc.compiler.expressions import Graph, constant, is_constant, make, pullback, raw
 from rlpymc.likelihood import loop as fused
 from rlpymc.likelihood.evaluator import Blocks
@@ -29,6 +27,7 @@ from rlpymc.model.responses import Categorical
 from rlpymc.trials.model_data import data_for
 from rlpymc.validation import checks
 from rlpymc.validation.examples import random_params, random_trials
+from tests.oracle import scalar_kernel as kernel
 
 ACTION = Input("action", index("n_actions"), response=True)
 STIMULUS = Input("stimulus", index("n_stimuli"))
@@ -587,10 +586,10 @@ def test_kernel_in_a_function_of_one_s_own():
     model, trials = rl.get_model("delta"), random_trials(rl.get_model("delta"))
     data = data_for(model, trials)
     step = fused.find_trace(model, data.facts, data.columns)
-    names = interface.arguments(step, "terms")
+    names = signature.arguments(step, "terms")
     params = random_params(model, trials)
     inputs = [pt.as_tensor(params[p.name]) for p in model.parameters]
-    columns = [data.inputs[k] for k in data.columns] + [data.masks[k] for k in interface.MASKS]
+    columns = [data.inputs[k] for k in data.columns] + [data.masks[k] for k in signature.MASKS]
     blocks = Blocks.of(data.segments)
     op = Kernel(step, "terms", ("alpha",), blocks.width)
     assert len(names) == len(inputs) + len(columns) + 3

@@ -1,11 +1,11 @@
-"""Entries of parameters side by side: vectors, labels and tables say the same, tied parameters follow."""
+"""ParameterVector of parameters side by side: vectors, labels and tables say the same, tied parameters follow."""
 
 import numpy as np
 from numpy.testing import assert_array_equal
 
-from rlpymc.model.parameter_vector import Entries, columns, dataset, entry_labels
+from rlpymc.model.parameter_vector import ParameterVector, columns, dataset, entry_labels
 
-ENTRIES = Entries({"a": (), "w": (2, 3), "b": ()}, {"c": "b", "d": "w", "z": "not there"})
+ENTRIES = ParameterVector({"a": (), "w": (2, 3), "b": ()}, {"c": "b", "d": "w", "z": "not there"})
 
 
 def test_labels_are_in_the_order_of_the_vector() -> None:
@@ -23,7 +23,7 @@ def test_vectors_are_taken_apart_and_put_together() -> None:
     assert parts["c"] is parts["b"]
     assert parts["d"] is parts["w"]
     assert_array_equal(ENTRIES.join(parts, (2, 2)), vectors)
-    assert Entries({}).join({}, (3,)).shape == (3, 0)
+    assert ParameterVector({}).join({}, (3,)).shape == (3, 0)
 
 
 def test_slopes_of_tied_parameters_add_up() -> None:

@@ -1,36 +1,46 @@
-"""The kernel: one loop over a subject's trials, printed as numba source from a model's step.
+"""The oracle of kernels: one loop over a subject's trials after the other, printed as numba source from a plan.
 
-This is the one file of the library that is clever; here is what it does.
-
-*Forward.*  Segments are taken one by one.  What depends on parameters alone is computed once before the loop over
-trials.  States are variables, or, where they have many entries, tables: arrays of which a trial reads and writes the
-entries that the data point to.  All reads of a trial come before its writes, so that an expression always means the
-state before the trial.
-
-*Backward.*  Reverse-mode differentiation by hand of the compiler: a second loop runs over the trials from last to first
-and carries the derivative of the result with respect to each state.  It needs values of the forward loop.  Those that
-are cheap are computed again; states, reads of tables and expensive operations are kept on a tape, a row a trial.  A
-write to a table replaced an entry, so backward its derivative is taken out and goes to the value written; a read adds
-to the entry's derivative.  Tables are never copied.  The derivative with respect to what depends on parameters alone
-is added up over trials, and carried on to the parameters once a segment.
-
-*Logarithms.*  A log likelihood is a sum of logarithms of probabilities, and a logarithm costs as much as all the rest.
-So probabilities are multiplied, in `up` where logarithms are added and in `down` where they are subtracted, and the
-logarithm is taken when a product leaves 1e-250..1e250, and at the end.
-
-A kernel takes the parameters, (subject, ...) or (subject, trial, ...); the columns and masks, (subject, trial, ...);
-and for each segment its subject, first trial and end.  What it returns is in `outputs`.  Simulations go trial by
-trial: the kernels of `STEPS` take columns and masks of one trial, (subject, 1, ...), and states, (subject, entries).
+It shares the trace and the plan with the kernels of lanes, which are held against it, and none of what makes these fast:
+no lanes, no packed rows, no machine code of its own.  Forward, backward and logarithms are explained in
+`rlpymc.compiler.lanes`.
 """
 
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any
 
-from rlpymc.compiler.expressions import SEGMENT, Node, constant, is_constant
+import numba
+import numpy as np
+
+from rlpymc.compiler.expressions import SEGMENT, Node, is_constant
 from rlpymc.compiler.plan import Block, Plan, factors, whole_parameter
-from rlpymc.compiler.printer import Printer, adjoint_name, state_name, subscript
-from rlpymc.compiler.signature import STEPS, Output, arguments, outputs, response_axis
+from rlpymc.compiler.signature import Output, arguments, outputs, response_axis
 from rlpymc.compiler.trace import Trace, per_trial
+from rlpymc.trials.segments import Segments
+from tests.oracle.printer import Printer, adjoint_name, state_name, subscript
+
+# What the compiler may do to arithmetic: no infinity or NaN is assumed away, since an impossible choice has one.
+OPTIONS: dict[str, Any] = {"fastmath": {"contract", "nsz", "arcp"}, "error_model": "numpy", "nogil": True}
+
+
+@lru_cache(maxsize=512)
+def jit(source: str) -> Callable[..., Any]:
+    """Return a printed kernel as a function, which numba compiles when it is first called."""
+    names = "exp, log, log1p, expm1, sqrt, tanh, erf"
+    space: dict[str, Any] = {}
+    exec(compile(f"import numpy as np\nfrom math import {names}\n\n{source}", "<rlpymc kernel>", "exec"), space)
+    return numba.njit(space["kernel"], **OPTIONS)
+
+
+def layout(segments: Segments) -> list[np.ndarray]:
+    """Return each segment's subject, first trial and end, as kernels take them."""
+    first = segments.row[:, 0] % segments.place.shape[1]
+    return [segments.subject.astype(np.int64), first.astype(np.int64), first + segments.exists.sum(axis=1)]
+
+
+def named(found: Any, names: Sequence[str]) -> dict[str, np.ndarray]:
+    """Return what a kernel returned by name: one array, a tuple of several, or nothing."""
+    return dict(zip(names, (found,) if len(names) == 1 else found or (), strict=True))
 
 
 @lru_cache(maxsize=512)
@@ -45,8 +55,7 @@ def source(trace: Trace, mode: str, active: tuple[str, ...] = ()) -> str:
         What it computes.  "value", "gradient": the log likelihood of each subject, without or with its gradient.
         "terms", "terms_pullback": that of each trial; the gradient of a weighted sum of it.  "arguments",
         "arguments_pullback": the same of the arguments of the responses' distributions.  "latents": states, signals
-        and probabilities.  "start", "respond", "update": states before the first trial; arguments of the responses'
-        distributions; states after a trial, in place.
+        and probabilities.
     active : tuple of str
         Parameters with respect to which the gradient is wanted.
     """
@@ -156,11 +165,10 @@ class _Kernel:
         p = self.print
         if self.mode == "terms":
             p.line(f"{self._condition(block).replace('scored', 'terms')} = {p.number(term)}")
-        elif self.mode in ("arguments", "respond"):
-            place = "i, t" if self.mode == "arguments" else "i"
+        elif self.mode == "arguments":
             for key, nodes in self.trace.arguments.items():
                 for k, node in enumerate(nodes.reshape(-1)):
-                    p.line(f"y_{key}[{place}{subscript(nodes.shape, k)}] = {p.number(node)}")
+                    p.line(f"y_{key}[i, t{subscript(nodes.shape, k)}] = {p.number(node)}")
         elif self.mode in ("value", "gradient"):
             rest, up, down = factors(term)
             if not is_constant(rest, 0):
@@ -289,24 +297,21 @@ class _Kernel:
     # ---------------------------------------------------------------------------------------------- assembly
     def text(self) -> str:
         """Return the whole source."""
-        if self.mode in STEPS:
-            self._one_trial()
-        else:
-            self._forward()
+        self._forward()
         if self.backward:
             self._backward()
         out = outputs(self.trace, self.mode, self.plan.active)
         head = [f"def kernel({', '.join(arguments(self.trace, self.mode))}):", "    N, T = scored.shape[:2]"]
-        size = {"subject": "(N,", "trial": "(N, T,"}
+        size = {"subject": "(N,", "segment": "(N,", "trial": "(N, T,"}
         for o in out:
             own = "".join(f" {k}," for k in o.own)
-            head.append(f"    {o.name} = np.full({size[o.outer]}{own}), {o.start})")
+            start = "np.nan" if self.mode == "latents" and o.outer == "trial" else "0.0"
+            head.append(f"    {o.name} = np.full({size[o.outer]}{own}), {start})")
         names = ", ".join(o.name for o in out)
-        if self.mode != "start":
-            head += self._range_check(out, names)
+        head += self._range_check(out, names)
         if self.backward:
             head.append(f"    tape = np.empty((T, {max(1, len(self.slots))}))")
-        for name in sorted(self.trace.tables) if self.mode not in ("respond", "update") else ():
+        for name in sorted(self.trace.tables):
             head.append(f"    s_{name} = np.empty({len(self.trace.start[name])})")
             if self.backward and self.plan.is_live(name):
                 head.append(f"    d_{name} = np.empty({len(self.trace.start[name])})")
@@ -314,34 +319,7 @@ class _Kernel:
         return "\n".join([*head, *self.print.before, *self.print.lines, f"    return {names}"]) + "\n"
 
     def _loop(self) -> list[str]:
-        if self.mode in STEPS:
-            return ["    for i in range(N):", "        t = 0"]
         return ["    for n in range(subject.size):", "        i = subject[n]"]
-
-    def _one_trial(self) -> None:
-        p = self.print
-        if self.mode == "start":
-            self._start()
-        else:
-            for name, nodes in self.trace.start.items():
-                if name in self.trace.tables:
-                    p.line(f"s_{name} = state_{name}[i]")
-                else:
-                    for k in range(len(nodes)):
-                        p.line(f"{state_name(name, k)} = state_{name}[i, {k}]")
-        if self.mode == "respond":
-            self._response(self.responses[0], constant(0.0))
-            return
-        if self.mode == "update":
-            for node in self._shared():
-                p.text(node)
-            self._change_states()
-        for name, nodes in self.trace.start.items():
-            if name in self.trace.tables and self.mode == "start":
-                p.line(f"state_{name}[i] = s_{name}")
-            elif name not in self.trace.tables:
-                for k in range(len(nodes)):
-                    p.line(f"state_{name}[i, {k}] = {state_name(name, k)}")
 
     def _range_check(self, out: list[Output], names: str) -> list[str]:
         """Return a first loop that lets nothing reach memory outside of a table: where an index would, all is NaN."""
@@ -351,12 +329,6 @@ class _Kernel:
         shapes = self.trace.column_shapes
         texts = [f"0 <= x_{name}[i, t{subscript(shapes[name], k)}] < {limit}" for name, k, limit in used]
         inside = " and ".join(texts)
-        if self.mode in STEPS:  # called from Python alone, and so can raise
-            return [
-                *self._loop(),
-                f"        if not ({inside}):",
-                "            raise IndexError('an index is out of range')",
-            ]
         return [
             "    inside = True",
             *self._loop(),

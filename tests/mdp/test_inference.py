@@ -8,8 +8,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from rlpymc import mdp
 from rlpymc.mdp import MDP
-from tests.engine.processes import random_policy, random_process
 from tests.golden.mdp import FINITE, P0, R, gamble
+from tests.helpers.processes import random_policy, random_process
 from tests.reference import trajectories
 
 T = 4

@@ -13,7 +13,7 @@ from scipy import sparse
 import rlpymc as rl
 from rlpymc import mdp
 from rlpymc.mdp import MDP
-from tests.engine.processes import grid, line, random_policy, random_process
+from tests.helpers.processes import grid, line, random_policy, random_process
 
 STAY = np.eye(2)[:, None, :].repeat(2, axis=1)  # two states, two actions, nothing moves
 NOTHING = np.zeros((2, 2))

@@ -8,7 +8,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from rlpymc import mdp
 from rlpymc.mdp import MDP, Transitions
-from tests.engine.processes import line, random_process
+from tests.helpers.processes import line, random_process
 
 every_maximum = pytest.mark.parametrize("soft", [False, True, 0.3])
 

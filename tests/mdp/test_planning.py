@@ -10,7 +10,7 @@ from scipy.linalg import solve_banded
 
 from rlpymc import mdp
 from rlpymc.mdp import MDP, greedy, soft_policy, soft_value
-from tests.engine.processes import grid, line, random_policy, random_process
+from tests.helpers.processes import grid, line, random_policy, random_process
 
 SEEDS = range(4)
 PROCESSES = {

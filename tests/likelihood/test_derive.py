@@ -12,13 +12,13 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 import rlpymc as rl
 from rlpymc import mdp
-from rlpymc.likelihood.by_subject import Totals
+from rlpymc.likelihood.by_subject import SubjectLikelihoods
 from rlpymc.likelihood.modes import QUICK
 from rlpymc.mdp.implicit import soft_q
 from rlpymc.model import Fact, Input, Model, Parameter, index, positive, real
 from rlpymc.model.priors import Gamma, Normal
 from rlpymc.trials.model_data import data_for
-from tests.engine.processes import random_process
+from tests.helpers.processes import random_process
 
 FEATURES = np.eye(9).reshape((3, 3, 9))[..., [0, 5]]
 TASK = rl.tasks.GridWorld(3, 3, features=FEATURES, slip=0.1, episode_length=6)
@@ -85,14 +85,14 @@ def test_large_rewards_neither_overflow_nor_run_for_ever():
 def test_gradients_reach_the_parameters_behind_derived_values(trials):
     data = data_for(rl.get_model("soft_planner"), trials)
     params = {"w": np.tile(TRUTH["w"], (3, 1)), "gamma": np.full(3, 0.8), "beta": np.full(3, 1.2)}
-    total, slopes = Totals(data, ["w", "gamma", "beta"])(params)
-    by_scan, slopes_by_scan = Totals(data, ["w", "gamma", "beta"], "scan", "quick")(params)
+    total, slopes = SubjectLikelihoods(data, ["w", "gamma", "beta"])(params)
+    by_scan, slopes_by_scan = SubjectLikelihoods(data, ["w", "gamma", "beta"], "scan", "quick")(params)
     assert_allclose(total, by_scan, rtol=1e-12)
     for name, values in params.items():
         for entry in np.ndindex(values.shape[1:]):
             moved = np.zeros_like(values)
             moved[(slice(None), *entry)] = 1e-5
-            up, down = (Totals(data, [])({**params, name: values + sign * moved})[0] for sign in (1, -1))
+            up, down = (SubjectLikelihoods(data, [])({**params, name: values + sign * moved})[0] for sign in (1, -1))
             assert_allclose(slopes[name][(slice(None), *entry)], (up - down) / 2e-5, rtol=1e-6, atol=1e-6)
         assert_allclose(slopes[name], slopes_by_scan[name], rtol=1e-10, atol=1e-10)
 

@@ -23,8 +23,7 @@ import xarray as xr
 from numpy.testing import assert_allclose, assert_array_equal
 
 import rlpymc as rl
-from rlpymc.compiler import scalar_source as kernel
-from rlpymc.compiler import signature as interface
+from rlpymc.compiler import signature
 from rlpymc.compiler.lanes import HEAD, MODES, lane_kernel
 from rlpymc.compiler.trace import Trace, Variant
 from rlpymc.likelihood import loop as fused
@@ -38,7 +37,8 @@ from rlpymc.model.responses import Categorical, Normal
 from rlpymc.trials.model_data import ModelData, data_for
 from rlpymc.trials.segments import Segments
 from rlpymc.validation.examples import random_params, random_trials, widen
-from tests.engine.test_fused import ACTION, ODD, REWARD, STIMULUS, learner
+from tests.likelihood.test_loop import ACTION, ODD, REWARD, STIMULUS, learner
+from tests.oracle import scalar_kernel as kernel
 
 WIDTHS = (1, 2, 4, 8, 16)
 LEARNERS = (
@@ -141,23 +141,23 @@ def case(
 def scalar(c: Case, mode: str = "gradient", weights: Any = None, compiled: bool = False) -> dict[str, np.ndarray]:
     """Return what the scalar kernel computes."""
     active, model = c.slopes(mode), c.step.variant.model
-    function = fused.jit(kernel.source(c.step, mode, active))
+    function = kernel.jit(kernel.source(c.step, mode, active))
     arrays = (
         *(np.ascontiguousarray(c.params[p.name], dtype=float) for p in model.parameters),
         *(c.data.inputs[k] for k in c.data.columns),
-        *(c.data.masks[k] for k in interface.MASKS),
-        *fused.layout(c.data.segments),
+        *(c.data.masks[k] for k in signature.MASKS),
+        *kernel.layout(c.data.segments),
         *(weights or {}).values(),
     )
     with np.errstate(all="ignore"):
         found = (function if compiled else function.py_func)(*arrays)
-    return fused.named(found, [o.name for o in interface.outputs(c.step, mode, active)])
+    return kernel.named(found, [o.name for o in signature.outputs(c.step, mode, active)])
 
 
 def random_weights(c: Case, mode: str) -> dict[str, np.ndarray]:
     """Return what a pullback takes beside the arguments; a third of it is 0."""
     rng = np.random.default_rng(4)
-    shapes = {w.name: (*c.data.shape, *w.own) for w in interface.weights(c.step, mode)}
+    shapes = {w.name: (*c.data.shape, *w.own) for w in signature.weights(c.step, mode)}
     return {k: rng.normal(size=shape) * (rng.random(shape) < 0.67) for k, shape in shapes.items()}
 
 
@@ -336,7 +336,7 @@ def test_results_do_not_depend_on_a_very_long_subject(name):
 @pytest.mark.parametrize("name", PACKED)
 def test_subjects_cut_at_resets(name):
     c = case(name, n_subjects=17)
-    layout = zip(*fused.layout(c.data.segments), strict=True)
+    layout = zip(*kernel.layout(c.data.segments), strict=True)
     cut = of_pieces(*((c, int(i), int(first), int(end)) for i, first, end in layout))
     assert len(cut.data.masks["exists"]) == len(c.data.segments.subject) > 17
     for width in (1, 8):
@@ -679,7 +679,7 @@ def printed() -> str:
 
 def test_texts_do_not_depend_on_the_order_of_sets():
     """What was compiled is found again on disk by the text."""
-    command = [sys.executable, "-c", "from tests.engine.test_lanes import printed; print(printed())"]
+    command = [sys.executable, "-c", "from tests.compiler.test_lanes import printed; print(printed())"]
     started = [
         subprocess.Popen(
             command,

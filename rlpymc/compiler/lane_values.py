@@ -1,0 +1,200 @@
+"""What a kernel of several lanes reads and computes: rows of data, expressions, tables; see `lanes`."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from llvmlite import ir
+
+from rlpymc.compiler.expressions import SEGMENT, TRIAL, Node, ancestors
+from rlpymc.compiler.plan import Block, Plan
+from rlpymc.compiler.signature import arguments, outputs, response_axis, weights
+from rlpymc.compiler.writer import Writer
+
+
+@dataclass(frozen=True)
+class Column:
+    """What a trial's row holds in each lane: an entry of an array (subject, trial, size)."""
+
+    array: str
+    entry: int
+    size: int
+    limit: int | None = None
+
+
+class LaneValues(Writer):
+    """The values of one kernel in the making."""
+
+    def __init__(self, plan: Plan, width: int, module: ir.Module, prefix: str) -> None:
+        self.plan, self.trace, self.width, self.module, self.prefix = plan, plan.trace, width, module, prefix
+        trace, mode = plan.trace, plan.mode
+        self.outputs = outputs(trace, mode, plan.active)
+        self.addresses = [*arguments(trace, mode), *(o.name for o in self.outputs)]
+        self.segment: dict[Any, Any] = {}  # values computed once a segment, and on the trial at hand
+        self.now: dict[Any, Any] = {}
+        self.adjoints: dict[Any, Any] = {}
+        self._find_columns()
+        sizes = {name: len(trace.start[name]) + 1 for name in sorted(trace.tables)}
+        self.table_rows = sum(sizes.values())
+        self.table_at = dict(zip(sizes, np.cumsum([0, *sizes.values()]).tolist(), strict=False))
+        self.by_trial = {  # places in the rows of results by trial
+            key: k
+            for k, key in enumerate(
+                (o.name, e) for o in self.outputs if o.outer == "trial" for e in range(o.size)
+            )
+        }
+        inside = [o for o in self.outputs if o.outer != "trial"]
+        starts = np.cumsum([0, *(o.size for o in inside)]).tolist()
+        self.by_lane, self.lane_at = starts[-1], dict(zip((o.name for o in inside), starts, strict=False))
+
+    # ----------------------------------------------------------------------------------------------- columns
+    def _find_columns(self) -> None:
+        """Settle what of the data goes into rows: columns that the kernel reads, and a word of masks."""
+        trace, plan = self.trace, self.plan
+        nodes = ancestors(
+            [n for b in plan.blocks for n in b.roots]
+            + [n for b in plan.blocks for pair in b.slopes for n in pair]
+            + [at for b in plan.blocks for _, at, _ in b.update.writes]
+            + plan.shown
+        )
+        limits = set(plan.indices())
+        found: dict[Any, Column] = {}
+        sizes = {"scored": int(np.prod(response_axis(trace)))}
+        masks = dict.fromkeys(b.mask for b in plan.blocks if b.mask is not None)
+        self.flags = [Column(mask, k, sizes.get(mask, 1)) for mask, k in masks]
+        sizes = {w.name: int(np.prod(w.own)) for w in weights(trace, plan.mode)}
+        for n in nodes:
+            if n.op == "input":
+                name, k, _ = n.value
+                column = Column(f"x_{name}", k, int(np.prod(trace.column_shapes[name])))
+                if n.kind == "b":
+                    self.flags.append(column)
+                else:
+                    limit = n.value[2] if n.value in limits else None
+                    found[n.number] = Column(column.array, k, column.size, limit)
+            elif n.op == "parameter_now":
+                name, k = n.value
+                found[n.number] = Column(f"p_{name}", k, int(np.prod(trace.parameter_shapes[name])))
+            elif n.op == "adjoint" and n.value[0] == "weight":
+                found[n.number] = Column("weight", n.value[1], sizes["weight"])
+            elif n.op == "adjoint" and n.value[0] == "argument":
+                found[n.number] = Column(f"w_{n.value[1]}", n.value[2], sizes[f"w_{n.value[1]}"])
+        self.kinds = {n.number: n.kind for n in nodes if n.number in found}
+        self.columns = found
+        self.column_at = {number: k for k, number in enumerate(found)}
+        self.flag_words = -(-len(self.flags) // 62)
+        self.n_columns = len(found) + self.flag_words
+
+    # ------------------------------------------------------------------------------------------- expressions
+    def known(self, n: Node) -> dict[Any, Any]:
+        """Return where the value of a node is kept: for the segment, or for the trial at hand."""
+        return self.segment if n.stage <= SEGMENT else self.now
+
+    def compute(self, n: Node) -> Any:
+        """Write the computation of a node, before the loop over trials where it is the same on all."""
+        code = self.code
+        if n.stage <= SEGMENT:
+            self.code = self.before
+        value = super().compute(n)
+        self.code = code
+        return value
+
+    def leaf(self, n: Node) -> Any:
+        """Return the value of a leaf, or what the way forward left on the tape."""
+        if self.backward and n.number in self.plan.slots and n.stage == TRIAL:
+            return self.code.load(self.tape, self._on_tape(n))
+        if n.number in self.columns:
+            return self._column(self.column_at[n.number], self.kinds[n.number])
+        match n.op:
+            case "input":
+                return self._flag(f"x_{n.value[0]}", n.value[1])
+            case "parameter":
+                name, k = n.value
+                size = int(np.prod(self.trace.parameter_shapes[name]))
+                return self._of_lanes(f"p_{name}", size, k, name in self.trace.variant.by_trial)
+            case "state":
+                return self.code.get(self.states[n.value])
+            case "adjoint":
+                return self.adjoints[n.value]
+            case "read":
+                return self._read(self.tables, n.arguments[0].value, n.arguments[1], None)
+        return None
+
+    def _here(self, t: Any, per_trial: int, k: int) -> Any:
+        """Return the place of the k-th of so many vectors that a trial has."""
+        b = self.code.builder
+        return b.add(b.mul(t, self.code.single(per_trial * self.width)), self.code.single(k * self.width))
+
+    def _on_tape(self, n: Node) -> Any:
+        return self._here(self.t, len(self.plan.slots), self.plan.slots[n.number])
+
+    def _column(self, k: int, kind: str) -> Any:
+        return self.code.load(self.rows, self._here(self.t, self.n_columns, k), kind)
+
+    def _flag(self, array: str, entry: int) -> Any:
+        """Return a mask, or a column that is true or false."""
+        place = next(j for j, f in enumerate(self.flags) if (f.array, f.entry) == (array, entry))
+        word, bit = divmod(place, 62)
+        key = ("flags", word)
+        if key not in self.now:
+            self.now[key] = self._column(len(self.columns) + word, "i")
+        code = self.code
+        return code.compare(
+            "!=",
+            code.builder.and_(self.now[key], code.constant(2**bit, "i")),
+            code.constant(0, "i"),
+            "i",
+        )
+
+    def _mask(self, block: Block) -> Any:
+        """Return where a block counts."""
+        if block.mask is None:
+            return None
+        key = ("mask", block.mask)
+        if key not in self.now:
+            self.now[key] = self._flag(*block.mask)
+        return self.now[key]
+
+    def _unless(self, mask: Any, value: Any, otherwise: float = 0.0) -> Any:
+        """Return a value where a mask is true, and a number elsewhere."""
+        return value if mask is None else self.code.select(mask, value, self.code.constant(otherwise))
+
+    def _of_lanes(self, array: str, size: int, entry: Any, by_trial: bool) -> Any:
+        """Return an entry of a parameter in each lane; `entry` is a number, or a counter."""
+        code = self.code
+        b = code.builder
+        entry = code.single(entry) if isinstance(entry, int) else entry
+        places = (b.add(b.mul(row, code.single(size)), entry) for row in (self.starts if by_trial else self.subjects))
+        return code.gather([code.load_single(self.pointers[array], place) for place in places])
+
+    # ------------------------------------------------------------------------------------------------ tables
+    def _place(self, table: str, entry: int) -> Any:
+        return self.code.single((self.table_at[table] + entry) * self.width)
+
+    def _position(self, table: str, at: Node, mask: Any) -> list[Any]:
+        """Return each lane's place in the tables' memory; where the mask is false, that of the further entry."""
+        code, b = self.code, self.code.builder
+        index = self.value(at, "i")
+        if mask is not None:
+            index = code.select(mask, index, code.constant(len(self.trace.start[table]), "i"))
+        scaled = b.mul(index, code.constant(self.width, "i"))
+        lanes = ir.Constant(code.types["i"], [self.table_at[table] * self.width + w for w in range(self.width)])
+        places = b.add(scaled, lanes)
+        return [code.lane(places, w) for w in range(self.width)]
+
+    def _read(self, memory: Any, table: str, at: Node, mask: Any) -> Any:
+        """Return an entry of a table."""
+        code = self.code
+        if at.op == "constant":
+            return code.load(memory, self._place(table, int(at.value)))
+        return code.gather([code.load_single(memory, k) for k in self._position(table, at, mask)])
+
+    def _write(self, memory: Any, table: str, at: Node, mask: Any, value: Any) -> None:
+        """Write an entry of a table where the mask is true."""
+        code = self.code
+        if at.op == "constant":
+            place = self._place(table, int(at.value))
+            code.store(value if mask is None else code.select(mask, value, code.load(memory, place)), memory, place)
+            return
+        for w, k in enumerate(self._position(table, at, mask)):
+            code.builder.store(code.lane(value, w), code.at(memory, k))

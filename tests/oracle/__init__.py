@@ -1,0 +1,1 @@
+"""A second, plain way to the numbers of the kernels."""
