@@ -15,7 +15,7 @@ import numpy as np
 LARGEST = np.finfo(np.float64).max
 SMALLEST = np.nextafter(0.0, 1.0)  # above 0
 # By how much probabilities may miss a sum of one: more than single precision loses, less than anyone's typing error.
-SUM = 1e-6
+SUM = 5e-7
 # By how much a value may fall short of the highest and still tie with it, in units of the largest absolute value: more
 # than rounding, less than anything meant.
 TIE = 1e-10

@@ -19,14 +19,6 @@ from rlpymc.model.registry import get_model
 from rlpymc.population.population import Population
 from rlpymc.trials.model_data import ModelData, data_for, require_scored
 
-LIKELIHOODS = {
-    "distribution": forms.distribution,
-    "categorical": forms.categorical,
-    "bernoulli": forms.bernoulli,
-    "potential": forms.potential,
-}
-
-
 @dataclass(frozen=True)
 class Spec:
     """What a model was built from.
@@ -177,8 +169,8 @@ def build(
     ValueError
         If trials, parameters or options do not fit the model.
     """
-    if likelihood not in LIKELIHOODS:
-        raise unknown("likelihood", likelihood, LIKELIHOODS)
+    if likelihood not in forms.FORMS:
+        raise unknown("likelihood", likelihood, forms.FORMS)
     check_backend(backend)
     data = data_for(get_model(model), trials)
     require_scored(data)
@@ -187,6 +179,6 @@ def build(
     with RLModel(coords={"subject": data.subjects, "trial": np.arange(data.shape[1])}) as built:
         used = "scan" if find_trace(data.model, data.facts, data.columns, (), backend) is None else "fused"
         built.spec, built.trials = Spec(data.model, population, likelihood, used), trials
-        LIKELIHOODS[likelihood]("choice", data, population.variables(data), used)
+        forms.FORMS[likelihood]("choice", data, population.variables(data), used)
         built._built = built._content
     return built

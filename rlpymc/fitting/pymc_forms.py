@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pymc as pm
 import pytensor.tensor as pt
+import xarray as xr
 from pytensor.graph.basic import Constant, Variable
 
 from rlpymc.compiler import signature
@@ -29,7 +30,7 @@ from rlpymc.model.parameters import Input
 from rlpymc.model.responses import Bernoulli, Categorical
 from rlpymc.population.whole_numbers import Marginal
 from rlpymc.trials.grid import column_dims
-from rlpymc.trials.model_data import ModelData, require_scored
+from rlpymc.trials.model_data import ModelData, data_for, require_scored
 
 MASKS = (*signature.MASKS, "reset")
 
@@ -189,6 +190,13 @@ def complete(data: ModelData, params: Mapping[str, Any]) -> tuple[ModelData, Ten
     return replace(data, model=further.model), found | further.tensors(found | by_group, data.shape[0])
 
 
+def add(
+    form: str, name: str, model: Model, trials: xr.Dataset, params: Mapping[str, Any], backend: str = "fused"
+) -> Any:
+    """Add the responses of a model to the PyMC model in context, in one of the four `FORMS`."""
+    return FORMS[form](name, data_for(model, trials), params, backend)
+
+
 def distribution(name: str, data: ModelData, params: Mapping[str, Any], backend: str = "fused") -> Any:
     """Add the responses as one distribution over whole sequences, (subject, trial[, response])."""
     check_backend(backend)
@@ -313,3 +321,6 @@ def _single_response(model: Model) -> Input:
     if len(model.responses) != 1:
         raise ValueError(f"{model.name} has {len(model.responses)} responses in a trial; use distribution or potential")
     return model.responses[0]
+
+
+FORMS = {"distribution": distribution, "categorical": categorical, "bernoulli": bernoulli, "potential": potential}

@@ -51,15 +51,16 @@ def find_trace(
     ScanWarning
         If the model cannot be compiled into a loop; the message says why.
     """
-    if backend == "scan":
-        _require_scan(model, facts)
-        return None
-    assumed = frozenset(i.name for i in model.inputs) - frozenset(columns)
-    try:
-        return trace(Variant(without_derive(model, facts), facts, assumed, frozenset(by_trial), resumed))
+    assumed, why = frozenset(i.name for i in model.inputs) - frozenset(columns), ""
+    try:  # for the scan, too: what is wrong with a step is found here
+        found = trace(Variant(without_derive(model, facts), facts, assumed, frozenset(by_trial), resumed))
     except Unsupported as problem:
-        why = str(problem)
+        found, why = None, str(problem)
+    if found is not None and backend == "fused":
+        return found
     _require_scan(model, facts, why)
+    if backend == "scan":
+        return None
     warnings.warn(
         f"{model.name} runs as a scan, many times slower: {why}. backend='scan' says that this is meant",
         ScanWarning,

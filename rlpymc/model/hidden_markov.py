@@ -10,11 +10,15 @@ from rlpymc.model.priors import Beta, Normal
 from rlpymc.model.responses import Categorical
 
 
-@lru_cache(maxsize=256)
 def with_hidden_states(model: Model, n_states: int) -> Model:
     """The model whose choices come from a learner while it is engaged, and from a bias otherwise; see `hmm`."""
     if not isinstance(n_states, int) or n_states < 2:
         raise ValueError(f"n_states: found {n_states!r}, expected a whole number of at least 2")
+    return _with_hidden_states(model, n_states)
+
+
+@lru_cache(maxsize=256)
+def _with_hidden_states(model: Model, n_states: int) -> Model:
     if len(model.responses) != 1 or model.responses[0].dtype != "int64":
         made = ", ".join(f"{r.name} ({'a choice' if r.dtype == 'int64' else 'a number'})" for r in model.responses)
         raise ValueError(

@@ -10,7 +10,7 @@ import xarray as xr
 from numpy.testing import assert_allclose, assert_array_equal
 
 import rlpymc as rl
-from tests.engine import quadrature
+from tests.helpers import quadrature
 
 SETTINGS: dict[str, Any] = {"draws": 500, "tune": 300, "chains": 2, "seed": 1, "progress": False}
 

@@ -12,7 +12,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 import rlpymc as rl
 from rlpymc.comparison.exact import held_out, leave_out, predictive
 from rlpymc.comparison.terms import terms_of
-from tests.engine import quadrature
+from tests.helpers import quadrature
 
 SETTINGS: dict[str, Any] = {"draws": 500, "tune": 300, "chains": 2, "seed": 1, "progress": False}
 MCSE = 0.03  # of a log predictive density from a thousand draws of one parameter, at most

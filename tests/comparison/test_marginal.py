@@ -15,7 +15,7 @@ from rlpymc.fitting.posterior import flat
 from rlpymc.math import add_at, full, take
 from rlpymc.model.parameters import Parameter, integer, unit
 from rlpymc.plots.transitions import draws
-from tests.engine import quadrature
+from tests.helpers import quadrature
 
 SETTINGS: dict[str, Any] = {"draws": 300, "tune": 300, "chains": 2, "seed": 1, "progress": False}
 

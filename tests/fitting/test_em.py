@@ -24,7 +24,7 @@ import rlpymc as rl
 from rlpymc.fitting.em import e_step, evidence, quasi_newton
 from rlpymc.likelihood.by_subject import SubjectLikelihoods
 from rlpymc.tasks import Bandit, RandomMDP
-from tests.engine import coins as plain
+from tests.helpers import coins as plain
 from tests.helpers.coins import HEADS, THROWS, coins
 
 START = {"alpha_mu": -0.5, "alpha_sigma": 0.8, "beta_mu": 0.9, "beta_sigma": 0.5}

@@ -12,12 +12,12 @@ from numpy.testing import assert_allclose, assert_array_equal
 from pytensor.gradient import NullTypeGradError
 
 import rlpymc as rl
-from rlpymc.compiler import printer, signature
+from rlpymc.compiler import signature
 from rlpymc.compiler.expressions import Graph, constant, is_constant, make, pullback, raw
 from rlpymc.likelihood import loop as fused
 from rlpymc.likelihood.evaluator import Blocks
 from rlpymc.likelihood.loop import ScanWarning
-from rlpymc.likelihood.loop_op import Kernel
+from rlpymc.likelihood.loop_op import LoopOp
 from rlpymc.likelihood.modes import QUICK
 from rlpymc.likelihood.steps import stepper
 from rlpymc.math import add_at, concatenate, full, log, maximum, put, softmax, sqrt, stack, take, where, zeros
@@ -27,6 +27,7 @@ from rlpymc.model.responses import Categorical
 from rlpymc.trials.model_data import data_for
 from rlpymc.validation import checks
 from rlpymc.validation.examples import random_params, random_trials
+from tests.oracle import printer
 from tests.oracle import scalar_kernel as kernel
 
 ACTION = Input("action", index("n_actions"), response=True)
@@ -383,7 +384,7 @@ def test_two_likelihoods_of_single_choices_in_one_model():
 
 # ------------------------------------------------------------------------------------- calls of the kernel
 def kernels(function):
-    return [node.op.mode for node in function.maker.fgraph.apply_nodes if isinstance(node.op, Kernel)]
+    return [node.op.mode for node in function.maker.fgraph.apply_nodes if isinstance(node.op, LoopOp)]
 
 
 @pytest.mark.parametrize(
@@ -411,7 +412,7 @@ def test_derivatives_of_constants_are_not_computed():
     with pm.Model() as built:
         model.potential("choice", trials, alpha=pm.Uniform("alpha"), beta=2.0)
     both = built.logp_dlogp_function(ravel_inputs=True, mode="NUMBA")._pytensor_function
-    (op,) = [node.op for node in both.maker.fgraph.apply_nodes if isinstance(node.op, Kernel)]
+    (op,) = [node.op for node in both.maker.fgraph.apply_nodes if isinstance(node.op, LoopOp)]
     assert op.active == ("alpha",)
 
 
@@ -591,7 +592,7 @@ def test_kernel_in_a_function_of_one_s_own():
     inputs = [pt.as_tensor(params[p.name]) for p in model.parameters]
     columns = [data.inputs[k] for k in data.columns] + [data.masks[k] for k in signature.MASKS]
     blocks = Blocks.of(data.segments)
-    op = Kernel(step, "terms", ("alpha",), blocks.width)
+    op = LoopOp(step, "terms", ("alpha",), blocks.width)
     assert len(names) == len(inputs) + len(columns) + 3
     alpha = pt.vector("alpha")
     terms = op(alpha, *inputs[1:], *columns, *blocks.layout)

@@ -133,7 +133,7 @@ class _Kernel:
             self._change_states()
         if self.mode in ("value", "gradient"):
             p.line("total[i] += rest + log(up) - log(down)")
-        if self.mode == "latents":
+        if self.mode in ("latents", "states"):
             for name, shape in self.trace.shapes.items():
                 for k in range(len(self.trace.start[name])):
                     p.line(f"final_{name}[i{subscript(shape, k)}] = {self._now(name, k)}")
@@ -305,8 +305,7 @@ class _Kernel:
         size = {"subject": "(N,", "segment": "(N,", "trial": "(N, T,"}
         for o in out:
             own = "".join(f" {k}," for k in o.own)
-            start = "np.nan" if self.mode == "latents" and o.outer == "trial" else "0.0"
-            head.append(f"    {o.name} = np.full({size[o.outer]}{own}), {start})")
+            head.append(f"    {o.name} = np.zeros({size[o.outer]}{own}))")
         names = ", ".join(o.name for o in out)
         head += self._range_check(out, names)
         if self.backward:

@@ -178,12 +178,27 @@ def test_draws_follow_the_probabilities(policy: Any) -> None:
 # ---------------------------------------------------------------- ties
 
 
-def test_ties_are_exact_equality_of_numbers() -> None:
-    nearly = np.nextafter(0.3, 1)
-    assert_array_equal(EpsilonGreedy(0).probs([0.3, 0.3, 0.1]), [0.5, 0.5, 0])
-    assert_array_equal(EpsilonGreedy(0).probs([0.3, nearly, 0.1]), [0, 1, 0])
-    assert_array_equal(EpsilonGreedy(0).probs([0.3, 0.1 + 0.2]), [0, 1])  # two sums that differ in the last digit
-    assert_array_equal(EpsilonGreedy(0).probs([0.0, -0.0]), [0.5, 0.5])
+@pytest.mark.parametrize("size", [1e-300, 1e-3, 1.0, 1e6, 1e300])
+@pytest.mark.parametrize(
+    ("values", "wanted"),
+    [
+        ([0.3, 0.3, 0.1], [0.5, 0.5, 0]),
+        ([0.3, np.nextafter(0.3, 1), 0.1], [0.5, 0.5, 0]),
+        ([0.3, 0.1 + 0.2, 0.1], [0.5, 0.5, 0]),  # two sums that differ in the last digit
+        ([0.3, 0.3 * (1 + 1e-9), 0.1], [0, 1, 0]),
+        ([-0.1, -(0.1 + 1e-12), -1.0], [0.5, 0.5, 0]),
+        ([0.0, -0.0, -INF], [0.5, 0.5, 0]),
+        ([0.0, 0.0, 0.0], [1 / 3] * 3),
+    ],
+)
+def test_what_differs_by_rounding_alone_ties_everywhere(values: list[float], wanted: list[float], size: float) -> None:
+    q = size * np.array(values)
+    assert_allclose(EpsilonGreedy(0).probs(q), wanted, rtol=1e-15)
+    if np.isfinite(q).all():
+        assert_allclose(rl.mdp.greedy(q[None])[0], wanted, rtol=1e-15)
+    offered = pt.as_tensor(q > -INF)
+    graph = probabilities.epsilon_greedy(pt.as_tensor(q), 0.0, offered)
+    assert_allclose(graph.eval(), wanted, rtol=1e-15)
 
 
 @pytest.mark.parametrize(
@@ -403,7 +418,7 @@ def test_values_of_next_states_give_values_of_actions() -> None:
     assert_allclose(q(2), wanted[2], rtol=1e-12)
     assert Boltzmann(1.0).over(q).n_actions == 2
     refused(ValueError, lambda: SuccessorStateQ(v[:3], transition, reward, 0.9), "(3,)", "(4, 2, 4)")
-    refused(ValueError, lambda: SuccessorStateQ(v, transition * 2, reward, 0.9), "sum 2", "action 0 in state 0")
+    refused(ValueError, lambda: SuccessorStateQ(v, transition * 2, reward, 0.9), "sum to 2", "state 0, action 0")
     refused(ValueError, lambda: SuccessorStateQ(v, transition, reward, 1.1), "discount", "1.1", "[0, 1]")
 
 
@@ -642,9 +657,9 @@ def test_the_number_of_actions_is_that_of_the_action_space() -> None:
 
 def test_distributions_that_are_none_are_refused() -> None:
     for wrong, parts in (
-        ([0.5, 0.6], ("sum 1.1", "probabilities")),
-        ([-0.5, 1.5], ("probabilities",)),
-        ([[0.5, 0.5], [NAN, 1.0]], ("index (1,)", "nan")),
+        ([0.5, 0.6], ("sum to 1.1", "probabilities")),
+        ([-0.5, 1.5], ("found -0.5", "entry 0", "probability")),
+        ([[0.5, 0.5], [NAN, 1.0]], ("found nan", "axis 0, entry 1")),
         (1.0, ("()", "(..., n_actions)")),
     ):
         for function in (
