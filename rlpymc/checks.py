@@ -1,8 +1,8 @@
 """What is asked of arguments, in the same words everywhere: checks, tolerances, and the form of messages.
 
-A message names the argument (column, subject and trial where there are such), what was found, what was expected, and how
-to mend it.  Functions named after what they return (`whole`, `share`, `probabilities`) return it in our type; functions
-named ``check_...`` return nothing.
+A message names the argument (column, subject and trial where there are such), what was found, what was expected, and
+how to mend it.  Functions named after what they return (`whole`, `share`, `probabilities`) return it in our type;
+functions named ``check_...`` return nothing.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -22,6 +22,7 @@ TIE = 1e-10
 
 # ------------------------------------------------------------------------------------------- names, kinds, options
 
+
 def unknown(what: str, name: object, known: Iterable[object]) -> ValueError:
     """Return an error that names what is not known, the nearest name that is, and all of them."""
     names = [str(k) for k in known]
@@ -29,10 +30,12 @@ def unknown(what: str, name: object, known: Iterable[object]) -> ValueError:
     hint = f" Did you mean {nearest[0]!r}?" if nearest else ""
     return ValueError(f"unknown {what} {name!r}.{hint} There is: {', '.join(names) or 'none'}.")
 
+
 def check_type(value: object, kind: type, what: str) -> None:
     """Raise a TypeError that says what was expected unless a value is of a kind."""
     if not isinstance(value, kind):
         raise TypeError(f"expected {what}, found {type(value).__name__}")
+
 
 def check_whole(least: int, **options: Any) -> None:
     """Raise a ValueError that names the first option that is not of a whole number's type, or below the least."""
@@ -44,14 +47,17 @@ def check_whole(least: int, **options: Any) -> None:
 def _not_whole(name: str, value: Any, least: int) -> str:
     return f"{name}: found {value!r}, expected a whole number of at least {least}"
 
+
 def check_seed(seed: Any) -> None:
     """Raise a ValueError unless a seed is a whole number that is not negative, or None."""
     if seed is not None:
         check_whole(0, seed=seed)
 
+
 def is_number(value: Any) -> bool:
     """Whether a value is a real number, NaN left out."""
     return isinstance(value, Real) and value == value
+
 
 def as_names(option: str, given: Any) -> tuple[str, ...]:
     """The names that an option holds, one or several."""
@@ -60,14 +66,18 @@ def as_names(option: str, given: Any) -> tuple[str, ...]:
         raise TypeError(f"{option}: found {given!r}, expected names of parameters, such as {option}=['q0']")
     return names
 
+
 # -------------------------------------------------------------------------------------------------- single numbers
+
 
 def whole(name: str, value: Any, least: int = 1) -> int:
     """Return a number without a fraction, of at least `least`, as an int, or say what was found."""
     number = value.item() if isinstance(value, np.ndarray) and value.ndim == 0 else value
-    if not isinstance(number, Real) or isinstance(number, bool | np.bool) or not number >= least or number % 1 != 0:
+    is_count = isinstance(number, Real) and not isinstance(number, bool | np.bool)
+    if not is_count or not float(number) >= least or not float(number).is_integer():
         raise ValueError(_not_whole(name, value, least))
-    return int(number)
+    return int(float(number))
+
 
 def number(name: str, found: Any, low: float, high: float, expected: str) -> float:
     """Return a number in [low, high], or say what was found and what was expected."""
@@ -76,9 +86,11 @@ def number(name: str, found: Any, low: float, high: float, expected: str) -> flo
         raise ValueError(f"{name}: found {found!r}, expected {expected}")
     return float(one)
 
+
 def weight(name: str, found: Any) -> float:
     """Return the weight of an entropy: a finite number of at least 0, True for 1, False for 0."""
     return number(name, found, 0.0, LARGEST, "a number of at least 0, in units of reward, or True for 1")
+
 
 def one_number(name: str, found: Any) -> float:
     """Return one number, which may be NaN, or raise a TypeError that says what was found instead."""
@@ -87,6 +99,7 @@ def one_number(name: str, found: Any) -> float:
         raise TypeError(f"{name}: found an array of shape {array.shape}, expected one number")
     return float(array)
 
+
 def share(name: str, found: Any) -> float:
     """Return a number in [0, 1]; a ValueError if it lies outside."""
     number = one_number(name, found)
@@ -94,12 +107,14 @@ def share(name: str, found: Any) -> float:
         raise ValueError(f"{name}: found {number:g}, expected a number in [0, 1]")
     return number
 
+
 def above_zero(name: str, found: Any) -> float:
     """Return a finite number above 0 whose inverse is finite, too; a ValueError otherwise."""
     number = one_number(name, found)
     if not np.finfo(float).tiny <= number < np.inf:
         raise ValueError(f"{name}: found {number:g}, expected a finite number above 0 (of at least 2.3e-308)")
     return number
+
 
 def positive(name: str, value: Any, most: float = np.inf) -> float:
     """Return a finite number above 0, or say what was found."""
@@ -109,17 +124,20 @@ def positive(name: str, value: Any, most: float = np.inf) -> float:
         raise ValueError(f"{name}: found {value}, expected a number above 0{limit}")
     return float(number)
 
+
 def at_least(name: str, value: float, least: float = 0.0) -> float:
     """Return a finite number of at least `least`, or say what was found."""
     if not (np.isfinite(value) and value >= least):
         raise ValueError(f"{name}: found {value}, expected a number of at least {least:g}")
     return float(value)
 
+
 def finite_number(name: str, value: float) -> float:
     """Return a finite number, or say what was found."""
     if not np.isfinite(value):
         raise ValueError(f"{name}: found {value}, expected a finite number")
     return float(value)
+
 
 def within(name: str, value: Any, low: float = 0.0, high: float = 1.0) -> np.ndarray:
     """Return numbers in [low, high], or say which were found."""
@@ -131,6 +149,7 @@ def within(name: str, value: Any, low: float = 0.0, high: float = 1.0) -> np.nda
         )
     return numbers
 
+
 def ordered(name: str, value: Sequence[float]) -> tuple[float, float]:
     """Return a lower and a higher number, or say what was found."""
     pair = np.asarray(value, dtype=float)
@@ -138,7 +157,9 @@ def ordered(name: str, value: Sequence[float]) -> tuple[float, float]:
         raise ValueError(f"{name}: found {value}, expected two numbers, the lower one first")
     return float(pair[0]), float(pair[1])
 
+
 # ---------------------------------------------------------------------------------------------------------- arrays
+
 
 def numbers(name: str, found: Any) -> np.ndarray:
     """Return an array of float64; a TypeError for what are no numbers, a ValueError for rows of different lengths."""
@@ -152,6 +173,7 @@ def numbers(name: str, found: Any) -> np.ndarray:
         raise TypeError(f"{name}: found {type(found).__name__} of {array.dtype}, expected numbers")
     return array.astype(float, copy=False)
 
+
 def array_of_numbers(name: str, found: Any, shape: tuple[int, ...] | None = None, hint: str = "") -> np.ndarray:
     """Return a copy as float64; a ValueError for another shape, or for what are no numbers."""
     try:
@@ -164,6 +186,7 @@ def array_of_numbers(name: str, found: Any, shape: tuple[int, ...] | None = None
         raise ValueError(f"{name}: found shape {array.shape}, expected {shape}.{hint and ' ' + hint}")
     return array
 
+
 def axes(name: str, found: Any) -> int:
     """Return how many axes an array has, or say that it is none."""
     try:
@@ -171,9 +194,11 @@ def axes(name: str, found: Any) -> int:
     except ValueError as error:
         raise ValueError(f"{name}: expected an array of numbers; {error}") from None
 
+
 def place(labels: tuple[str, ...], entry: Any) -> str:
     """Return words such as "state 0, action 1" for an entry of an array."""
     return ", ".join(f"{label} {int(k)}" for label, k in zip(labels, entry, strict=True))
+
 
 def check_finite(name: str, array: np.ndarray, labels: tuple[str, ...] | None = None) -> None:
     """Raise a ValueError that names the first entry that is NaN or infinite.
@@ -198,6 +223,7 @@ def check_finite(name: str, array: np.ndarray, labels: tuple[str, ...] | None = 
 def _axes_of(n: int) -> tuple[str, ...]:
     return tuple(f"axis {k}, entry" for k in range(n))
 
+
 def finite_array(name: str, found: Any, axes: tuple[str, ...]) -> np.ndarray:
     """Return a finite array with these axes; a TypeError for another kind or number of axes, else a ValueError."""
     array = numbers(name, found)
@@ -207,6 +233,7 @@ def finite_array(name: str, found: Any, axes: tuple[str, ...]) -> np.ndarray:
         where = tuple(int(k) for k in np.argwhere(~np.isfinite(array))[0])
         raise ValueError(f"{name}: found {array[where]} at index {where}, expected finite numbers")
     return array
+
 
 def as_columns(name: str, values: Any) -> np.ndarray:
     """Return data (n, columns), of which (n,) is one column, checked."""
@@ -221,12 +248,14 @@ def as_columns(name: str, values: Any) -> np.ndarray:
     check_finite(name, array)
     return array
 
+
 def as_data(features: Any, next_states: Any) -> tuple[np.ndarray, np.ndarray]:
     """Return features (n, n_features) and next states (n, n_coordinates), checked against each other."""
     phi, x = as_columns("features", features), as_columns("next_states", next_states)
     if len(phi) != len(x):
         raise ValueError(f"found {len(phi)} rows of features and {len(x)} of next_states, expected as many")
     return phi, x
+
 
 def whole_numbers(name: str, found: Any, n: int) -> np.ndarray:
     """Return whole numbers from 0 to n - 1 as an array, or raise a ValueError that names the first wrong one.
@@ -243,12 +272,14 @@ def whole_numbers(name: str, found: Any, n: int) -> np.ndarray:
         raise ValueError(f"{name}: found {array[where]}{at}, expected whole numbers from 0 to {n - 1}")
     return array.astype(int, copy=False)
 
+
 def states(name: str, found: int | Sequence[int], n_states: int) -> np.ndarray:
     """Return states from 0 on, or say what was found."""
     numbers = np.atleast_1d(found)
     if numbers.size and (numbers.dtype.kind not in "iu" or ((numbers < 0) | (numbers >= n_states)).any()):
         raise ValueError(f"{name}: found {', '.join(map(str, numbers))}, expected states from 0 to {n_states - 1}")
     return numbers
+
 
 def few(found: np.ndarray, most: int = 8) -> str:
     """Return the first few of some states, in words."""
@@ -257,7 +288,9 @@ def few(found: np.ndarray, most: int = 8) -> str:
         f", ... ({len(found)} in all)" if len(found) > most else ""
     )
 
+
 # ----------------------------------------------------------------------------- values and probabilities of actions
+
 
 def action_values(found: Any, name: str = "q", states: np.ndarray | None = None) -> np.ndarray:
     """Return values of actions as an array of float64.
@@ -286,20 +319,22 @@ def action_values(found: Any, name: str = "q", states: np.ndarray | None = None)
         *where, action = (int(k) for k in np.argwhere(wrong)[0])
         value = values[(*where, action)]
         raise ValueError(
-            f"{name}: found {value} for action {action}{_in_state(where, states)}, expected a finite value, or -inf for "
+            f"{name}: found {value} for action {action}{_row(where, states)}, expected a finite value, or -inf for "
             "an action that is not on offer"
         )
     none = (values == -np.inf).all(axis=-1)
     if none.any():
         where = [int(k) for k in np.argwhere(none)[0]]
-        raise ValueError(f"{name}: found -inf for all actions{_in_state(where, states)}, expected at least one on offer")
+        raise ValueError(f"{name}: found -inf for all actions{_row(where, states)}, expected at least one on offer")
     return values
 
-def _in_state(where: list[int], states: np.ndarray | None) -> str:
+
+def _row(where: list[int], states: np.ndarray | None) -> str:
     """Return in words which row of values is meant, " in state 3" or " at index (0, 2)"."""
     if states is not None and states.ndim == len(where):
         return f" in state {states[tuple(where)]}"
     return f" at index {tuple(where)}" if where else ""
+
 
 def probabilities(
     name: str, found: Any, shape: tuple[int, ...] | None = None, labels: tuple[str, ...] | None = None
@@ -348,6 +383,7 @@ def probabilities(
         count = f" ({len(wrong)} such rows in all)" if entry else ""
         raise ValueError(f"{name}: the probabilities{where} sum to {sums[entry]:.10g}{count}, expected 1")
     return array
+
 
 def check_structure(new: Any, old: Any, name: str = "params") -> None:
     """Raise a TypeError unless new parameters are built like the old ones: same names, same lengths, same shapes."""

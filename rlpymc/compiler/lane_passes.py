@@ -16,7 +16,7 @@ class LanePasses(LaneValues):
     # ----------------------------------------------------------------------------------------------- forward
     def _start(self) -> None:
         """Set the states to what they are before the first trial."""
-        self.states: dict[tuple[str, int], Any] = {}
+        self.states = {}
         for name, nodes in self.trace.start.items():
             code, size = self.code, len(nodes)
             if name not in self.trace.tables:

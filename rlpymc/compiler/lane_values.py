@@ -9,6 +9,7 @@ from llvmlite import ir
 from rlpymc.compiler.expressions import SEGMENT, TRIAL, Node, ancestors
 from rlpymc.compiler.plan import Block, Plan
 from rlpymc.compiler.signature import arguments, outputs, response_axis, weights
+from rlpymc.compiler.vector import Code
 from rlpymc.compiler.writer import Writer
 
 
@@ -23,7 +24,41 @@ class Column:
 
 
 class LaneValues(Writer):
-    """The values of one kernel in the making."""
+    """The values of one kernel in the making.
+
+    Attributes
+    ----------
+    before : Code
+        Where what is the same on all trials is computed, before the loops over them.
+    backward : bool
+        Whether the way back is being written.
+    t, block, length
+        The trial and the block at hand, and the trials of its longest segment.
+    rows, tape, results, tables, table_slopes
+        Addresses of packed data, of what is kept for the way back, of results by trial, of tables and of their
+        derivatives.
+    subjects, starts
+        Of each lane: its subject, and the place of its first trial in arrays (subject, trial).
+    pointers : dict
+        Addresses of arrays by name.
+    states : dict
+        Variables of the states' entries.
+    """
+
+    before: Code
+    backward: bool
+    t: Any
+    block: Any
+    length: Any
+    rows: Any
+    tape: Any
+    results: Any
+    tables: Any
+    table_slopes: Any
+    subjects: list[Any]
+    starts: list[Any]
+    pointers: dict[str, Any]
+    states: dict[tuple[str, int], Any]
 
     def __init__(self, plan: Plan, width: int, module: ir.Module, prefix: str) -> None:
         self.plan, self.trace, self.width, self.module, self.prefix = plan, plan.trace, width, module, prefix
@@ -39,9 +74,7 @@ class LaneValues(Writer):
         self.table_at = dict(zip(sizes, np.cumsum([0, *sizes.values()]).tolist(), strict=False))
         self.by_trial = {  # places in the rows of results by trial
             key: k
-            for k, key in enumerate(
-                (o.name, e) for o in self.outputs if o.outer == "trial" for e in range(o.size)
-            )
+            for k, key in enumerate((o.name, e) for o in self.outputs if o.outer == "trial" for e in range(o.size))
         }
         inside = [o for o in self.outputs if o.outer != "trial"]
         starts = np.cumsum([0, *(o.size for o in inside)]).tolist()

@@ -308,7 +308,7 @@ class _Lanes(LanePasses):
             with code.loop(code.single(0), length) as t:
                 for o in found:
                     with code.loop(code.single(0), code.single(o.size)) as e:
-                        place = self._here(t, len(self.by_trial), self.by_trial[o.name, 0]) if o.size else code.single(0)
+                        place = self._here(t, len(self.by_trial), self.by_trial.get((o.name, 0), 0))
                         value = code.load_single(
                             self.results, b.add(b.add(place, self._times_width(e)), code.single(w))
                         )

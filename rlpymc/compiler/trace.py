@@ -78,12 +78,12 @@ class Trace:
     variant : Variant
         The model, and what is settled before the data.
     large : int
-        ParameterVector from which on a state is a table.
+        Entries from which on a state is a table.
 
     Attributes
     ----------
     start : dict of (entries,) lists of Node
-        ParameterVector of each state before the first trial.
+        Entries of each state before the first trial.
     shapes, tables : dict, set
         Shapes of the states, and which of them are tables.
     responses, terms : dict
@@ -246,7 +246,10 @@ def trace(variant: Variant) -> Trace:
 
 def _where(problem: BaseException) -> str:
     """Return the line of the model's own code in which something went wrong."""
-    engine = [f"/rlpymc/{place}" for place in ("compiler/", "likelihood/", "math/", "model/learner.py", "model/record.py", "model/facts.py")]
+    engine = [
+        f"/rlpymc/{place}"
+        for place in ("compiler/", "likelihood/", "math/", "model/learner.py", "model/record.py", "model/facts.py")
+    ]
     engine += ["/site-packages/", sys.base_prefix]
     frames = traceback.extract_tb(problem.__traceback__)
     own = [f for f in frames if not any(part in f.filename for part in engine)]

@@ -19,6 +19,7 @@ from rlpymc.model.registry import get_model
 from rlpymc.population.population import Population
 from rlpymc.trials.model_data import ModelData, data_for, require_scored
 
+
 @dataclass(frozen=True)
 class Spec:
     """What a model was built from.

@@ -1,4 +1,4 @@
-"""Scans, compiled: of all trials, of one subject, and second derivatives.  Each is compiled once for data of one shape."""
+"""Scans of all trials, of one subject, and second derivatives, each compiled once for data of one shape."""
 
 from collections.abc import Callable, Mapping
 from functools import lru_cache

@@ -121,7 +121,10 @@ class Evaluator:
         columns = [data.inputs[i.name] for i in trace.variant.model.inputs if i.name not in trace.variant.assumed]
         masks = [data.masks[name] for name in signature.MASKS]
         self._data = [*(np.ascontiguousarray(v) for v in (*columns, *masks)), *blocks.layout]
-        shapes, by_trial = dict.fromkeys(("subject", "segment"), data.shape[:1]) | {"trial": data.shape}, trace.variant.by_trial
+        shapes, by_trial = (
+            dict.fromkeys(("subject", "segment"), data.shape[:1]) | {"trial": data.shape},
+            trace.variant.by_trial,
+        )
         self._n_subjects, self._n_trials = data.shape
         self._shapes = [
             {k: shapes["trial" if k in by_trial else "subject"] + own for k, own in trace.parameter_shapes.items()},

@@ -1,8 +1,8 @@
 """From the values of actions to the probabilities of choosing them: the mathematics of choice, written once.
 
 These functions are written with `rlpymc.math`, so that the same lines serve NumPy arrays, PyTensor variables and the
-compiled loop: the choice rules of models, policies and planning are all made of them.  Any leading axes may stand before
-the last one, which is over actions.
+compiled loop: the choice rules of models, policies and planning are all made of them.  Any leading axes may stand
+before the last one, which is over actions.
 
 **Ties** are decided in `among_best`, and nowhere else: a value ties with the highest if it falls short of it by no more
 than rounding, and tied actions share.  So 0.1 + 0.2 and 0.3 tie, in a likelihood as in a plan.
@@ -15,7 +15,15 @@ import numpy as np
 from rlpymc.checks import TIE
 from rlpymc.math import abs, max, stop_gradient, sum, where
 
-__all__ = ["among_best", "boltzmann_logits", "epsilon_greedy", "greedy", "mixed_with_chance", "softmax_logits", "uniform"]
+__all__ = [
+    "among_best",
+    "boltzmann_logits",
+    "epsilon_greedy",
+    "greedy",
+    "mixed_with_chance",
+    "softmax_logits",
+    "uniform",
+]
 
 
 def softmax_logits(values: Any, beta: Any) -> Any:

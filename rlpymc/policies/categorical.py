@@ -174,7 +174,7 @@ def gumbel_softmax(p: Any, temperature: float, rng: np.random.Generator | int) -
     Returns
     -------
     (..., n)
-        ParameterVector of at least 0 with sum 1.
+        Entries of at least 0 with sum 1.
 
     Raises
     ------

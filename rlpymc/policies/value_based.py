@@ -2,8 +2,8 @@
 
 A policy works on arrays of values, with any leading axes and the last one over actions: ``policy.probs(q)``.  With
 ``policy.over(qfunction)`` it works on states.  The same two rules are the choice rules `epsilon_greedy` and `softmax`
-of models (`rlpymc.model.rules`); the mathematics of both stands in `rlpymc.model.choice_probabilities`, and so does what
-happens with ties.
+of models (`rlpymc.model.rules`); the mathematics of both stands in `rlpymc.model.choice_probabilities`, and so does
+what happens with ties.
 
 Both agree on this: a value of -inf means that an action is not on offer, and its probability is 0; values that are NaN
 or +inf are refused; probabilities are exact, so that the log probability of an impossible action is -inf.

@@ -29,7 +29,7 @@ class ModelData:
     facts : Facts
         What is known before the data (n_actions, ...).
     inputs : dict of (subject, trial, *shape)
-        The model's columns.  ParameterVector that nothing reads (padding, the outcome of a missed trial) hold a stand-in.
+        The model's columns.  Entries that nothing reads (padding, the outcome of a missed trial) hold a stand-in.
     masks : dict of (subject, trial) bool
         exists, scored, learned, reset; responded: whether the first response was made; complete: whether all columns
         hold what the model needs.  Where there are several responses, scored is (subject, trial, response).

@@ -30,6 +30,7 @@ from rlpymc.trials.table import PRESETS, Table, make_table
 
 logger = logging.getLogger("rlpymc")
 
+
 def read_trials(
     table: Any,
     columns: Mapping[str, str | Sequence[str]] | str | None = None,

@@ -12,9 +12,9 @@ from scipy.special import logsumexp
 import rlpymc as rl
 from rlpymc.comparison.marginal import integrated
 from rlpymc.fitting.posterior import flat
+from rlpymc.likelihood import draws
 from rlpymc.math import add_at, full, take
 from rlpymc.model.parameters import Parameter, integer, unit
-from rlpymc.plots.transitions import draws
 from tests.helpers import quadrature
 
 SETTINGS: dict[str, Any] = {"draws": 300, "tune": 300, "chains": 2, "seed": 1, "progress": False}

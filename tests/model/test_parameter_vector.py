@@ -1,4 +1,4 @@
-"""ParameterVector of parameters side by side: vectors, labels and tables say the same, tied parameters follow."""
+"""Entries of parameters side by side: vectors, labels and tables say the same, tied parameters follow."""
 
 import numpy as np
 from numpy.testing import assert_array_equal

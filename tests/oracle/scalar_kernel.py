@@ -1,7 +1,7 @@
 """The oracle of kernels: one loop over a subject's trials after the other, printed as numba source from a plan.
 
-It shares the trace and the plan with the kernels of lanes, which are held against it, and none of what makes these fast:
-no lanes, no packed rows, no machine code of its own.  Forward, backward and logarithms are explained in
+It shares the trace and the plan with the kernels of lanes, which are held against it, and none of what makes these
+fast: no lanes, no packed rows, no machine code of its own.  Forward, backward and logarithms are explained in
 `rlpymc.compiler.lanes`.
 """
 

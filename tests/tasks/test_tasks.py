@@ -686,8 +686,16 @@ REFUSED: list[tuple[Callable[..., Task], dict[str, Any], tuple[str, ...]]] = [
     (RandomMDP, {"start": 10}, ("start: found 10", "states from 0 to 9")),
     (RandomMDP, {"reward_sd": -1.0}, ("reward_sd: found -1.0",)),
     (RandomMDP, {**MDP, "transitions": np.ones((2, 2))}, ("transitions: found (2, 2)", "(2, 2, 2)")),
-    (RandomMDP, {**MDP, "transitions": np.ones((2, 2, 2))}, ("transitions", "state 0, action 0", "sum to 2", "probabilities")),
-    (RandomMDP, {**MDP, "transitions": [[[-1.0, 2.0]] * 2] * 2}, ("transitions", "found -1", "state 0, action 0", "probability")),
+    (
+        RandomMDP,
+        {**MDP, "transitions": np.ones((2, 2, 2))},
+        ("state 0, action 0", "sum to 2", "probabilities"),
+    ),
+    (
+        RandomMDP,
+        {**MDP, "transitions": [[[-1.0, 2.0]] * 2] * 2},
+        ("found -1", "state 0, action 0", "probability"),
+    ),
     (RandomMDP, {**MDP, "rewards": np.ones((2, 3))}, ("rewards: found (2, 3)", "(2, 2)")),
     (RandomMDP, {**MDP, "rewards": np.full((2, 2), np.nan)}, ("rewards", "finite")),
     (Choices, {"n_actions": 1}, ("n_actions: found 1", "at least 2")),
