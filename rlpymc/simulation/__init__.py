@@ -1,1 +1,1 @@
-"""."""
+"""Models that act in tasks, and predictions from fits."""

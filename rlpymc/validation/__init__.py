@@ -1,6 +1,1 @@
-"""Whether a model is what it says: promises that every registered model keeps."""
-
-from rlpymc.validation import checks
-from rlpymc.validation import examples as material
-
-__all__ = ["checks", "material"]
+"""Whether a model is what it says: promises that every registered model keeps, and data to try them on."""

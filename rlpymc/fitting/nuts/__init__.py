@@ -1,1 +1,1 @@
-"""."""
+"""Posteriors by NUTS: sampling, its machine code, and diagnostics."""
