@@ -2,7 +2,7 @@
 
     ./run python -m benchmarks.published_fits
 
-Collins 2018, data set 3 of AnneCollins/WMH (see tests/golden/README.md): capacities 2 to 5, ten starts each.
+Collins & Frank 2018, data set 3 of AnneCollins/WMH (see tests/golden/README.md): capacities 2 to 5, ten starts each.
 """
 
 import time

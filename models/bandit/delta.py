@@ -45,7 +45,7 @@ delta = Model(
             prior=Beta(1.1, 1.1),
             plausible=0.3,
             meaning="learning rate",
-            citation="prior: Daw 2011, in Decision Making, Affect, and Learning",
+            citation="prior: Daw, Gershman, Seymour, Dayan & Dolan 2011",
         ),
         Parameter(
             "q0",

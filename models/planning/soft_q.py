@@ -1,6 +1,6 @@
 """Soft Q-learning: as `q_mdp`, with a soft maximum, which counts how many good actions a state has.
 
-    V(s') = log(sum_b exp(beta Q[s', b])) / beta      Haarnoja et al. (2017), eqs 3 and 5; 0 where the episode ends
+    V(s') = log(sum_b exp(beta Q[s', b])) / beta      Haarnoja et al. (2017), eq. 5; 0 where the episode ends
     d = r + gamma V(s') - Q[s, a]
     Q[s, a] <- Q[s, a] + alpha d
     P(a) = softmax(beta Q[s])[a]                      the policy that is best for reward plus entropy / beta

@@ -1,7 +1,7 @@
 """Two-step hybrid: model-free SARSA(lambda) and model-based values, mixed.
 
-    d1 = Q2[s2, a2] - Q1[a1],   d2 = r - Q2[s2, a2]                               Daw et al. (2011), equations
-    Q1[a1] <- Q1[a1] + alpha1 (d1 + lam d2)                                       of the experimental procedures
+    d1 = Q2[s2, a2] - Q1[a1],   d2 = r - Q2[s2, a2]                               Daw et al. (2011), supplemental
+    Q1[a1] <- Q1[a1] + alpha1 (d1 + lam d2)                                       experimental procedures
     Q2[s2, a2] <- Q2[s2, a2] + alpha2 d2
     MB[a] = sum_s P(s | a) max_b Q2[s, b]
     P(a1) = softmax(beta1 (w MB + (1 - w) Q1 + stickiness [a1 was chosen before]))
@@ -64,7 +64,7 @@ def remember(p, s, x):
 
 def rate(name, meaning):
     prior = Beta(1.1, 1.1)
-    return Parameter(name, unit, prior=prior, plausible=0.5, meaning=meaning, citation="prior: Daw 2011, flat")
+    return Parameter(name, unit, prior=prior, plausible=0.5, meaning=meaning, citation="prior: Daw et al. 2011")
 
 
 def temperature(name, meaning):

@@ -8,7 +8,7 @@
                                                                 else alpha' = alpha, wm' = 1
 For learning which of n actions belongs to each stimulus, in blocks (resets) of set_size stimuli; Q and W start at 1/n.
 Option `interaction`: the prediction error is r' - (w W[s, a] + (1 - w) Q[s, a]).
-Departs from its sources: nothing; parameters have the names of the published fits (beta is 25 there).
+Departs from its sources: nothing; parameters have the names of the fits of Collins (2025; beta is 25 there).
 """
 
 from rlpymc.math import add_at, equal, full, minimum, onehot, put, size, softmax, take, where, zeros
@@ -84,7 +84,7 @@ rlwm = Model(
     name="rlwm",
     family="working_memory",
     summary="a slow learner and a fast working memory of limited capacity, mixed",
-    reference="Collins & Frank 2012; Collins & Frank 2018",
+    reference="Collins & Frank 2012; Collins & Frank 2018; Collins 2025",
     equation=(
         r"P = w\,\pi(W) + (1 - w)\,\pi(Q),\quad w = \rho \min(1, K / n_s),\quad "
         r"Q_{sa} \leftarrow Q_{sa} + \alpha (r' - Q_{sa}),\quad "
@@ -104,7 +104,7 @@ rlwm = Model(
             prior=Normal(0.0, 0.2),
             plausible=0.1,
             meaning="tendency to repeat the previous action, in units of value",
-            citation="bounds: the published fits; prior: rlpymc, weak",
+            citation="bounds: the fits of Collins 2025; prior: rlpymc, weak",
         ),
         share("rho", 0.8, "trust in working memory where it holds everything"),
         share("forget", 0.2, "forgetting of working memory in a trial"),
@@ -117,7 +117,7 @@ rlwm = Model(
             prior=Beta(1.1, 1.1),
             value=0.0,
             meaning="what a reward of 0 counts as",
-            citation="value: the published fits; prior: rlpymc, weak",
+            citation="value: the fits of Collins 2025; prior: rlpymc, weak",
         ),
         Parameter(
             "capacity",
@@ -125,7 +125,7 @@ rlwm = Model(
             prior=DiscreteUniform(2, 5),
             plausible=3,
             meaning="number of stimuli that working memory holds",
-            citation="bounds: the published fits",
+            citation="bounds: the fits of Collins 2025",
         ),
         Parameter(
             "beta",
@@ -133,7 +133,7 @@ rlwm = Model(
             prior=Gamma(2.0, 0.1),
             value=25.0,
             meaning="inverse temperature",
-            citation="value: the published fits; prior: rlpymc, weak",
+            citation="value: the fits of Collins 2025; prior: rlpymc, weak",
         ),
     ),
     start=start,

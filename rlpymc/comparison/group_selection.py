@@ -89,7 +89,7 @@ def group_bms(log_evidences: pd.DataFrame | Mapping[str, Any]) -> GroupBMS:
     alpha, assignment = _variational(evidence)
     frequencies, total = alpha / alpha.sum(), alpha.sum()
     exceedance = _exceedance(alpha)
-    # the free energies of "frequencies differ" and "all are equal" (Rigoux et al. 2014, appendix A)
+    # the free energies of "frequencies differ" and "all are equal" (Rigoux et al. 2014, eqs A.20 and A.17)
     equal = float((logsumexp(evidence, axis=1) - np.log(table.shape[1])).sum())
     bor = float(expit(equal - _free_energy(evidence, alpha, assignment)))
 
@@ -165,7 +165,7 @@ def _aligned(columns: dict[str, pd.Series]) -> pd.DataFrame:
 
 
 def _variational(evidence: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return counts (model,) and assignments (subject, model): Stephan et al. (2009), equations 12-14."""
+    """Return counts (model,) and assignments (subject, model): Stephan et al. (2009)."""
     alpha = 1 + np.full(evidence.shape[1], len(evidence) / evidence.shape[1])
     for _ in range(MOST_ITERATIONS):
         assignment = softmax(evidence + digamma(alpha) - digamma(alpha.sum()), axis=1)

@@ -219,7 +219,7 @@ RULES = {
             ),
             probs=_lapse_probs,
             equation=r"P \leftarrow (1-\text{lapse})\,P + \text{lapse}/n",
-            reference="Collins & Frank 2014",
+            reference="Nassar & Frank 2016; Collins & Frank 2018",
             summary="some choices are random",
             absent_at={"lapse": 0.0},
         ),

@@ -71,7 +71,7 @@ class StochasticCartPole(gymnasium.Env[np.ndarray, Any]):
     References
     ----------
     Barto, Sutton & Anderson (1983). Neuronlike adaptive elements that can solve difficult learning control problems.
-    Li, Kabra, Zhan, Wang & Sun (2022). Exponential family model-based reinforcement learning via score matching.
+    Li, Li, Kabra, Srebro, Wang & Yang (2022). Exponential family model-based reinforcement learning via score matching.
     """
 
     n_coordinates = 4

@@ -39,7 +39,7 @@ class SinMDP(gymnasium.Env[np.ndarray, np.int64]):
 
     References
     ----------
-    Li, Kabra, Zhan, Wang & Sun (2022). Exponential family model-based reinforcement learning via score matching.
+    Li, Li, Kabra, Srebro, Wang & Yang (2022). Exponential family model-based reinforcement learning via score matching.
     """
 
     n_coordinates = 1

@@ -153,7 +153,7 @@ class CustomSin(Periodic):
 
     References
     ----------
-    Li, Kabra, Zhan, Wang & Sun (2022). Exponential family model-based reinforcement learning via score matching.
+    Li, Li, Kabra, Srebro, Wang & Yang (2022). Exponential family model-based reinforcement learning via score matching.
     """
 
     lowest, highest, peakedness = -1.0, 1.0, 1.0

@@ -45,7 +45,7 @@ class ShootingPlanner:
 
     References
     ----------
-    Li, Kabra, Zhan, Wang & Sun (2022). Exponential family model-based reinforcement learning via score matching.
+    Li, Li, Kabra, Srebro, Wang & Yang (2022). Exponential family model-based reinforcement learning via score matching.
     """
 
     step: Callable[[Any, Any, Uniforms], np.ndarray]

@@ -14,7 +14,7 @@ for each coordinate.  It needs densities that vanish where they end, and statist
 References
 ----------
 Hyvarinen (2005). Estimation of non-normalized statistical models by score matching.
-Li, Kabra, Zhan, Wang & Sun (2022). Exponential family model-based reinforcement learning via score matching.
+Li, Li, Kabra, Srebro, Wang & Yang (2022). Exponential family model-based reinforcement learning via score matching.
 """
 
 import warnings

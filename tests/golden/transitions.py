@@ -1,7 +1,7 @@
 """Numbers of exponential-family transition models: the source's figures and notebooks, and exact ones.
 
-Li, Kabra, Zhan, Wang & Sun (2022), Exponential family model-based reinforcement learning via score matching, with its
-code.  Tolerances are half a unit of the last digit listed for exact numbers; for simulated ones three standard
+Li, Li, Kabra, Srebro, Wang & Yang (2022), Exponential family model-based reinforcement learning via score matching,
+with its code.  Tolerances are half a unit of the last digit listed for exact numbers; for simulated ones three standard
 deviations of what is compared, ours and theirs.
 """
 

@@ -1,6 +1,6 @@
 """Plain reading of the model of reinforcement learning (Q) and working memory (W) of Collins & Frank (2012, 2018), as
-in the published fits of the data of Collins & Frank (2018), PNAS 115:2502 (repository AnneCollins/WMH), which hold
-beta at 25. In the variants with interaction the prediction error is of the expectation of both systems together.
+Collins (2025; repository AnneCollins/WMH) fits it to the data of Collins & Frank (2018), PNAS 115:2502, with beta held
+at 25. In the variants with interaction the prediction error is of the expectation of both systems together.
 """
 
 from typing import Any
