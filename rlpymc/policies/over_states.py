@@ -1,16 +1,13 @@
 """A value-based policy on states: a Q function, and the rule by which its values become choices."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from rlpymc.checks import action_values, check_structure
 from rlpymc.model.responses import Categorical
 from rlpymc.policies.q_functions import as_qfunction
-
-if TYPE_CHECKING:
-    from rlpymc.policies.value_policy import ValuePolicy
 
 __all__ = ["StatePolicy"]
 
@@ -41,7 +38,7 @@ class StatePolicy:
 
     __slots__ = ("n_actions", "policy", "q")  # so that nothing can be assigned that would have no effect
 
-    def __init__(self, policy: "ValuePolicy", qfunction: Any, action_space: Any = None) -> None:
+    def __init__(self, policy: Any, qfunction: Any, action_space: Any = None) -> None:
         self.policy, self.q = policy, as_qfunction(qfunction)
         space = getattr(qfunction, "action_space", None) if action_space is None else action_space
         self.n_actions = self.q.n_actions if space is None else _number_of_actions(space)

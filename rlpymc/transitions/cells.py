@@ -15,6 +15,7 @@ from numpy.polynomial import chebyshev, legendre
 POINTS = 16  # in a cell
 FINE = 32  # parts of a cell in which a root is looked for
 STEPS = 2  # of Newton's method from there
+TABLED = 1e5  # size of v up to which log partitions are tabled
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from scipy.special import betainc, betaincinv, betaln, digamma, ndtr, ndtri, pol
 
 from rlpymc.checks import positive
 from rlpymc.transitions.family import Family
+from rlpymc.transitions.maximum_likelihood import maximise
 
 LEAST = 2.0**-54  # below every positive uniform number; in the place of 0, whose quantile is not in the support
 
@@ -56,6 +57,10 @@ class Gaussian(Family):
     def log_partition_graph(self, *v: Any) -> Any:
         """Return log Z as an expression of PyTensor."""
         return v[0] ** 2 / (2 * self.variance_of_noise)
+
+    def closed_form(self, phi: np.ndarray, x: np.ndarray) -> np.ndarray | None:
+        """The entries of W of maximum likelihood: least squares."""
+        return np.asarray(np.linalg.lstsq(phi, x, rcond=None)[0])
 
     def breakpoints(self, v: np.ndarray) -> np.ndarray:
         """Return numbers within 10 standard deviations."""
@@ -129,6 +134,12 @@ class Exponential(Family):
     def score_matching_problem(self, features: np.ndarray, x: np.ndarray) -> str | None:
         """Return why score matching is not valid."""
         return "the exponential density does not vanish at 0, and the estimate is 0 whatever the data: use fit_mle"
+
+    def closed_form(self, phi: np.ndarray, x: np.ndarray) -> np.ndarray | None:
+        """The entry of W of maximum likelihood where all rows of features are one number: the mean's inverse."""
+        if phi.shape[1] == 1 and np.ptp(phi) == 0:
+            return np.array([-1 / (x.mean() * phi[0, 0])])
+        return None
 
     def breakpoints(self, v: np.ndarray) -> np.ndarray:
         """Return numbers beyond which there is less than 1e-17 of the probability."""
@@ -204,8 +215,6 @@ class Beta(Family):
 
     def score_matching_problem(self, features: np.ndarray, x: np.ndarray) -> str | None:
         """Return why score matching is not valid: a shape that the data do not tell from 2, or from less."""
-        from rlpymc.transitions.maximum_likelihood import maximise
-
         W, cov = maximise(self, features, x)
         shape = features @ W.T + 1
         n = features.shape[1]

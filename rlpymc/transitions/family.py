@@ -132,6 +132,10 @@ class Family(Density):
     def breakpoints(self, v: np.ndarray) -> np.ndarray:
         """Return ordered numbers between which the density at one v is smooth, and outside of which it is nothing."""
 
+    def closed_form(self, phi: np.ndarray, x: np.ndarray) -> np.ndarray | None:
+        """The entries of W of maximum likelihood for features and next states, where there is a formula for them."""
+        return None
+
     def admissible(self, v: np.ndarray) -> np.ndarray:
         """Return where Z(v) is finite, (...)."""
         return np.ones(v.shape[:-1], dtype=bool)

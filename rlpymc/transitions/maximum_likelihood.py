@@ -6,7 +6,6 @@ import numpy as np
 from scipy.optimize import linprog, minimize
 
 from rlpymc.checks import as_data
-from rlpymc.transitions.closed import Exponential, Gaussian
 from rlpymc.transitions.estimate import Estimate
 from rlpymc.transitions.family import Family
 from rlpymc.transitions.product import by_coordinate
@@ -97,7 +96,7 @@ def maximise(
     def gradient(w: np.ndarray) -> np.ndarray:
         return ((count[:, None] * family.mean_statistics(natural(w))).T @ different).ravel() - total
 
-    w = _closed_form(family, phi, x)
+    w = family.closed_form(phi, x)
     if w is None:
         begin = None if start is None else (start * unit).ravel()
         if begin is None or not family.admissible(natural(begin)).all():
@@ -126,15 +125,6 @@ def maximise(
         )
     units = np.tile(unit, family.n_statistics)
     return w.reshape(-1, n_features) / unit, np.linalg.inv(matrix) / np.outer(units, units)
-
-
-def _closed_form(family: Family, phi: np.ndarray, x: np.ndarray) -> np.ndarray | None:
-    """Return the entries of W where there is a formula for them."""
-    if isinstance(family, Gaussian):
-        return np.asarray(np.linalg.lstsq(phi, x, rcond=None)[0])
-    if isinstance(family, Exponential) and phi.shape[1] == 1 and np.ptp(phi) == 0:
-        return np.array([-1 / (x.mean() * phi[0, 0])])
-    return None
 
 
 def _start(family: Family, phi: np.ndarray) -> np.ndarray:

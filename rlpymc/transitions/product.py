@@ -126,6 +126,8 @@ def by_coordinate(family: Any, n_coordinates: int) -> list[tuple[Family, slice]]
 
 def family_names() -> list[str]:
     """Return the families that there are, as they are called."""
-    from rlpymc.transitions import FAMILIES
 
-    return [f.__name__ for f in FAMILIES]
+    def leaves(cls: type[Family]) -> list[type[Family]]:
+        return [leaf for c in cls.__subclasses__() for leaf in (leaves(c) or [c])]
+
+    return [f.__name__ for f in leaves(Family)]

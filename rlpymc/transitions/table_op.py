@@ -11,9 +11,9 @@ from pytensor.graph.basic import Apply, Variable
 from pytensor.graph.op import Op
 from pytensor.link.numba.dispatch.basic import register_funcify_default_op_cache_key
 
-from rlpymc.transitions.tables import END
+from rlpymc.transitions.cells import TABLED
 
-LENGTH = float(np.log1p(END))  # of all pieces in s = log(1 + |v|)
+LENGTH = float(np.log1p(TABLED))  # of all pieces in s = log(1 + |v|)
 
 
 @numba.njit(nogil=True)

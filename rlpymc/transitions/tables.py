@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.polynomial import chebyshev
 
+from rlpymc.transitions.cells import TABLED
+
 PIECES = 64  # on either side
 DEGREE = 10
-END = 1e5  # of the pieces
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ class RealLineTable:
             What log|v| is multiplied by there.
         """
         growth = np.array([(slopes[1] + slopes[0]) / 2, (slopes[1] - slopes[0]) / 2, log_factor / 2])
-        t, width = chebyshev.chebpts1(DEGREE + 1), np.log1p(END) / PIECES
+        t, width = chebyshev.chebpts1(DEGREE + 1), np.log1p(TABLED) / PIECES
         v = np.expm1((np.arange(PIECES)[:, None] + (1 + t) / 2) * width).ravel()
         coefficients, tail = np.zeros((2, PIECES, DEGREE + 1)), np.empty((2, 3))
         for side, sign in enumerate((-1.0, 1.0)):
