@@ -62,7 +62,7 @@ class Machine:
         """Return where a function starts."""
         return int(self._engine.get_function_address(name))
 
-    @cache  # noqa: B019  machines are kept anyway, see `load`
+    @lru_cache(maxsize=2048)  # noqa: B019  machines are kept anyway, see `load`
     def function(self, name: str) -> Callable[[int], None]:
         """Return a function; calls of it release Python's lock."""
         return ctypes.CFUNCTYPE(None, ctypes.c_void_p)(self.address(name))

@@ -70,6 +70,8 @@ class RLModel(pm.Model):
     spec: Spec
     trials: xr.Dataset
     _built: tuple[Any, ...] = ()
+    _data: ModelData | None = None
+    _checked: xr.Dataset | None = None
 
     @property
     def _content(self) -> tuple[Any, ...]:
@@ -114,8 +116,10 @@ class RLModel(pm.Model):
 
     @property
     def data(self) -> ModelData:
-        """The columns and masks that the likelihood reads."""
-        return data_for(self.spec.model, self.trials)
+        """The columns and masks that the likelihood reads: checked once, as long as `trials` are the same."""
+        if self._data is None or self._checked is not self.trials:
+            self._data, self._checked = data_for(self.spec.model, self.trials), self.trials
+        return self._data
 
     def __str__(self) -> str:
         lines = [f"{self.spec.model.name}, {self.spec.population.pooling} pooling, {self.spec.likelihood} likelihood"]

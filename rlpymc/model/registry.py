@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 from fnmatch import fnmatch
-from functools import cache
+from functools import cache, lru_cache
 from importlib import import_module
 from importlib.metadata import entry_points
 from pkgutil import walk_packages
@@ -205,7 +205,7 @@ def _chosen(model: Model, options: dict[str, Any]) -> tuple[tuple[str, Any], ...
     return tuple(found)
 
 
-@cache
+@lru_cache(maxsize=1024)
 def _variant(model: Model, options: tuple[tuple[str, Any], ...], rules: tuple[str, ...]) -> Model:
     """Return one and the same object for one variant, so that what was compiled for it is found again."""
     learner = model

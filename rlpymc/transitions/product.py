@@ -127,7 +127,7 @@ def by_coordinate(family: Any, n_coordinates: int) -> list[tuple[Family, slice]]
 def family_names() -> list[str]:
     """Return the families that there are, as they are called."""
 
-    def leaves(cls: type[Family]) -> list[type[Family]]:
+    def leaves(cls: Any) -> list[Any]:
         return [leaf for c in cls.__subclasses__() for leaf in (leaves(c) or [c])]
 
     return [f.__name__ for f in leaves(Family)]

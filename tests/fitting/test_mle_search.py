@@ -220,3 +220,16 @@ def test_every_method_can_be_followed_and_ended(method: str) -> None:
     assert found.history["iteration"].tolist() == [1, 2]
     assert found.status[0] == "stopped"
     assert_array_equal(found.note, ["by the callback"])
+
+
+@pytest.mark.parametrize("problem", [KeyError("mine"), ValueError("mine"), StopIteration("mine")])
+@pytest.mark.parametrize("shared", [(), ("alpha", "beta")])
+def test_what_a_callback_raises_comes_through(problem: Exception, shared: tuple[str, ...]) -> None:
+    def callback(now: Any) -> None:
+        calls.append(now.iteration)
+        raise problem
+
+    calls: list[int] = []
+    with pytest.raises(type(problem), match="mine"):
+        fit(shared=shared, callback=callback)
+    assert calls == [1]  # no other method was tried

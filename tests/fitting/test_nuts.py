@@ -96,6 +96,18 @@ def assert_same_draws(one: xr.DataTree, other: xr.DataTree) -> None:
 # ---------------------------------------------------------------- draws
 
 
+def test_a_fit_says_what_sampled_it(fit: xr.DataTree) -> None:
+    assert (fit.attrs["sampled_by"], fit.attrs["why"]) == ("machine", "")
+
+
+def test_data_are_checked_once_for_a_model(model: rl.RLModel) -> None:
+    assert model.data is model.data
+    again = rl.build("delta", trials(), pooling="none")
+    again.set_trials(trials(seed=4))
+    assert again.data is not model.data
+    assert_array_equal(again.data.inputs["reward"], trials(seed=4)["reward"])
+
+
 def test_what_a_fit_holds(fit: xr.DataTree) -> None:
     groups = {"posterior", "sample_stats", "observed_data", "constant_data", "log_likelihood"}
     assert set(fit.children) == groups

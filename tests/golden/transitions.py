@@ -28,7 +28,7 @@ from rlpymc.transitions import (
     total_variation,
 )
 from rlpymc.transitions import (
-    scores as score_matching,
+    score_matching,
 )
 from tests.golden.row import Golden
 

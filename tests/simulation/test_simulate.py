@@ -11,6 +11,9 @@ import xarray as xr
 from numpy.testing import assert_allclose, assert_array_equal
 
 import rlpymc as rl
+from rlpymc.likelihood import steps
+from rlpymc.model import Facts
+from rlpymc.model.parameters import resolve_shape
 from rlpymc.tasks import RLWM, Bandit, Chain, Choices, Prediction, RandomMDP, Task, TwoStep
 
 PARAMS = {"alpha": 0.3, "beta": 2.0}
@@ -676,3 +679,21 @@ def test_models_and_tasks_that_do_not_fit_are_refused(model: str, task: Task, pa
 
 def test_a_capacity_that_is_no_whole_number_is_refused() -> None:
     assert_says(refused(RLWM((2, 3)), "rlwm", **MEMORY, capacity=2.5), "'capacity'", "2.5", "integer(2, 5)")
+
+
+@pytest.mark.parametrize("backend", ["fused", "scan"])
+def test_a_step_leaves_the_arrays_that_it_was_given(backend: str) -> None:
+    model, facts = rl.get_model("q_mdp"), Facts(n_states=5, n_actions=3)
+    step = steps.stepper(model, facts, 2, ["action", "state", "next_state", "reward", "done"], backend)
+    params = {
+        p.name: np.full((2, *resolve_shape(p.shape, vars(facts))), p.plausible if p.value is None else p.value)
+        for p in model.parameters
+    }
+    state = step.start(params)
+    before = {k: v.copy() for k, v in state.items()}
+    x = {"action": [0, 2], "state": [1, 4], "next_state": [2, 0], "reward": [1.0, -1.0], "done": [False, False]}
+    every = np.ones(2, dtype=bool)
+    after = step.update(params, state, {k: np.array(v) for k, v in x.items()}, every, every)
+    assert any((after[k] != before[k]).any() for k in before)
+    for k, values in before.items():
+        assert_array_equal(state[k], values)

@@ -31,7 +31,7 @@ from rlpymc.transitions import (
     score_matching_objective,
 )
 from rlpymc.transitions import (
-    scores as score_matching,
+    score_matching,
 )
 
 SIN = CustomSin(1.7, 4)
@@ -282,8 +282,8 @@ def test_bad_data(use):
     holes[7], outside[11] = np.nan, -0.2
     for bad, match in (
         ((SIN, phi[:-1], x), r"found 29 rows of features and 30 of next_states"),
-        ((SIN, phi, holes), r"next_states, row 7, column 0: found nan"),
-        ((SIN, np.where(phi == phi[3, 0], np.inf, phi), x), r"features, row 3, column 0: found inf"),
+        ((SIN, phi, holes), r"next_states: found nan for row 7, column 0"),
+        ((SIN, np.where(phi == phi[3, 0], np.inf, phi), x), r"features: found inf for row 3, column 0"),
         ((Exponential(), np.ones(30), outside), r"next_states, row 11: found -0.2, expected numbers between 0 and inf"),
         ((Beta(), np.ones(30), np.linspace(0.01, 1, 30)), r"next_states, row 29: found 1, expected .* between 0 and 1"),
         (([SIN, SIN, SIN], phi, x), r"found 3 families for next_states of 1 coordinates"),

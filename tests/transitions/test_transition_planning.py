@@ -29,7 +29,7 @@ from rlpymc.transitions import (
     solve,
 )
 from rlpymc.transitions import (
-    scores as score_matching,
+    score_matching,
 )
 from rlpymc.transitions.agents import Knowledge, SideBySide
 
@@ -236,7 +236,7 @@ def test_bad_planners(options, says):
 
 def test_bad_states_to_plan_from():
     planner, rng = ShootingPlanner(walk, lambda s: s[..., 0]), np.random.default_rng(1)
-    for state, says in ((0.3, r"state: found shape \(\)"), ([[0.3], [np.nan]], "state, row 1, column 0: found nan")):
+    for state, says in ((0.3, r"state: found shape \(\)"), ([[0.3], [np.nan]], "state: found nan for row 1, column 0")):
         with pytest.raises(ValueError, match=says):
             planner.plan(state, rng)
     law = SinMDP().transition

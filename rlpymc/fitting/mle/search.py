@@ -175,7 +175,8 @@ class Search:
     ) -> Optimum:
         """Return the optimum that a search from a point finds, with the first method that does not fail there.
 
-        A method fails if it raises an exception, or ends where it is worse than at the start.
+        A method fails if it raises an exception of its own, or ends where it is worse than at the start.  Exceptions of
+        the function and of the callback come through.
         """
         failures: list[str] = []
         for method in self.order:
@@ -183,6 +184,8 @@ class Search:
                 result = _minimize(target, x, method, options, follower)
             except Stopped as stop:
                 raise Interrupted(Optimum(stop.x, target.function(stop.x)[0], target)) from None
+            except _FromOutside as outside:
+                raise outside.problem from None
             except Exception as problem:
                 if method == self.order[-1]:
                     raise  # what no method can do without is no matter of methods
@@ -211,6 +214,28 @@ class Search:
         return Optimum(result.x, float(result.fun), target, str(result.message))
 
 
+class _FromOutside(Exception):
+    """An exception that does not come from an optimiser, on its way through one."""
+
+    def __init__(self, problem: Exception) -> None:
+        super().__init__(str(problem))
+        self.problem = problem
+
+
+def _marked[**P, T](function: Callable[P, T]) -> Callable[P, T]:
+    """Return a function whose exceptions, unless they stop a fit, are marked as coming from outside."""
+
+    def marked(*arguments: P.args, **options: P.kwargs) -> T:
+        try:
+            return function(*arguments, **options)
+        except Stopped:
+            raise
+        except Exception as problem:
+            raise _FromOutside(problem) from problem
+
+    return marked
+
+
 def value_of(optimum: Optimum) -> float:
     """Return the value of an optimum."""
     return optimum.value
@@ -228,13 +253,13 @@ def different(optima: list[Optimum]) -> list[Optimum]:
 def _minimize(
     target: Target, x: np.ndarray, method: str, options: dict[str, Any], follower: Follower | None
 ) -> OptimizeResult:
-    with_gradient = method not in DERIVATIVE_FREE
+    with_gradient, function = method not in DERIVATIVE_FREE, _marked(target.function)
     return minimize(
-        target.function if with_gradient else lambda x: target.function(x)[0],
+        function if with_gradient else lambda x: function(x)[0],
         x,
         jac=True if with_gradient else None,
         method=method,
         bounds=target.bounds,
         options=options if method == "L-BFGS-B" else {},
-        callback=follower and follower.next_search(target.whole),
+        callback=follower and _marked(follower.next_search(target.whole)),
     )

@@ -74,13 +74,20 @@ class MachinePosterior:
         self._shapes = {p.name: data.parameter_shape(p.name) for p in free}
 
     @staticmethod
-    def serves(rl_model: RLModel) -> bool:
-        """Return whether a model is as it was built, its likelihood a compiled loop, and nutpie as it is known."""
-        derives = rl_model.spec.model.derive is not None
-        if rl_model.spec.backend != "fused" or derives or not rl_model.as_built or not _nutpie_is_known():
-            return False
-        columns = data_columns(rl_model.data)
-        return all(np.array_equal(rl_model[name].get_value(), values) for name, values in columns.items())
+    def obstacle(rl_model: RLModel) -> str:
+        """Why a model cannot be sampled by machine code; empty where it can."""
+        if rl_model.spec.backend != "fused":
+            return "its likelihood is a scan"
+        if rl_model.spec.model.derive is not None:
+            return f"{rl_model.spec.model.name} derives values from its parameters"
+        if not rl_model.as_built:
+            return "distributions or potentials were added or taken away since it was built"
+        if not _nutpie_is_known():
+            return "this version of nutpie takes functions in another way than the versions that are known"
+        for name, values in data_columns(rl_model.data).items():
+            if not np.array_equal(rl_model[name].get_value(), values):
+                return f"its data {name!r} were set by hand"
+        return ""
 
     def chain(self) -> Chain:
         """Return what is needed for one more chain."""

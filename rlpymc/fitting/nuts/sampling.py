@@ -1,6 +1,7 @@
 """Posteriors by NUTS: sampling that resumes, says what is wrong, and keeps what is needed for comparisons."""
 
 import json
+import logging
 import os
 import time
 import warnings
@@ -23,6 +24,8 @@ from rlpymc.fitting.posterior import log_likelihood as pointwise
 from rlpymc.fitting.run_folder import RunFolder
 from rlpymc.model.facts import plain
 from rlpymc.trials.fingerprints import data_hash, response_hash
+
+logger = logging.getLogger("rlpymc")
 
 SAMPLERS = ("nutpie", "pymc", "numpyro")
 MOST_BYTES = 2 * 2**30  # of the log likelihood by observation
@@ -71,7 +74,9 @@ def sample(
     -------
     xr.DataTree
         Groups posterior, sample_stats, observed_data, constant_data and log_likelihood; what it was made from is in
-        its attributes, and how long the chains ran, in seconds, in those of the posterior (sampling_time).
+        its attributes, and how long the chains ran, in seconds, in those of the posterior (sampling_time).  The
+        attribute sampled_by says whether the posterior's density was machine code ("machine") or a function of PyTensor
+        ("pytensor"), which takes longer, and the attribute why says why.
 
     Warns
     -----
@@ -113,6 +118,8 @@ def sample(
         "sampler": {"name": sampler, "draws": draws, "tune": tune, "seed": seed, "target_accept": target_accept},
     }
     settings = {"draws": draws, "tune": tune, "target_accept": target_accept}
+    why = MachinePosterior.obstacle(rl_model) if sampler == "nutpie" else f"{sampler} takes PyTensor's function"
+    logger.info("sampled by %s", f"PyTensor: {why}" if why else "machine code")
     if sampler == "nutpie":
         store = _Folder(Path(folder), made_from) if folder is not None else None
         fit = _sample_nutpie(rl_model, chains, seed, cores, progress, store, settings)
@@ -122,6 +129,7 @@ def sample(
     if unit:
         fit["log_likelihood"] = xr.DataTree(pointwise(rl_model, fit["posterior"].to_dataset(), unit))
     fit.attrs["rlpymc"] = json.dumps(made_from)
+    fit.attrs |= {"sampled_by": "pytensor" if why else "machine", "why": why}
     for problem in diagnose(fit).problems:
         warnings.warn(problem, SamplingWarning, stacklevel=2)
     return fit
@@ -175,7 +183,7 @@ def _sample_nutpie(
     seeds = np.random.SeedSequence(seed).generate_state(chains)
     done = {k: chain for k in range(chains) if store and (chain := store.chain(k)) is not None}
     waiting = [k for k in range(chains) if k not in done]
-    machine = MachinePosterior(rl_model) if waiting and MachinePosterior.serves(rl_model) else None
+    machine = MachinePosterior(rl_model) if waiting and not MachinePosterior.obstacle(rl_model) else None
     compiled = nutpie.compile_pymc_model(rl_model) if waiting and machine is None else None
     running: dict[int, Any] = {}
     started = time.perf_counter()
