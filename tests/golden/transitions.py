@@ -24,11 +24,9 @@ from rlpymc.transitions import (
     SinSquared,
     features,
     fit_mle,
+    score_matching,
     score_matching_objective,
     total_variation,
-)
-from rlpymc.transitions import (
-    score_matching,
 )
 from tests.golden.row import Golden
 

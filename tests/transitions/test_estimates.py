@@ -28,10 +28,8 @@ from rlpymc.transitions import (
     fit_mle,
     gaussian_variance,
     log_likelihood,
-    score_matching_objective,
-)
-from rlpymc.transitions import (
     score_matching,
+    score_matching_objective,
 )
 
 SIN = CustomSin(1.7, 4)

@@ -26,10 +26,8 @@ from rlpymc.transitions import (
     fit_mle,
     optimum,
     run_episodes,
-    solve,
-)
-from rlpymc.transitions import (
     score_matching,
+    solve,
 )
 from rlpymc.transitions.agents import Knowledge, SideBySide
 
