@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from rlpymc.terminal import comparison, show_warnings, summary
+from rlpymc.terminal import comparison, listing, show_warnings, summary
 from rlpymc.terminal import table as as_table
 
 app = typer.Typer(help="Reinforcement-learning models of behaviour for PyMC.", no_args_is_help=True)
@@ -39,10 +39,11 @@ def models(
     name: Annotated[str, typer.Argument(help="One model, or a pattern such as '*kernel*'.")] = "*",
 ) -> None:
     """List the models, or say what there is to know about one."""
-    from rlpymc.model.registry import get_model, list_models
+    from rlpymc.model.registry import get_model, overview
 
     if "*" in name or "?" in name:
-        console.print(as_table(list_models(name)[["summary", "parameters", "options"]], "models"))
+        columns = ["name", "summary", "parameters", "options"]
+        console.print(listing(([row[k] for k in columns] for row in overview(name)), columns, "models"))
     else:
         console.print(str(_or_exit(get_model, name)), markup=False)
 

@@ -1,20 +1,41 @@
 """What the command line and the demo print: tables, and warnings without a file name."""
 
 import warnings
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
-import xarray as xr
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+if TYPE_CHECKING:
+    import pandas as pd
+    import xarray as xr
 
-def table(frame: pd.DataFrame, title: str, digits: int = 2) -> Table:
-    """Return a data frame as a table that rich prints: numbers to the right, with some digits."""
+
+def listing(rows: Iterable[Sequence[str]], columns: Sequence[str], title: str) -> Table:
+    """Return rows of text, the first of which is their name, as a table that rich prints."""
+    rows = list(rows)
+    out = _empty(title, columns[0])
+    for k, name in enumerate(columns[1:], 1):
+        out.add_column(name, no_wrap=max((len(row[k]) for row in rows), default=0) <= 16)
+    for row in rows:
+        out.add_row(*row)
+    return out
+
+
+def _empty(title: str, first: str) -> Table:
     out = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
-    out.add_column(str(frame.index.name or ""), no_wrap=True)
+    out.add_column(first, no_wrap=True)
+    return out
+
+
+def table(frame: "pd.DataFrame", title: str, digits: int = 2) -> Table:
+    """Return a data frame as a table that rich prints: numbers to the right, with some digits."""
+    import pandas as pd
+
+    out = _empty(title, str(frame.index.name or ""))
     cells = [[str(label) for label in frame.index]]
     for name, column in frame.items():
         number = pd.api.types.is_numeric_dtype(column)
@@ -27,7 +48,7 @@ def table(frame: pd.DataFrame, title: str, digits: int = 2) -> Table:
     return out
 
 
-def summary(fit: xr.DataTree, ending: str = "") -> pd.DataFrame:
+def summary(fit: "xr.DataTree", ending: str = "") -> "pd.DataFrame":
     """Return mean, sd, 89 % interval, effective draws and r_hat of the variables that end so, without raw effects."""
     import arviz as az
 
@@ -38,7 +59,7 @@ def summary(fit: xr.DataTree, ending: str = "") -> pd.DataFrame:
     return found[list(columns)].rename(columns=columns)
 
 
-def comparison(found: pd.DataFrame, unit: str) -> Table:
+def comparison(found: "pd.DataFrame", unit: str) -> Table:
     """Return what `compare` found as a table that fits a terminal."""
     shown = found[["elpd", "se", "elpd_diff", "dse", "weight", "k_max", "k_bad"]]
     shown = shown.assign(weight=shown["weight"].map("{:.2f}".format)).rename(columns={"elpd_diff": "diff"})

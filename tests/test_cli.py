@@ -1,6 +1,8 @@
 """The command line and the demo do what they say."""
 
 import re
+import subprocess
+import sys
 
 import pytest
 from typer.testing import CliRunner
@@ -16,6 +18,16 @@ def test_models_are_listed():
     assert done.exit_code == 0
     for name in rl.list_models().index:
         assert name in done.output
+
+
+def test_models_are_listed_without_libraries_of_tables():
+    heavy = ("pandas", "xarray", "scipy", "pymc", "pytensor", "numba", "gymnasium", "matplotlib")
+    code = (
+        "import sys; from rlpymc.cli import app; app(['models'], standalone_mode=False); "
+        f"print([m for m in {heavy} if m in sys.modules])"
+    )
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert out.rstrip().endswith("[]")
 
 
 def test_one_model_is_described():

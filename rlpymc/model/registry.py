@@ -234,8 +234,14 @@ def list_models(pattern: str = "*", family: str | None = None) -> "pd.DataFrame"
     """
     import pandas as pd
 
+    columns = ["name", "family", "summary", "parameters", "options", "reference"]
+    return pd.DataFrame(overview(pattern, family), columns=columns).set_index("name")
+
+
+def overview(pattern: str = "*", family: str | None = None) -> list[dict[str, str]]:
+    """The rows of `list_models`, by family and name."""
     cards = [m.card for m in _models().values() if fnmatch(m.name, pattern) and family in (None, m.family)]
-    rows = [
+    return [
         {
             "name": card["name"],
             "family": card["family"],
@@ -246,5 +252,3 @@ def list_models(pattern: str = "*", family: str | None = None) -> "pd.DataFrame"
         }
         for card in sorted(cards, key=lambda card: (card["family"], card["name"]))
     ]
-    columns = ["name", "family", "summary", "parameters", "options", "reference"]
-    return pd.DataFrame(rows, columns=columns).set_index("name")
