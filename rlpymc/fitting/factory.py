@@ -112,7 +112,8 @@ class RLModel(pm.Model):
             )
         require_scored(new)
         pm.set_data(columns, model=self, coords={"subject": new.subjects})
-        self.trials = trials
+        self.trials = self._checked = trials
+        self._data = new
 
     @property
     def data(self) -> ModelData:
@@ -185,5 +186,5 @@ def build(
         used = "scan" if find_trace(data.model, data.facts, data.columns, (), backend) is None else "fused"
         built.spec, built.trials = Spec(data.model, population, likelihood, used), trials
         forms.FORMS[likelihood]("choice", data, population.variables(data), used)
-        built._built = built._content
+        built._built, built._data, built._checked = built._content, data, trials
     return built

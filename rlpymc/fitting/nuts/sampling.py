@@ -122,7 +122,7 @@ def sample(
     logger.info("sampled by %s", f"PyTensor: {why}" if why else "machine code")
     if sampler == "nutpie":
         store = _Folder(Path(folder), made_from) if folder is not None else None
-        fit = _sample_nutpie(rl_model, chains, seed, cores, progress, store, settings)
+        fit = _sample_nutpie(rl_model, not why, chains, seed, cores, progress, store, settings)
     else:
         fit = _sample_pymc(rl_model, chains, seed, sampler, cores, progress, settings)
     fit["posterior"] = xr.DataTree(draw_whole_numbers(rl_model, fit["posterior"].to_dataset(), seed))
@@ -170,6 +170,7 @@ class _Folder(RunFolder):
 
 def _sample_nutpie(
     rl_model: RLModel,
+    by_machine: bool,
     chains: int,
     seed: int | None,
     cores: int | None,
@@ -183,7 +184,7 @@ def _sample_nutpie(
     seeds = np.random.SeedSequence(seed).generate_state(chains)
     done = {k: chain for k in range(chains) if store and (chain := store.chain(k)) is not None}
     waiting = [k for k in range(chains) if k not in done]
-    machine = MachinePosterior(rl_model) if waiting and not MachinePosterior.obstacle(rl_model) else None
+    machine = MachinePosterior(rl_model) if waiting and by_machine else None
     compiled = nutpie.compile_pymc_model(rl_model) if waiting and machine is None else None
     running: dict[int, Any] = {}
     started = time.perf_counter()
