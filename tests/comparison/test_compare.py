@@ -2,6 +2,7 @@
 
 import json
 import warnings
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from numpy.testing import assert_allclose
 
 import rlpymc as rl
 from rlpymc.comparison.table import check_same_data
+from tests.helpers.messages import assert_says, refusal
 
 CHAINS, DRAWS, N = 4, 250, 30
 
@@ -57,15 +59,7 @@ def loo(values: np.ndarray) -> Any:
         return az.loo(tree, pointwise=True, reff=1.0)
 
 
-def refused(fits: Any, error: type[Exception] = ValueError, **options: Any) -> str:
-    with pytest.raises(error) as info:
-        rl.compare(fits, **options)
-    return str(info.value)
-
-
-def assert_says(text: str, *parts: str) -> None:
-    for part in parts:
-        assert part in text
+refused = partial(refusal, rl.compare)
 
 
 # ---------------------------------------------------------------- numbers

@@ -1,5 +1,6 @@
 """Group model selection against exact values: decisive evidences, Beta distributions, and what changes nothing."""
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from scipy import stats
 from scipy.special import betaln, digamma, gammaln
 
 import rlpymc as rl
+from tests.helpers.messages import refusal
 
 DECISIVE = 200.0  # nats
 
@@ -27,10 +29,7 @@ def undecided(seed: int = 0, n: int = 15, models: int = 3) -> pd.DataFrame:
     return pd.DataFrame(rng.normal(-100, 2, (n, models)), index=[f"s{i}" for i in range(n)], columns=[*"abc"][:models])
 
 
-def refused(given: Any, error: type[Exception] = ValueError) -> str:
-    with pytest.raises(error) as info:
-        rl.group_bms(given)
-    return str(info.value)
+refused = partial(refusal, rl.group_bms)
 
 
 def test_decisive_evidences_are_counted() -> None:
@@ -168,9 +167,9 @@ def test_what_is_no_table_of_evidences_is_refused(given: Any, message: str) -> N
 
 
 def test_evidences_come_by_model() -> None:
-    assert "by model" in refused([np.zeros(3)], TypeError)
+    assert "by model" in refused([np.zeros(3)], error=TypeError)
 
 
 def test_words_for_numbers_and_two_models_of_one_name_are_named() -> None:
-    assert "'b': found 'x' among them" in refused({"a": [1.0, 2.0], "b": ["x", "y"]}, TypeError)
+    assert "'b': found 'x' among them" in refused({"a": [1.0, 2.0], "b": ["x", "y"]}, error=TypeError)
     assert "a model is there twice" in refused({1: [1.0, 2.0], "1": [2.0, 3.0]})

@@ -26,6 +26,7 @@ from rlpymc.likelihood.by_subject import SubjectLikelihoods
 from rlpymc.tasks import Bandit, RandomMDP
 from tests.helpers import coins as plain
 from tests.helpers.coins import HEADS, THROWS, coins
+from tests.helpers.messages import assert_says, refusal
 
 START = {"alpha_mu": -0.5, "alpha_sigma": 0.8, "beta_mu": 0.9, "beta_sigma": 0.5}
 N = 6
@@ -56,15 +57,7 @@ def at_start(**options: Any) -> rl.EM:
     return fit(start=START, iterations=0, tol=None, **options)
 
 
-def refused(error: type[Exception] = ValueError, **options: Any) -> str:
-    with pytest.raises(error) as info:
-        fit(**options)
-    return str(info.value)
-
-
-def assert_says(text: str, *parts: str) -> None:
-    for part in parts:
-        assert part in text
+refused = partial(refusal, fit)
 
 
 def modes(em: rl.EM) -> np.ndarray:

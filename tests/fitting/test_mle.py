@@ -1,6 +1,6 @@
 """Maximum likelihood: estimates and standard errors that a plain search and a numerical Hessian confirm."""
 
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ from scipy.optimize import minimize
 
 import rlpymc as rl
 from rlpymc.tasks import Bandit
+from tests.helpers.messages import assert_says, refusal
 
 
 @cache
@@ -32,10 +33,7 @@ def plain_fit() -> rl.MLE:
     return fit(data=trials())
 
 
-def refused(error: type[Exception] = ValueError, **options: Any) -> str:
-    with pytest.raises(error) as info:
-        fit(**options)
-    return str(info.value)
+refused = partial(refusal, fit)
 
 
 def log_lik(data: xr.Dataset, alpha: float, beta: float) -> float:
@@ -46,11 +44,6 @@ def same_choice(reward: float) -> xr.Dataset:
     """Return one subject who always chose action 0 for the same reward."""
     one = trials().isel(subject=[0], trial=slice(0, 30))
     return one.assign(action=one["action"] * 0, reward=one["reward"] * 0 + reward)
-
-
-def assert_says(text: str, *parts: str) -> None:
-    for part in parts:
-        assert part in text
 
 
 # ---------------------------------------------------------------- estimates
@@ -302,9 +295,9 @@ def test_wrong_options_are_named() -> None:
     assert_says(refused(starts=2.5), "starts: found 2.5", "whole number")
     assert_says(refused(seed="x"), "seed: found 'x'", "at least 0")
     assert_says(refused(coupled=None), "coupled: found None", "groups of two or more")
-    assert_says(refused(TypeError, shared=None), "shared: found None", "names of parameters")
-    assert_says(refused(TypeError, callback=3), "callback: found 3", "function")
-    assert_says(refused(TypeError, priors=["alpha"]), "priors: found ['alpha']", "by parameter")
+    assert_says(refused(error=TypeError, shared=None), "shared: found None", "names of parameters")
+    assert_says(refused(error=TypeError, callback=3), "callback: found 3", "function")
+    assert_says(refused(error=TypeError, priors=["alpha"]), "priors: found ['alpha']", "by parameter")
     assert_says(refused(backend="scan", mode="NUMBER"), "unknown mode 'NUMBER'", "NUMBA")
     assert_says(refused(model="detla"), "Did you mean 'delta'?")
 
@@ -331,4 +324,4 @@ def test_a_subject_without_scored_trials_is_named() -> None:
 
 
 def test_a_table_is_not_trials() -> None:
-    assert_says(refused(TypeError, data=rl.to_table(trials())), "read_trials", "DataFrame")
+    assert_says(refused(error=TypeError, data=rl.to_table(trials())), "read_trials", "DataFrame")

@@ -1,6 +1,6 @@
 """Penalised maximum likelihood and the posterior's mode: what is added, and where the optimum then is."""
 
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -29,6 +29,7 @@ from rlpymc.model.priors import (
 from rlpymc.population.population import Population
 from rlpymc.tasks import Bandit
 from rlpymc.trials.model_data import data_for
+from tests.helpers.messages import refusal
 
 PRIORS = [
     Normal(0.3, 2.0),
@@ -64,10 +65,7 @@ def with_priors() -> rl.MLE:
     return fit(priors=True)
 
 
-def refused(**options: Any) -> str:
-    with pytest.raises(ValueError, match=r".") as info:
-        fit(**options)
-    return str(info.value)
+refused = partial(refusal, fit)
 
 
 def differences(f: Any, x: np.ndarray, h: float = 1e-5) -> tuple[np.ndarray, np.ndarray]:

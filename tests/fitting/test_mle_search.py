@@ -1,6 +1,6 @@
 """How maximum likelihood searches: methods, what happens when one fails, test trials, and callbacks."""
 
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from scipy.optimize import OptimizeResult, minimize
 import rlpymc as rl
 from rlpymc.fitting.mle import search
 from rlpymc.tasks import Bandit
+from tests.helpers.messages import refusal
 
 PARAMS = {"alpha": [0.3, 0.4, 0.25], "beta": 2.5}
 
@@ -32,10 +33,7 @@ def plain_fit() -> rl.MLE:
     return fit()
 
 
-def refused(**options: Any) -> str:
-    with pytest.raises(ValueError, match=r".") as info:
-        fit(**options)
-    return str(info.value)
+refused = partial(refusal, fit)
 
 
 # ---------------------------------------------------------------- methods

@@ -1,6 +1,6 @@
 """Maximum likelihood with shared parameters: one value for all, estimated together with everybody's own."""
 
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from scipy.optimize import minimize
 import rlpymc as rl
 from rlpymc.tasks import RLWM, Bandit
 from tests.golden.mle import increments
+from tests.helpers.messages import refusal
 
 RATES = "delta(rates=sign)"
 
@@ -46,10 +47,7 @@ def negative(x: np.ndarray) -> float:
     return -float(rl.log_prob("delta", trials(), {"beta": x[0], "alpha": x[1:]}).sum())
 
 
-def refused(**options: Any) -> str:
-    with pytest.raises(ValueError, match=r".") as info:
-        fit(**options)
-    return str(info.value)
+refused = partial(refusal, fit)
 
 
 # ---------------------------------------------------------------- the optimum

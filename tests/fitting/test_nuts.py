@@ -5,6 +5,7 @@ import re
 import shutil
 import warnings
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 import rlpymc as rl
 from rlpymc.fitting.nuts import sampling as nuts
 from rlpymc.tasks import Bandit
+from tests.helpers.messages import assert_says, refusal
 
 SETTINGS: dict[str, Any] = {"draws": 200, "tune": 200, "chains": 2, "seed": 1, "progress": False}
 
@@ -77,15 +79,7 @@ def no_sampler(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(nuts, "_sample_pymc", stop)
 
 
-def refused(model: Any, error: type[Exception] = ValueError, **options: Any) -> str:
-    with pytest.raises(error) as info:
-        sample(model, **options)
-    return str(info.value)
-
-
-def assert_says(text: str, *parts: str) -> None:
-    for part in parts:
-        assert part in text
+refused = partial(refusal, sample)
 
 
 def assert_same_draws(one: xr.DataTree, other: xr.DataTree) -> None:
@@ -290,7 +284,7 @@ def test_a_model_with_nothing_free_is_refused(monkeypatch: pytest.MonkeyPatch) -
 
 @pytest.mark.parametrize("model", ["delta", None], ids=str)
 def test_only_built_models_are_sampled(model: Any) -> None:
-    assert_says(refused(model, TypeError), "rlpymc.build", type(model).__name__)
+    assert_says(refused(model, error=TypeError), "rlpymc.build", type(model).__name__)
 
 
 # ---------------------------------------------------------------- diagnostics

@@ -1,15 +1,15 @@
 """Second derivatives: exact ones through the scan, differences of the loop's gradient, and of log likelihoods alone."""
 
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
-import pytest
 import xarray as xr
 from numpy.testing import assert_allclose, assert_array_equal
 
 import rlpymc as rl
 from rlpymc.tasks import Bandit, RandomMDP
+from tests.helpers.messages import refusal
 
 LAPSING = "delta+stickiness+lapse"
 VALUES = {"alpha": [0.3, 0.4, 0.25], "stickiness": 0.3, "beta": 2.0, "lapse": [0.1, 0.05, 0.2]}
@@ -43,10 +43,7 @@ def by_log_lik(model: str, data: xr.Dataset, params: dict[str, Any], names: list
     )
 
 
-def refused(*args: Any, **options: Any) -> str:
-    with pytest.raises(ValueError, match=r".") as info:
-        rl.hessian(*args, **options)
-    return str(info.value)
+refused = partial(refusal, rl.hessian)
 
 
 def test_exact_derivatives_and_differences_of_the_gradient_agree() -> None:

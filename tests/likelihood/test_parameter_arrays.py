@@ -11,6 +11,7 @@ from numpy.testing import assert_array_equal
 import rlpymc as rl
 from rlpymc.likelihood.parameter_arrays import parameter_arrays
 from rlpymc.trials.model_data import ModelData, data_for
+from tests.helpers.messages import assert_says, refusal
 
 LABELS = ["a", "b", "c"]
 
@@ -42,14 +43,7 @@ def bias(value: Any) -> np.ndarray:
 
 
 def refused(model: str = "delta", **params: Any) -> str:
-    with pytest.raises(ValueError) as info:  # noqa: PT011 (the tests look at the message)
-        parameter_arrays(data(model), params)
-    return str(info.value)
-
-
-def assert_says(text: str, *parts: str) -> None:
-    for part in parts:
-        assert part in text
+    return refusal(parameter_arrays, data(model), params)
 
 
 # ---------------------------------------------------------------- numbers and arrays

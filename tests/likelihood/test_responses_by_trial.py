@@ -19,6 +19,7 @@ from rlpymc.model.priors import Normal
 from rlpymc.model.responses import Categorical
 from rlpymc.tasks import TwoStep
 from rlpymc.trials.model_data import data_for
+from tests.helpers.messages import assert_says, refusal
 from tests.reference import two_step_hybrid as reference
 
 NAN = float("nan")
@@ -57,14 +58,7 @@ def not_read(options: dict[str, Any] | None = None, **columns: Any) -> str:
 
 
 def refused(data: xr.Dataset, model: Any = NAME, params: Any = PARAMS) -> str:
-    with pytest.raises(ValueError) as info:  # noqa: PT011 (the message is looked at)
-        rl.log_prob(model, data, params)
-    return str(info.value)
-
-
-def assert_says(text: str, *parts: str) -> None:
-    for part in parts:
-        assert part in text
+    return refusal(rl.log_prob, model, data, params)
 
 
 def loop(data: xr.Dataset, params: dict[str, Any]) -> np.ndarray:

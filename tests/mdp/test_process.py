@@ -1,6 +1,5 @@
 """Processes: what is refused and what reported, where they come from, and whether episodes follow them."""
 
-from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,21 +12,11 @@ from scipy import sparse
 import rlpymc as rl
 from rlpymc import mdp
 from rlpymc.mdp import MDP
+from tests.helpers.messages import assert_says, refusal
 from tests.helpers.processes import grid, line, random_policy, random_process
 
 STAY = np.eye(2)[:, None, :].repeat(2, axis=1)  # two states, two actions, nothing moves
 NOTHING = np.zeros((2, 2))
-
-
-def refused(make: Callable[..., Any], *args: Any, **kwargs: Any) -> str:
-    with pytest.raises(ValueError) as caught:  # noqa: PT011
-        make(*args, **kwargs)
-    return str(caught.value)
-
-
-def assert_says(text: str, *parts: str) -> None:
-    for part in parts:
-        assert part in text, text
 
 
 def changed(array: np.ndarray, at: tuple[int, ...], value: float) -> np.ndarray:
@@ -91,7 +80,7 @@ def test_rows_of_terminal_states_are_not_read() -> None:
 def test_first_states_are_uniform_over_those_that_are_not_terminal() -> None:
     assert_allclose(MDP(STAY, NOTHING, 0.9).initial, [0.5, 0.5])
     assert_allclose(MDP(STAY, NOTHING, 0.9, terminal=0).initial, [0, 1])
-    assert_says(refused(MDP, STAY, NOTHING, terminal=[0, 1]), "terminal", "all states")
+    assert_says(refusal(MDP, STAY, NOTHING, terminal=[0, 1]), "terminal", "all states")
 
 
 def test_a_process_prints_what_it_is() -> None:
@@ -106,59 +95,59 @@ def test_a_process_prints_what_it_is() -> None:
 def test_probabilities_of_next_states() -> None:
     transition, reward, _, _ = random_process(1)
     row = transition[3, 2] * 0.9
-    assert_says(refused(MDP, changed(transition, (3, 2), row), reward), "state 3, action 2", "sum to 0.9", "expected 1")
+    assert_says(refusal(MDP, changed(transition, (3, 2), row), reward), "state 3, action 2", "sum to 0.9", "expected 1")
     negative = changed(STAY, (1, 0), [-0.5, 1.5])
-    assert_says(refused(MDP, negative, NOTHING), "state 1, action 0 to state 0", "found -0.5")
-    assert_says(refused(MDP, changed(STAY, (0, 1), np.nan), NOTHING), "state 0, action 1", "found nan")
-    assert_says(refused(MDP, changed(STAY, (0, 1), 0), NOTHING), "state 0, action 1", "sum to 0", "terminal=")
-    assert_says(refused(MDP, changed(STAY, (0, 1), [1 + 1e-6, 0]), NOTHING), "sum to 1.000001", "rounding")
+    assert_says(refusal(MDP, negative, NOTHING), "state 1, action 0 to state 0", "found -0.5")
+    assert_says(refusal(MDP, changed(STAY, (0, 1), np.nan), NOTHING), "state 0, action 1", "found nan")
+    assert_says(refusal(MDP, changed(STAY, (0, 1), 0), NOTHING), "state 0, action 1", "sum to 0", "terminal=")
+    assert_says(refusal(MDP, changed(STAY, (0, 1), [1 + 1e-6, 0]), NOTHING), "sum to 1.000001", "rounding")
     assert MDP(changed(STAY, (0, 1), [1 + 1e-12, 0]), NOTHING, 0.9).n_states == 2
-    assert_says(refused(MDP, [sparse.eye_array(2), 2 * sparse.eye_array(2)], NOTHING), "state 0, action 1", "sum to 2")
+    assert_says(refusal(MDP, [sparse.eye_array(2), 2 * sparse.eye_array(2)], NOTHING), "state 0, action 1", "sum to 2")
 
 
 def test_shapes() -> None:
     transition, reward, _, _ = random_process(1)
-    assert_says(refused(MDP, transition[0], reward), "(3, 5)", "(n_states, n_actions, n_states)")
-    assert_says(refused(MDP, transition.swapaxes(0, 1), reward), "(3, 5, 5)", "np.swapaxes")
-    assert_says(refused(MDP, transition, reward.T), "reward", "(3, 5)", "(5, 3)")
-    assert_says(refused(MDP, transition, [[1.0], [1.0, 2.0]]), "reward: expected an array of numbers")
-    assert_says(refused(MDP, transition, sparse.csr_array(reward)), "reward: expected an array of numbers")
-    assert_says(refused(MDP, transition, reward[:, 0]), "reward", "np.repeat")
-    assert_says(refused(MDP, transition, transition), "reward", "(transition * reward).sum(axis=2)")
-    assert_says(refused(MDP, [[1, 0], [1]], reward), "transition", "array of numbers")
-    assert_says(refused(MDP, "abc", reward), "transition", "array of numbers")
-    assert_says(refused(MDP, sparse.eye_array(2), NOTHING), "one sparse matrix", "one for each action")
+    assert_says(refusal(MDP, transition[0], reward), "(3, 5)", "(n_states, n_actions, n_states)")
+    assert_says(refusal(MDP, transition.swapaxes(0, 1), reward), "(3, 5, 5)", "np.swapaxes")
+    assert_says(refusal(MDP, transition, reward.T), "reward", "(3, 5)", "(5, 3)")
+    assert_says(refusal(MDP, transition, [[1.0], [1.0, 2.0]]), "reward: expected an array of numbers")
+    assert_says(refusal(MDP, transition, sparse.csr_array(reward)), "reward: expected an array of numbers")
+    assert_says(refusal(MDP, transition, reward[:, 0]), "reward", "np.repeat")
+    assert_says(refusal(MDP, transition, transition), "reward", "(transition * reward).sum(axis=2)")
+    assert_says(refusal(MDP, [[1, 0], [1]], reward), "transition", "array of numbers")
+    assert_says(refusal(MDP, "abc", reward), "transition", "array of numbers")
+    assert_says(refusal(MDP, sparse.eye_array(2), NOTHING), "one sparse matrix", "one for each action")
     ragged = [sparse.eye_array(2), sparse.eye_array(3)]
-    assert_says(refused(MDP, ragged, NOTHING), "action 1", "(3, 3)", "(2, 2)")
-    assert_says(refused(MDP, [sparse.eye_array(2), np.eye(3)], NOTHING), "action 1", "(3, 3)", "(2, 2)")
+    assert_says(refusal(MDP, ragged, NOTHING), "action 1", "(3, 3)", "(2, 2)")
+    assert_says(refusal(MDP, [sparse.eye_array(2), np.eye(3)], NOTHING), "action 1", "(3, 3)", "(2, 2)")
     for nothing in ([], np.zeros((0, 0, 0)), np.zeros((2, 0, 2)), None, 3):
-        assert_says(refused(MDP, nothing, NOTHING), "transition: found shape", "(n_states, n_actions, n_states)")
-    assert_says(refused(MDP, [sparse.csr_array((0, 0))], NOTHING), "action 0", "(0, 0)")
-    assert_says(refused(MDP, transition + 0j, reward), "transition", "complex")
-    assert_says(refused(MDP, [1j * sparse.eye_array(2)] * 2, NOTHING), "action 0", "complex")
+        assert_says(refusal(MDP, nothing, NOTHING), "transition: found shape", "(n_states, n_actions, n_states)")
+    assert_says(refusal(MDP, [sparse.csr_array((0, 0))], NOTHING), "action 0", "(0, 0)")
+    assert_says(refusal(MDP, transition + 0j, reward), "transition", "complex")
+    assert_says(refusal(MDP, [1j * sparse.eye_array(2)] * 2, NOTHING), "action 0", "complex")
 
 
 def test_rewards() -> None:
-    assert_says(refused(MDP, STAY, changed(NOTHING, (1, 0), np.nan)), "reward", "found nan", "state 1, action 0")
-    assert_says(refused(MDP, STAY, changed(NOTHING, (0, 1), -np.inf)), "reward", "found -inf", "state 0, action 1")
+    assert_says(refusal(MDP, STAY, changed(NOTHING, (1, 0), np.nan)), "reward", "found nan", "state 1, action 0")
+    assert_says(refusal(MDP, STAY, changed(NOTHING, (0, 1), -np.inf)), "reward", "found -inf", "state 0, action 1")
 
 
 @pytest.mark.parametrize("discount", [-0.1, 1.1, np.nan, np.inf, "0.9", None, [0.9]])
 def test_discounts(discount: Any) -> None:
-    assert_says(refused(MDP, STAY, NOTHING, discount), f"discount: found {discount!r}", "[0, 1]")
+    assert_says(refusal(MDP, STAY, NOTHING, discount), f"discount: found {discount!r}", "[0, 1]")
 
 
 def test_first_states() -> None:
-    assert_says(refused(MDP, STAY, NOTHING, 0.9, [0.5, 0.4]), "initial", "sum to 0.9")
-    assert_says(refused(MDP, STAY, NOTHING, 0.9, [0.5, 0.500001]), "initial", "sum to 1.000001")
-    assert_says(refused(MDP, STAY, NOTHING, 0.9, [1.5, -0.5]), "initial", "found -0.5", "state 1")
-    assert_says(refused(MDP, STAY, NOTHING, 0.9, [1.0]), "initial", "(1,)", "(2,)")
-    assert_says(refused(MDP, STAY, NOTHING, 0.9, [np.nan, 1]), "initial", "found nan", "state 0")
+    assert_says(refusal(MDP, STAY, NOTHING, 0.9, [0.5, 0.4]), "initial", "sum to 0.9")
+    assert_says(refusal(MDP, STAY, NOTHING, 0.9, [0.5, 0.500001]), "initial", "sum to 1.000001")
+    assert_says(refusal(MDP, STAY, NOTHING, 0.9, [1.5, -0.5]), "initial", "found -0.5", "state 1")
+    assert_says(refusal(MDP, STAY, NOTHING, 0.9, [1.0]), "initial", "(1,)", "(2,)")
+    assert_says(refusal(MDP, STAY, NOTHING, 0.9, [np.nan, 1]), "initial", "found nan", "state 0")
 
 
 @pytest.mark.parametrize("terminal", [2, -1, [0, 5], [0.5], [True, False], ["a"]])
 def test_terminal_states_that_do_not_exist(terminal: Any) -> None:
-    assert_says(refused(MDP, STAY, NOTHING, 0.9, terminal=terminal), "terminal", "0 to 1")
+    assert_says(refusal(MDP, STAY, NOTHING, 0.9, terminal=terminal), "terminal", "0 to 1")
 
 
 # ---------------------------------------------------------------- what is reported
@@ -221,10 +210,10 @@ def test_with_discount_1_a_process_must_end_whatever_one_does() -> None:
         mdp.fitted_q,
         lambda m: mdp.q_learning(m, 10, seed=1),
     ):
-        assert_says(refused(solve, plain), "discount 1", "states 0, 1, 2, 3, 4", "terminal state", "below 1", "horizon")
+        assert_says(refusal(solve, plain), "discount 1", "states 0, 1, 2, 3, 4", "terminal state", "below 1", "horizon")
     stay_or_go = MDP([[[1, 0], [0, 1]], [[0, 1], [0, 1]]], NOTHING - 1, 1.0, terminal=1)
-    assert_says(refused(mdp.value_iteration, stay_or_go), "from state 0 some policy never reaches")
-    assert_says(refused(mdp.policy_evaluation, stay_or_go, [0, 0]), "from state 0 this policy never reaches")
+    assert_says(refusal(mdp.value_iteration, stay_or_go), "from state 0 some policy never reaches")
+    assert_says(refusal(mdp.policy_evaluation, stay_or_go, [0, 0]), "from state 0 this policy never reaches")
     assert_array_equal(mdp.policy_evaluation(stay_or_go, [1, 0]).v, [-1, 0])
     assert_array_equal(mdp.policy_evaluation(stay_or_go, [0, 0], horizon=3).v, [[-3, 0], [-2, 0], [-1, 0]])
     assert mdp.messages(plain, 3).v.shape == (3, 5)
@@ -306,7 +295,7 @@ def toy(table: dict[int, Any]) -> Any:
 
 def test_environments_without_a_table_or_with_an_end_that_is_none() -> None:
     assert_says(
-        refused(MDP.from_gymnasium, gymnasium.make("Blackjack-v1")), "Blackjack", "env.unwrapped.P", "FrozenLake"
+        refusal(MDP.from_gymnasium, gymnasium.make("Blackjack-v1")), "Blackjack", "env.unwrapped.P", "FrozenLake"
     )
     half = toy(
         {
@@ -315,7 +304,7 @@ def test_environments_without_a_table_or_with_an_end_that_is_none() -> None:
             2: {0: [(1.0, 1, 0.0, False)]},
         }
     )
-    assert_says(refused(MDP.from_gymnasium, half), "state 1", "from state 2, action 0", "two states")
+    assert_says(refusal(MDP.from_gymnasium, half), "state 1", "from state 2, action 0", "two states")
     elsewhere = toy({0: {0: [(1.0, 1, 3.0, True)]}, 1: {0: [(1.0, 0, 0.0, False)]}, 2: {0: [(1.0, 1, 0.0, False)]}})
     assert_array_equal(mdp.value_iteration(MDP.from_gymnasium(elsewhere, 0.5)).v[:2], [3, 0])
 
@@ -423,14 +412,14 @@ def test_many_states_are_drawn_in_their_own_rows() -> None:
 def test_policies_that_are_none() -> None:
     _, _, _, m = random_process(5)
     policy = random_policy(1, m)
-    assert_says(refused(mdp.sample_episodes, m, policy * 0.5, 1, 1, 1), "policy", "state 0", "sum to 0.5")
-    assert_says(refused(mdp.sample_episodes, m, policy[:3], 1, 1, 1), "policy", "(3, 3)", "(5, 3)")
-    assert_says(refused(mdp.sample_episodes, m, np.stack([policy] * 2), 1, 3, 1), "policy", "(2, 5, 3)", "(3, 5, 3)")
-    assert_says(refused(mdp.sample_episodes, m, [0, 1, 2, 3, 0], 1, 1, 1), "policy", "action 3", "state 3", "0 to 2")
-    assert_says(refused(mdp.sample_episodes, m, [0, 1], 1, 1, 1), "policy", "(2,)", "(5,)")
-    assert_says(refused(mdp.sample_episodes, m, [0.0] * 5, 1, 1, 1), "policy", "float64")
+    assert_says(refusal(mdp.sample_episodes, m, policy * 0.5, 1, 1, 1), "policy", "state 0", "sum to 0.5")
+    assert_says(refusal(mdp.sample_episodes, m, policy[:3], 1, 1, 1), "policy", "(3, 3)", "(5, 3)")
+    assert_says(refusal(mdp.sample_episodes, m, np.stack([policy] * 2), 1, 3, 1), "policy", "(2, 5, 3)", "(3, 5, 3)")
+    assert_says(refusal(mdp.sample_episodes, m, [0, 1, 2, 3, 0], 1, 1, 1), "policy", "action 3", "state 3", "0 to 2")
+    assert_says(refusal(mdp.sample_episodes, m, [0, 1], 1, 1, 1), "policy", "(2,)", "(5,)")
+    assert_says(refusal(mdp.sample_episodes, m, [0.0] * 5, 1, 1, 1), "policy", "float64")
     wrong = np.stack([policy] * 3)
     wrong[1, 4, 2] = np.nan
-    assert_says(refused(mdp.sample_episodes, m, wrong, 1, 3, 1), "policy", "found nan", "step 1, state 4, action 2")
+    assert_says(refusal(mdp.sample_episodes, m, wrong, 1, 3, 1), "policy", "found nan", "step 1, state 4, action 2")
     for name, args in {"n_episodes": (0, 3), "horizon": (3, 0), "horizon: found 2.5": (3, 2.5)}.items():
-        assert_says(refused(mdp.sample_episodes, m, policy, *args, 1), name, "whole number of at least 1")
+        assert_says(refusal(mdp.sample_episodes, m, policy, *args, 1), name, "whole number of at least 1")

@@ -1,6 +1,7 @@
 """Learners in a hidden Markov model: the forward algorithm is the sum over all hidden paths."""
 
 import itertools
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from scipy import special
 
 import rlpymc as rl
 from rlpymc.tasks import Bandit
+from tests.helpers.messages import assert_says, refusal
 
 NAN = float("nan")
 ACTION = np.array([0, 1, 1, 0, 2, 1, 0])
@@ -63,15 +65,7 @@ def all_paths(params: dict[str, Any], scored: np.ndarray, made: np.ndarray, lear
     return np.diff(totals)
 
 
-def refused(name: Any, **options: Any) -> str:
-    with pytest.raises(ValueError) as info:  # noqa: PT011 (the message is looked at)
-        rl.get_model(name, **options)
-    return str(info.value)
-
-
-def assert_says(text: str, *parts: str) -> None:
-    for part in parts:
-        assert part in text
+refused = partial(refusal, rl.get_model)
 
 
 # ---------------------------------------------------------------- the forward algorithm

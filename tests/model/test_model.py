@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -34,6 +35,7 @@ from rlpymc.model import (
 from rlpymc.model.priors import Beta, Normal
 from rlpymc.model.registry import get_model, list_models, register
 from rlpymc.model.responses import Categorical
+from tests.helpers.messages import assert_says, refusal
 
 ACTION = Input("action", index("n_actions"), response=True)
 ALPHA = Parameter("alpha", unit, prior=Beta(1.1, 1.1))
@@ -56,21 +58,13 @@ def toy(**changes: Any) -> Model:
     return Model(**{**declared, **changes})
 
 
-def refused(error: type[Exception] = ValueError, **changes: Any) -> str:
-    with pytest.raises(error) as info:
-        toy(**changes)
-    return str(info.value)
+refused = partial(refusal, toy)
 
 
 def message(function: Any, *args: Any, error: type[Exception] = ValueError, **options: Any) -> str:
     with pytest.raises(error) as info:
         function(*args, **options)
     return str(info.value)
-
-
-def assert_says(text: str, *parts: str) -> None:
-    for part in parts:
-        assert part in text
 
 
 # ---------------------------------------------------------------- declarations

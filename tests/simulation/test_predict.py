@@ -1,7 +1,7 @@
 """Predictions from hand-made posteriors: known probabilities, the right law, new people, fits that do not belong."""
 
 import json
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from scipy import special
 
 import rlpymc as rl
 from rlpymc.tasks import Bandit, TwoStep
+from tests.helpers.messages import assert_says, refusal
 
 ALPHA, BETA = [0.1, 0.4, 0.8], [1.0, 3.0, 2.0]
 
@@ -47,15 +48,7 @@ def predict(model: Any = None, fit: Any = None, **options: Any) -> xr.Dataset:
     return rl.predict(model, fit, **{"draws": 5, "seed": 1, **options})
 
 
-def refused(*args: Any, error: type[Exception] = ValueError, **options: Any) -> str:
-    with pytest.raises(error) as info:
-        predict(*args, **options)
-    return str(info.value)
-
-
-def assert_says(text: str, *parts: str) -> None:
-    for part in parts:
-        assert part in text
+refused = partial(refusal, predict)
 
 
 # ---------------------------------------------------------------- one step

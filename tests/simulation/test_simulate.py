@@ -2,6 +2,7 @@
 
 import functools
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from rlpymc.likelihood import steps
 from rlpymc.model import Facts
 from rlpymc.model.parameters import resolve_shape
 from rlpymc.tasks import RLWM, Bandit, Chain, Choices, Prediction, RandomMDP, Task, TwoStep
+from tests.helpers.messages import assert_says, refusal
 
 PARAMS = {"alpha": 0.3, "beta": 2.0}
 
@@ -23,21 +25,13 @@ def simulate(task: Any = None, model: str = "delta", n_trials: int = 10, seed: A
     return rl.simulate(model, task or Bandit([0.2, 0.8]), params or PARAMS, 3, n_trials, seed)
 
 
-def refused(*args: Any, **options: Any) -> str:
-    with pytest.raises(ValueError) as info:  # noqa: PT011 (the tests look at the message)
-        simulate(*args, **options)
-    return str(info.value)
+refused = partial(refusal, simulate)
 
 
 def no_bandit(*args: Any, **options: Any) -> str:
     with pytest.raises(ValueError) as info:  # noqa: PT011 (the tests look at the message)
         Bandit(*args, **options)
     return str(info.value)
-
-
-def assert_says(text: str, *parts: str) -> None:
-    for part in parts:
-        assert part in text
 
 
 def assert_near(sample: np.ndarray, mean: float, sd: float) -> None:

@@ -24,6 +24,7 @@ from rlpymc.tasks import (
     TwoStep,
     World,
 )
+from tests.helpers.messages import assert_says, refusal
 
 TASKS: dict[str, Callable[..., Task]] = {
     "binary bandit": lambda **o: Bandit([0.2, 0.8], **o),
@@ -43,11 +44,6 @@ TASKS: dict[str, Callable[..., Task]] = {
 EXPERIMENTS = TASKS | {"two of three": lambda **o: Bandit([0.2, 0.5, 0.8], on_offer=2, **o)}  # refuses some actions
 every_task = pytest.mark.parametrize("make", TASKS.values(), ids=TASKS.keys())
 every_experiment = pytest.mark.parametrize("make", EXPERIMENTS.values(), ids=EXPERIMENTS.keys())
-
-
-def assert_says(text: str, *parts: str) -> None:
-    for part in parts:
-        assert part in text
 
 
 def assert_near(sample: Any, mean: float, sd: float) -> None:
@@ -302,15 +298,15 @@ def test_what_is_not_on_offer_is_refused() -> None:
     task = Bandit([0.2, 0.5, 0.8], on_offer=2)
     _, info = task.reset(seed=1)
     absent, there = int(info["available"].argmin()), np.flatnonzero(info["available"])
-    text = refused(task.step, absent)
+    text = refusal(task.step, absent)
     assert_says(text, "action on trial 0", f"{absent} is not on offer", f"there is: {there[0]}, {there[1]}")
     assert task.step(there[0])[4]["action"] == there[0]
-    assert_says(refused(task.step, 3), "found 3", "Discrete(3)")
-    assert_says(refused(task.step, 0.5), "found 0.5")
+    assert_says(refusal(task.step, 3), "found 3", "Discrete(3)")
+    assert_says(refusal(task.step, 0.5), "found 0.5")
     prediction = Prediction()
     prediction.reset(seed=1)
-    assert_says(refused(prediction.step, 301.0), "prediction on trial 0", "found 301", "Box(0.0, 300.0")
-    assert_says(refused(prediction.step, np.nan), "found nan")
+    assert_says(refusal(prediction.step, 301.0), "prediction on trial 0", "found 301", "Box(0.0, 300.0")
+    assert_says(refusal(prediction.step, np.nan), "found nan")
 
 
 def test_a_forced_action_is_one_on_offer() -> None:
@@ -492,9 +488,9 @@ def test_unreliable_feedback_says_the_contrary() -> None:
 
 def test_more_trials_than_there_are_is_refused() -> None:
     task, rng = RLWM((2, 2), presentations=3), np.random.default_rng(1)
-    assert_says(refused(task.begin, 1, 13, rng), "RLWM is described for 12 trials, and trial 12 was asked for")
-    assert_says(refused(task.resets, 12), "12 trials")
-    assert_says(refused(RLWM, (2, 2), presentations=3, n_trials=13), "12 trials")
+    assert_says(refusal(task.begin, 1, 13, rng), "RLWM is described for 12 trials, and trial 12 was asked for")
+    assert_says(refusal(task.resets, 12), "12 trials")
+    assert_says(refusal(RLWM, (2, 2), presentations=3, n_trials=13), "12 trials")
     assert task.begin(1, 12, rng).stimulus.shape == (1, 12)
 
 
@@ -627,22 +623,16 @@ def test_a_chain_goes_on_from_a_given_first_row() -> None:
 # ---------------------------------------------------------------- what does not fit
 
 
-def refused(what: Callable[..., Any], *args: Any, **options: Any) -> str:
-    with pytest.raises(ValueError) as info:  # noqa: PT011 (the tests look at the message)
-        what(*args, **options)
-    return str(info.value)
-
-
 @every_task
 def test_what_all_tasks_refuse(make: Callable[..., Task]) -> None:
     for name in ("forced", "missed", "no_feedback"):
-        assert_says(refused(make, **{name: 1.5}), f"{name}: found 1.5", "[0, 1]")
-        assert_says(refused(make, **{name: np.nan}), f"{name}: found nan", "[0, 1]")
-        assert_says(refused(make, **{name: [0, 1]}), name, "(2,) of int64", "booleans (n_trials,)")
-        assert_says(refused(make, **{name: np.ones((2, 2), dtype=bool)}), name, "(2, 2)")
+        assert_says(refusal(make, **{name: 1.5}), f"{name}: found 1.5", "[0, 1]")
+        assert_says(refusal(make, **{name: np.nan}), f"{name}: found nan", "[0, 1]")
+        assert_says(refusal(make, **{name: [0, 1]}), name, "(2,) of int64", "booleans (n_trials,)")
+        assert_says(refusal(make, **{name: np.ones((2, 2), dtype=bool)}), name, "(2, 2)")
     for value in (0, 2.5, np.inf, True, "3"):
-        assert_says(refused(make, n_trials=value) if make is not RLWM else "n_trials", "n_trials")
-        assert_says(refused(make, block_length=value), "block_length")
+        assert_says(refusal(make, n_trials=value) if make is not RLWM else "n_trials", "n_trials")
+        assert_says(refusal(make, block_length=value), "block_length")
 
 
 MDP = {"n_states": 2, "n_actions": 2}
@@ -711,4 +701,4 @@ REFUSED: list[tuple[Callable[..., Task], dict[str, Any], tuple[str, ...]]] = [
 def test_settings_that_make_no_sense_are_named(
     task: Callable[..., Task], options: dict[str, Any], says: tuple[str, ...]
 ) -> None:
-    assert_says(refused(task, **options), *says)
+    assert_says(refusal(task, **options), *says)

@@ -11,6 +11,7 @@ from numpy.testing import assert_array_equal
 import rlpymc as rl
 from rlpymc.trials.model_data import data_for, require_scored
 from rlpymc.trials.segments import Segments
+from tests.helpers.messages import assert_says, refusal
 
 NAN, INF = float("nan"), float("inf")
 PARAMS = {"alpha": 0.3, "beta": 2.0}
@@ -35,15 +36,8 @@ def log_prob(trials: xr.Dataset, model: str = "delta", **params: Any) -> np.ndar
     return rl.log_prob(model, trials, params or PARAMS, mode="FAST_COMPILE").values
 
 
-def refused(trials: Any, model: str = "delta", error: type[Exception] = ValueError) -> str:
-    with pytest.raises(error) as info:
-        data_for(rl.get_model(model), trials)
-    return str(info.value)
-
-
-def assert_says(text: str, *parts: str) -> None:
-    for part in parts:
-        assert part in text
+def refused(trials: Any, model: str = "delta", **options: Any) -> str:
+    return refusal(data_for, rl.get_model(model), trials, **options)
 
 
 # ---------------------------------------------------------------- segments

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 import rlpymc.trials
 from rlpymc.trials.reading import read_trials
 from rlpymc.trials.writing import to_table
+from tests.helpers.messages import assert_says
 
 NAN = float("nan")
 MASKS = ["exists", "scored", "learned", "reset"]
@@ -38,11 +39,6 @@ def message(table: Any, *args: Any, error: type[Exception] = ValueError, **optio
     with pytest.raises(error) as info:
         read_trials(table, *args, **options)
     return str(info.value)
-
-
-def assert_says(text: str, *parts: str) -> None:
-    for part in parts:
-        assert part in text
 
 
 def assert_comes_back(table: pd.DataFrame, **options: Any) -> None:
