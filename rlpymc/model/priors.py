@@ -77,6 +77,12 @@ class Normal(Prior):
         """Return the number on the real line that belongs to the median."""
         return self.mu
 
+    def quantile(self, probability: Any) -> Any:
+        """The values below which the distribution has these probabilities."""
+        from scipy.special import ndtri
+
+        return self.mu + self.sigma * ndtri(probability)
+
     def scipy(self) -> Any:
         """Return the same distribution as a frozen SciPy one."""
         from scipy import stats
@@ -99,6 +105,12 @@ class HalfNormal(Prior):
         """Return the log density at values within the bounds, and its first and second derivative there."""
         density, *rest = Normal(0.0, self.sigma).derivatives(value)
         return density + log(2), *rest
+
+    def quantile(self, probability: Any) -> Any:
+        """The values below which the distribution has these probabilities."""
+        from scipy.special import ndtri
+
+        return self.sigma * ndtri((1 + np.asarray(probability)) / 2)
 
     def scipy(self) -> Any:
         """Return the same distribution as a frozen SciPy one."""
@@ -123,6 +135,10 @@ class LogNormal(Prior):
         logarithm = np.log(value)
         density, slope, curvature = Normal(self.mu, self.sigma).derivatives(logarithm)
         return density - logarithm, (slope - 1) / value, (curvature - slope + 1) / value**2
+
+    def quantile(self, probability: Any) -> Any:
+        """The values below which the distribution has these probabilities."""
+        return np.exp(Normal(self.mu, self.sigma).quantile(probability))
 
     def scipy(self) -> Any:
         """Return the same distribution as a frozen SciPy one."""
@@ -159,6 +175,12 @@ class Beta(Prior):
 
         return float(logit(self.quantile(0.5)))
 
+    def quantile(self, probability: Any) -> Any:
+        """The values below which the distribution has these probabilities."""
+        from scipy.special import betaincinv
+
+        return betaincinv(self.alpha, self.beta, probability)
+
     def scipy(self) -> Any:
         """Return the same distribution as a frozen SciPy one."""
         from scipy import stats
@@ -184,6 +206,12 @@ class Gamma(Prior):
         density = density - self.beta * value + self.alpha * log(self.beta) - lgamma(self.alpha)
         return density, slope - self.beta, curvature
 
+    def quantile(self, probability: Any) -> Any:
+        """The values below which the distribution has these probabilities."""
+        from scipy.special import gammaincinv
+
+        return gammaincinv(self.alpha, probability) / self.beta
+
     def scipy(self) -> Any:
         """Return the same distribution as a frozen SciPy one."""
         from scipy import stats
@@ -205,6 +233,10 @@ class Exponential(Prior):
     def derivatives(self, value: Any) -> tuple[Any, Any, Any]:
         """Return the log density at values within the bounds, and its first and second derivative there."""
         return log(self.lam) - self.lam * value, 0 * value - self.lam, 0 * value
+
+    def quantile(self, probability: Any) -> Any:
+        """The values below which the distribution has these probabilities."""
+        return -np.log1p(-np.asarray(probability)) / self.lam
 
     def scipy(self) -> Any:
         """Return the same distribution as a frozen SciPy one."""
@@ -231,6 +263,10 @@ class Uniform(Prior):
     def middle(self) -> float:
         """Return the number on the real line that belongs to the median."""
         return 0.0
+
+    def quantile(self, probability: Any) -> Any:
+        """The values below which the distribution has these probabilities."""
+        return self.lower + (self.upper - self.lower) * np.asarray(probability)
 
     def scipy(self) -> Any:
         """Return the same distribution as a frozen SciPy one."""

@@ -3,11 +3,12 @@
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import norm, qmc
+from scipy.special import ndtri
 
 from rlpymc.fitting.em.group import Group
 from rlpymc.fitting.em.quasi_newton import ROUNDED, Minima, minimise
 from rlpymc.fitting.em.unbounded import Unbounded
+from rlpymc.fitting.starting_points import unit_cube
 
 FLAT = 1e-6  # curvature, in nats over the squared width of the prior, below which a direction is flat
 NEAR = 1e-7  # distance in standard deviations: of subjects' modes by their exact curvature, and of what is shared
@@ -86,8 +87,7 @@ class EStep:
         The points fill the group's distribution evenly; the first is its mean.
         """
         problem, n, d = self.problem, self.problem.data.shape[0], len(self.problem.labels)
-        points = qmc.Sobol(max(d, 1), rng=np.random.default_rng(seed)).random(TRIED)
-        points = norm.ppf(np.clip(points, 0.001, 0.999))[:, :d]
+        points = ndtri(np.clip(unit_cube(TRIED, d, np.random.default_rng(seed)), 0.001, 0.999))
         points[0] = 0.0
         own, own_scale = self.group.mean, self.group.sigma
         values_of_shared = shared + points[:, self.shared] * problem.width[self.shared]

@@ -3,10 +3,10 @@
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from scipy.stats import qmc
 
 from rlpymc.fitting.coupled import estimated
 from rlpymc.fitting.penalty import Term
+from rlpymc.fitting.starting_points import unit_cube
 from rlpymc.model.parameter_vector import ParameterVector
 from rlpymc.model.parameters import Parameter
 from rlpymc.population.population import Population
@@ -91,8 +91,7 @@ class Coordinates:
         The first is the priors' median.
         """
         d = self.size
-        cube = qmc.Sobol(d, rng=rng).random_base2(int(np.ceil(np.log2(n))))[:n] if d else np.empty((n, 0))
-        cube = np.clip(0.5 + (cube - 0.5) / (1 - 2 * AT_EDGE), 0, 1)
+        cube = np.clip(0.5 + (unit_cube(n, d, rng) - 0.5) / (1 - 2 * AT_EDGE), 0, 1)
         cube[0] = 0.5
         columns = [self._quantile(k, cube[:, k]) for k in range(d)]
         return cube, np.stack(columns, axis=1) if columns else cube

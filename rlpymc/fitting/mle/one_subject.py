@@ -9,7 +9,6 @@ import numpy as np
 from rlpymc.compiler import signature
 from rlpymc.compiler.trace import Trace
 from rlpymc.likelihood.derived import derived
-from rlpymc.likelihood.draws import repeat_subjects
 from rlpymc.likelihood.evaluator import Evaluator
 from rlpymc.likelihood.loop import find_trace
 from rlpymc.trials.model_data import ModelData, one_subject
@@ -73,8 +72,8 @@ class Loops:
 
     def __init__(self, data: ModelData, trace: Trace, estimated: list[str]) -> None:
         self._data, self._trace, self._estimated = data, trace, estimated
-        self._one: tuple[int, Likelihood] | None = None  # whole numbers are tried one after the other,
-        self._many: tuple[int, int, Evaluator] | None = None  # and all with the same subject's data
+        # whole numbers are tried one after the other, and all with the same subject's data
+        self._one: tuple[int, Likelihood] | None = None
 
     def of_subject(self, i: int) -> Likelihood:
         """Return one subject's likelihood and its gradient."""
@@ -97,10 +96,7 @@ class Loops:
 
     def at_many(self, i: int, params: Mapping[str, np.ndarray]) -> np.ndarray:
         """Return one subject's log likelihood for many values of the parameters."""
-        n = len(next(iter(params.values())))
-        if self._many is None or self._many[:2] != (i, n):
-            self._many = i, n, Evaluator(self._trace, "value", repeat_subjects(one_subject(self._data, i), n))
-        return self._many[2](params)["total"]
+        return _one_by_one(self.of_subject(i), params)
 
 
 class Scans:
@@ -132,8 +128,12 @@ class Scans:
 
     def at_many(self, i: int, params: Mapping[str, np.ndarray]) -> np.ndarray:
         """Return one subject's log likelihood for many values of the parameters."""
-        likelihood, n = self.of_subject(i), len(next(iter(params.values())))
-        return np.array([likelihood({k: np.array(v[j]) for k, v in params.items()})[0] for j in range(n)])
+        return _one_by_one(self.of_subject(i), params)
+
+
+def _one_by_one(likelihood: Likelihood, params: Mapping[str, np.ndarray]) -> np.ndarray:
+    n = len(next(iter(params.values())))
+    return np.array([likelihood({k: np.array(v[j]) for k, v in params.items()})[0] for j in range(n)])
 
 
 def _padded_segments(
