@@ -188,7 +188,7 @@ def array_of_numbers(name: str, found: Any, shape: tuple[int, ...] | None = None
 
 
 def axes(name: str, found: Any) -> int:
-    """Return how many axes an array has, or say that it is none."""
+    """Number of an array's axes, or a refusal if it is no array."""
     try:
         return np.ndim(found)
     except ValueError as error:
@@ -258,7 +258,7 @@ def as_data(features: Any, next_states: Any) -> tuple[np.ndarray, np.ndarray]:
 
 
 def whole_numbers(name: str, found: Any, n: int) -> np.ndarray:
-    """Return whole numbers from 0 to n - 1 as an array, or raise a ValueError that names the first wrong one.
+    """Whole numbers from 0 to n - 1 as an array, or a ValueError that names the first wrong one.
 
     Numbers below 0 are refused, too: NumPy would count them from the end.
     """

@@ -60,7 +60,7 @@ def summary(fit: "xr.DataTree", ending: str = "") -> "pd.DataFrame":
 
 
 def comparison(found: "pd.DataFrame", unit: str) -> Table:
-    """Return what `compare` found as a table that fits a terminal."""
+    """`compare`'s table as one that fits a terminal."""
     shown = found[["elpd", "se", "elpd_diff", "dse", "weight", "k_max", "k_bad"]]
     shown = shown.assign(weight=shown["weight"].map("{:.2f}".format)).rename(columns={"elpd_diff": "diff"})
     return table(shown, f"leave one {unit} out (elpd: higher is better)", digits=1)

@@ -1,4 +1,4 @@
-"""Units left out in earnest: the model is fitted without them, and asked for their density."""
+"""Exact leave-one-out: the model is fitted without a unit, and its density of that unit is evaluated."""
 
 from pathlib import Path
 
@@ -59,7 +59,7 @@ def leave_out(
 
 
 def held_out(data: ModelData, labels: dict[str, object]) -> np.ndarray:
-    """Return where the responses of a unit are, (subject, trial[, response])."""
+    """Mask of a unit's responses, (subject, trial[, response])."""
     names = [r.name for r in data.model.responses]
     scored = data.masks["scored"].reshape((*data.shape, len(names)))
     mask = scored & (data.subjects == labels["subject"])[:, None, None]

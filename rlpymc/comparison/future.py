@@ -43,7 +43,7 @@ def leave_future_out(
     folder: str | Path | None = None,
     progress: bool = True,
 ) -> Elpd:
-    """Return how well each person's next responses are predicted from everybody's responses before.
+    """Log probability of each person's next responses given everybody's responses before.
 
     The first posterior is of the first trials of all people.  It predicts what comes next, and goes on to the next
     cut by importance sampling with what was seen since; where Pareto k is above the threshold, the model is fitted to
@@ -165,7 +165,7 @@ class _Past:
 
 
 def _windows(data: ModelData, by: str, first: int, ahead: int) -> tuple[np.ndarray, int]:
-    """Return which window each trial is in, (subject, trial), -1 before the first and in padding, and their number."""
+    """Window of each trial, (subject, trial), -1 before the first and in padding, and the number of windows."""
     exists = data.masks["exists"]
     time = np.broadcast_to(np.arange(data.shape[1]), data.shape)
     if by not in TIMES:

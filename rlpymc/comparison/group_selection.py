@@ -64,7 +64,7 @@ class GroupBMS:
 
 
 def group_bms(log_evidences: pd.DataFrame | Mapping[str, Any]) -> GroupBMS:
-    """Return how frequent models are in a group, from each person's log evidence for each model.
+    """Frequencies of models in a group, from each person's log evidence for each model.
 
     Parameters
     ----------

@@ -97,7 +97,7 @@ def constant(value: Any) -> Node:
 
 
 def is_constant(node: Node, value: Any = None) -> bool:
-    """Return whether a node is a number, or this number."""
+    """True if a node is a number, or this number."""
     return node.op == "constant" and (value is None or node.value == value)
 
 
@@ -272,7 +272,7 @@ def _d_div(g: Node, n: Node, a: Node, b: Node) -> tuple[Node, Node]:
 
 
 def _is_positive(node: Node) -> bool:
-    """Return whether a sum is known to be above 0: one that starts from a positive number and adds exponentials."""
+    """True if a sum is known to be above 0: it starts from a positive number and adds exponentials."""
     if node.op == "constant":
         return bool(node.value > 0)
     parts = node.arguments

@@ -120,7 +120,7 @@ class LaneValues(Writer):
 
     # ------------------------------------------------------------------------------------------- expressions
     def known(self, n: Node) -> dict[Any, Any]:
-        """Return where the value of a node is kept: for the segment, or for the trial at hand."""
+        """Memory that keeps a node's value: the segment's, or that of the trial at hand."""
         return self.segment if n.stage <= SEGMENT else self.now
 
     def compute(self, n: Node) -> Any:
@@ -180,7 +180,7 @@ class LaneValues(Writer):
         )
 
     def _mask(self, block: Block) -> Any:
-        """Return where a block counts."""
+        """Condition under which a block counts."""
         if block.mask is None:
             return None
         key = ("mask", block.mask)

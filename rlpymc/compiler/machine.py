@@ -25,7 +25,7 @@ MOST_FILES = 2000  # the oldest are removed beyond
 
 
 def folder() -> Path:
-    """Return where machine code is kept: the environment's RLPYMC_CACHE, or the user's folder for caches."""
+    """Folder of machine code: the environment's RLPYMC_CACHE, or one in the user's folder for caches."""
     if chosen := os.environ.get("RLPYMC_CACHE"):
         return Path(chosen)
     if sys.platform == "win32":
@@ -59,7 +59,7 @@ class Machine:
         self._engine.finalize_object()
 
     def address(self, name: str) -> int:
-        """Return where a function starts."""
+        """A function's address."""
         return int(self._engine.get_function_address(name))
 
     @lru_cache(maxsize=2048)  # noqa: B019  machines are kept anyway, see `load`
@@ -75,7 +75,7 @@ def load(text: str, wide: bool = True) -> Machine:
 
 
 def fingerprint(text: str, wide: bool = True) -> str:
-    """Return what tells machine code apart: the text, the compiler and how it is used, and the processor."""
+    """Key of machine code: a digest of the text, the compiler and its options, and the processor."""
     versions = (RECIPE, llvmlite.__version__, llvm.llvm_version_info, sys.platform, *_processor(wide))
     return sha256(repr((versions, text)).encode()).hexdigest()
 
@@ -110,10 +110,10 @@ def _compile(text: str, wide: bool) -> bytes:
 
 
 def _read(key: str) -> bytes | None:
-    """Return kept machine code, if it is there and unchanged."""
+    """Machine code from the cache, or None if there is none or its digest does not match."""
     try:
         content = (folder() / f"{key}.o").read_bytes()
-    except (OSError, RuntimeError):  # not there, or nobody is at home
+    except (OSError, RuntimeError):  # there is no such file, or no home folder
         return None
     digest, code = content[:32], content[32:]
     return code if sha256(key.encode() + code).digest() == digest else None

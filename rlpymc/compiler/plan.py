@@ -82,7 +82,7 @@ class Plan:
         return [n for v in arrays for n in v.nodes.flat]
 
     def is_live(self, state: str) -> bool:
-        """Return whether a state carries derivatives."""
+        """True if a state carries derivatives."""
         return state in self.live.states
 
     @property
@@ -156,7 +156,7 @@ class Plan:
 
     # ------------------------------------------------------------------------------------- start and parameters
     def start_slopes(self) -> tuple[Slopes, dict[str, str]]:
-        """Return what a segment adds to the derivatives of parameters, and the tables that are whole parameters."""
+        """A segment's share of the derivatives of parameters, and the tables that are whole parameters."""
         seeds = [(node, raw("adjoint", value=("sum", j))) for j, node in enumerate(self.sums)]
         whole = {}
         for name, nodes in self.trace.start.items():

@@ -65,7 +65,7 @@ def softplus(x: Any) -> Symbol:
 
 
 def equal(a: Any, b: Any) -> Symbol:
-    """Return whether a equals b, entry by entry."""
+    """Boolean equality, entry by entry."""
     return apply("eq", a, b)
 
 

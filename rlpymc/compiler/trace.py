@@ -172,7 +172,7 @@ class Trace:
                 raise Unsupported(f"the learner reads {node.arguments[0].value!r}, which a choice rule changes")
 
     def depends(self, active: Iterable[str]) -> "Dependence":
-        """Return what depends on some parameters."""
+        """The nodes that depend on some parameters."""
         return Dependence(self, active)
 
 
@@ -200,7 +200,7 @@ class Dependence:
             self.states |= found
 
     def __call__(self, node: Node) -> bool:
-        """Return whether a node depends on them."""
+        """True if a node depends on them."""
         for n in ancestors([node]) if node.number not in self._known else ():
             if n.number in self._known:
                 continue

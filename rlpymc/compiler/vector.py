@@ -85,7 +85,7 @@ class Code:
         )
 
     def lane(self, vector: Any, w: int) -> Any:
-        """Return what stands in a lane."""
+        """The number in one lane."""
         return self.builder.extract_element(vector, ir.Constant(ir.IntType(32), w))
 
     def gather(self, values: Sequence[Any], kind: str = "f") -> Any:
@@ -117,7 +117,7 @@ class Code:
             return self.builder.alloca(self.types["f"])
 
     def get(self, place: Any) -> Any:
-        """Return what a variable holds."""
+        """A variable's value."""
         return self.builder.load(place, typ=self.types["f"])
 
     def set(self, place: Any, value: Any) -> None:
@@ -161,7 +161,7 @@ class Code:
         return joined
 
     def everywhere(self, condition: Any) -> Any:
-        """Return whether a condition holds in all lanes."""
+        """True if a condition holds in all lanes."""
         bits = self.builder.bitcast(condition, ir.IntType(self.width))
         return self.builder.icmp_unsigned("==", bits, ir.Constant(ir.IntType(self.width), 2**self.width - 1))
 
@@ -210,7 +210,7 @@ class Code:
         return self.builder.fneg(a, flags=FLAGS)
 
     def intrinsic(self, name: str, *values: Any) -> Any:
-        """Return what a function that LLVM knows makes of floats."""
+        """The value of a function that LLVM knows, for floats."""
         module, label = self.function.module, f"llvm.{name}.v{self.width}f64"
         if label not in module.globals:
             ir.Function(module, ir.FunctionType(self.types["f"], [v.type for v in values]), label)

@@ -20,7 +20,7 @@ class Writer:
     code: Code
 
     def known(self, n: Node) -> dict[int, Any]:
-        """Return where the value of a node is kept once it is computed."""
+        """Memory that keeps a node's value once it is computed."""
         raise NotImplementedError
 
     def leaf(self, n: Node) -> Any:

@@ -19,7 +19,7 @@ class LogPrior:
     prior: Prior
 
     def __call__(self, value: np.ndarray) -> tuple[Any, Any, Any]:
-        """Return what is added at each value, and its first two derivatives."""
+        """The added log density at each value, and its first two derivatives."""
         return self.prior.derivatives(value)
 
     def bounds(self, support: Support) -> tuple[float, float, bool, bool]:
@@ -39,7 +39,7 @@ class Shrinkage:
     weight: float
 
     def __call__(self, value: np.ndarray) -> tuple[Any, Any, Any]:
-        """Return what is added at each value, and its first two derivatives."""
+        """The added log density at each value, and its first two derivatives."""
         unbounded, slope, bend = _unconstrained(self.support, value)
         curvature = slope**2 + unbounded * bend
         return -0.5 * self.weight * unbounded**2, -self.weight * unbounded * slope, -self.weight * curvature
@@ -68,7 +68,7 @@ def _unconstrained(support: Support, value: np.ndarray) -> tuple[Any, Any, Any]:
 
 
 def log_priors(population: Population, parameters: Iterable[Parameter]) -> dict[str, Term]:
-    """Return what is added for each parameter, where the mode of the posterior is wanted.
+    """The log density that is added for each parameter, where the mode of the posterior is wanted.
 
     Raises
     ------
@@ -99,5 +99,5 @@ def check_weight(l2: Any) -> None:
 
 
 def shrinkages(parameters: Iterable[Parameter], weight: float) -> dict[str, Term]:
-    """Return what is added for each parameter, where large values are penalised; nothing without a weight."""
+    """The penalty that is added for each parameter, where large values are penalised; none without a weight."""
     return {p.name: Shrinkage(p.support, weight) for p in parameters} if weight else {}

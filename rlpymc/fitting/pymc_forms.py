@@ -36,7 +36,7 @@ MASKS = (*signature.MASKS, "reset")
 
 
 def data_columns(data: ModelData) -> dict[str, np.ndarray]:
-    """Return what enters a PyMC model as data: the model's columns that the trials have, and the masks."""
+    """A PyMC model's data: the model's columns that the trials have, and the masks."""
     return {k: data.inputs[k] for k in data.columns} | {k: data.masks[k] for k in MASKS}
 
 

@@ -41,7 +41,7 @@ class RunFolder:
             )
 
     def read[Result](self, name: str, load: Callable[[Path], Result]) -> Result | None:
-        """Return what a file holds, or None where it is not there."""
+        """A file's content, or None where there is no file."""
         file = self.path / name
         if not file.exists():
             return None

@@ -84,7 +84,7 @@ def latents(
     backend: str = "fused",
     mode: str = "quick",
 ) -> xr.Dataset:
-    """Return what the learner knew and computed on each trial.
+    """The learner's states and values on each trial.
 
     Parameters
     ----------
@@ -126,7 +126,7 @@ def evaluate(
     mode: str = "quick",
     threads: int = 1,
 ) -> dict[str, np.ndarray]:
-    """Return what a model says of data and parameters.
+    """A kernel's results for data and parameters.
 
     Parameters
     ----------

@@ -72,7 +72,7 @@ COST = {1: 1.0, 2: 1.15, 4: 1.3, 8: 2.1}
 
 
 def suitable_width(lengths: np.ndarray) -> int:
-    """Return how many lanes suit segments of these lengths, the longest first: those with which all cost least."""
+    """Number of lanes with which segments of these lengths, the longest first, cost least."""
     return min(COST, key=lambda width: COST[width] * int(lengths[::width].sum()))
 
 
@@ -200,7 +200,7 @@ class Evaluator:
         return flat, {k: flat[begin : begin + prod(shape)].reshape(shape) for begin, (k, shape) in pairs}
 
     def start(self, function: str) -> int:
-        """Return where one of the kernel's functions starts."""
+        """Address of one of the kernel's functions."""
         return self._machine.address(function)
 
     def _write_to(self, results: np.ndarray) -> None:
@@ -210,7 +210,7 @@ class Evaluator:
     def __call__(
         self, params: Mapping[str, Any], weights: Mapping[str, np.ndarray] | None = None
     ) -> dict[str, np.ndarray]:
-        """Return what the kernel computes, by name.
+        """The kernel's results by name.
 
         Parameters
         ----------

@@ -105,7 +105,7 @@ def _scaled(slope: Any, weight: Any) -> Any:
 
 @register_funcify_default_op_cache_key(LoopOp)  # type: ignore[untyped-decorator]
 def _compile(op: LoopOp, node: Apply | None = None, **options: Any) -> Any:
-    """Return the function, and what besides its key PyTensor's cache on disk must tell apart: none."""
+    """The compiled function, and a constant as the extra key for PyTensor's cache: an Op's own key tells all apart."""
     return compiled(op), 1
 
 
@@ -147,7 +147,7 @@ def compiled(op: LoopOp) -> Any:
 
 
 def _call(op: LoopOp) -> Any:
-    """Return what calls a kernel from numba; all arrays are arguments, so that none is freed before."""
+    """A numba function that calls a kernel; all arrays are arguments, so that none is freed before."""
     prefix = f"rlpymc_{op.key[:16]}_"
 
     @intrinsic

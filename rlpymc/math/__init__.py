@@ -136,7 +136,7 @@ def abs(x: Value) -> Value:
 
 
 def equal(a: Value, b: Value) -> Value:
-    """Return whether a equals b, entry by entry (``==`` compares the graph's nodes on PyTensor variables)."""
+    """Boolean equality, entry by entry (``==`` compares the graph's nodes on PyTensor variables)."""
     return _kind(a, b).equal(a, b)
 
 

@@ -30,7 +30,7 @@ def greedy(q: np.ndarray) -> np.ndarray:
 
 
 def among_best(q: np.ndarray) -> np.ndarray:
-    """Return which actions (..., n_states, n_actions) are as good as the best of their state."""
+    """Mask (..., n_states, n_actions) of the actions that are as good as the best of their state."""
     return np.asarray(choice_probabilities.among_best(q, np.abs(q).max()))
 
 

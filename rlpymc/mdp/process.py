@@ -265,7 +265,7 @@ def _check_transitions(rows: sparse.csr_array, n_actions: int) -> None:
 
 
 def _other_reward(shape: tuple[int, ...], n_states: int, n_actions: int) -> str:
-    """Return what to do about rewards in one of the other usual shapes."""
+    """The mend for rewards in one of the other usual shapes."""
     if shape == (n_states,):
         return "For a reward of states alone, pass np.repeat(reward[:, None], n_actions, axis=1)."
     if shape == (n_states, n_actions, n_states):

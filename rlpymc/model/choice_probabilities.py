@@ -67,7 +67,7 @@ def boltzmann_logits(values: Any, temperature: Any) -> Any:
 
 
 def among_best(values: Any, size: Any = None) -> Any:
-    """Return which values are as high as the highest.
+    """Mask of the values that are as high as the highest.
 
     Parameters
     ----------

@@ -152,14 +152,14 @@ class Model:
         return {name: policy(p, s, self._before(name, x))}
 
     def _before(self, response: str, x: Any) -> Record:
-        """Return what is seen of a trial before a response."""
+        """The part of a trial that is seen before a response."""
         order = [r.name for r in self.responses]
         seen = {None, *order[: order.index(response)]}
         shown = {i.name for i in self.inputs if (i.name in seen if i.response else i.after in seen)}
         return Record(**{k: v for k, v in vars(x).items() if k in shown})
 
     def after_response(self, p: Any, s: Any, x: Any) -> dict[str, Any]:
-        """Return what changes whenever a response was made: the model's own memory and that of the choice rules."""
+        """The new state after a response: the model's own memory and that of the choice rules."""
         own = dict(self.remember(p, s, x)) if self.remember else {}
         return own | {name: v for rule in self.rules if rule.update for name, v in rule.update(p, s, x).items()}
 

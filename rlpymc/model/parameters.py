@@ -122,7 +122,7 @@ class Index:
     exactly: int | None = None
 
     def allows(self, facts: Mapping[str, Any]) -> bool:
-        """Return whether the fact is what it must be."""
+        """True if the fact is what it must be."""
         return self.exactly in (None, facts.get(self.fact))
 
     def __str__(self) -> str:

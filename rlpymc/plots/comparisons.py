@@ -97,7 +97,7 @@ def elpd_by_unit(results: Mapping[str, Elpd], ax: Axes | None = None) -> Figure:
 
 
 def _names(elpd: Elpd) -> np.ndarray:
-    """Return what each unit is called."""
+    """The units' names."""
     columns = [
         elpd.elpd_i[c].values for c in ("subject", "session", "block", "cut", "trial") if c in elpd.elpd_i.coords
     ]

@@ -93,7 +93,7 @@ def trial_values(
 
 
 def _value_of_actions(model: Model, found: xr.Dataset, probs: np.ndarray) -> tuple[str, np.ndarray]:
-    """Return what a learner holds of each action, (trial, n_actions), and its name."""
+    """A learner's values of the actions, (trial, n_actions), and their name."""
     for name in found if model.start is not Model.start else ():  # without a start, only choice rules have a state
         if f"{name}_final" in found and found[name].shape == probs.shape:
             return f"{name}, before the choice", found[name].values

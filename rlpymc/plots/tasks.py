@@ -166,7 +166,7 @@ def _require(trials: xr.Dataset, *names: str) -> None:
 
 
 def _times_shown(trials: xr.Dataset) -> np.ndarray:
-    """Return how often a trial's stimulus has been shown since the last reset, this time included."""
+    """Count of a trial's stimulus since the last reset, this time included."""
     shape, exists = trials["stimulus"].shape, trials["exists"].values
     stimulus = np.where(exists, trials["stimulus"].values, 0).reshape(-1, shape[-1]).astype(int)
     exists, reset = exists.reshape(stimulus.shape), trials["reset"].values.reshape(stimulus.shape)

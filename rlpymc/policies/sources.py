@@ -10,7 +10,7 @@ __all__ = ["as_source", "evaluated", "is_array", "own_params"]
 
 
 def is_array(found: Any) -> bool:
-    """Return whether this is an array or what is easily made one."""
+    """True for an array, and for numbers that are easily made one."""
     return hasattr(found, "__array__") or isinstance(found, list | tuple)
 
 
@@ -33,7 +33,7 @@ def as_source(name: str, found: Any, axes: tuple[str, ...]) -> Any:
 
 
 def evaluated(name: str, source: Any, states: Any, axes: tuple[str, ...]) -> np.ndarray:
-    """Return what a source says of states, with these last axes.
+    """A source's values for states, with these last axes.
 
     Parameters
     ----------

@@ -147,7 +147,7 @@ class Density:
 
 
 def _places(parts: Mapping[str, Part], n_subjects: int) -> dict[str, slice]:
-    """Return where variables stand in a point."""
+    """Slices of a point that hold the variables."""
     sizes: dict[str, int] = {}
     for name, part in parts.items():
         match part:
@@ -193,7 +193,7 @@ class _Density(Writer):
         self.leaves: dict[str, Any] = {}
 
     def known(self, n: Node) -> dict[int, Any]:
-        """Return where values are kept: until the leaves change."""
+        """Memory of values: they are kept until the leaves change."""
         return self.values
 
     def leaf(self, n: Node) -> Any:
@@ -270,7 +270,7 @@ class _Density(Writer):
             yield e, i
 
     def _place(self, name: str, e: Any, i: Any = None, size: int = 0) -> Any:
-        """Return where an entry stands in a point."""
+        """Index of an entry in a point."""
         code, start = self.code, self.code.single(self.places[name].start)
         at = e if i is None else code.builder.add(code.builder.mul(i, code.single(size)), e)
         return code.builder.add(start, at)

@@ -100,7 +100,7 @@ class Population:
                 raise ValueError(f"prior {prior} of {p.name!r} reaches outside its support, {p.support}")
 
     def is_free(self, parameter: Parameter) -> bool:
-        """Return whether a parameter is estimated."""
+        """True if a parameter is estimated."""
         if parameter.name in self.fixed:
             return False
         return parameter.value is None or parameter.name in {*self.free, *self.shared, *self.priors}

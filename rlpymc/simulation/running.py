@@ -220,7 +220,7 @@ class _Run:
         return shown, kept, data.masks["responded"][:, t]
 
     def _lived(self, t: int, step: Any, p: Columns, state: Columns) -> tuple[Columns, Columns, np.ndarray]:
-        """Return what the model is shown, what is recorded, and whether the first response was made."""
+        """The model's view of the trial, its record, and a mask of the first responses that were made."""
         now = t - self.first
         shown = self.task.offer(self.world, now, self.rng)
         if len(self.model.responses) == 1:

@@ -84,7 +84,7 @@ class Bandit(Task):
         return super().begin(n_subjects, n_trials, rng)
 
     def offer(self, world: World, t: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
-        """Return which actions are on offer, if not all are."""
+        """Mask of the actions on offer, or None if all are."""
         if not self.on_offer:
             return {}
         order = rng.permuted(np.tile(np.arange(self.facts["n_actions"]), (world.n_subjects, 1)), axis=1)

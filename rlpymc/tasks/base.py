@@ -78,7 +78,7 @@ class Task(gymnasium.Env[dict[str, Any], Any]):
     # ---------------------------------------------------------------- many subjects
 
     def resets(self, t: int) -> bool:
-        """Return whether learners start again before trial t."""
+        """True if learners start again before trial t."""
         return t == 0 or (self.block_length is not None and t % self.block_length == 0)
 
     def begin(self, n_subjects: int, n_trials: int, rng: np.random.Generator) -> World:
@@ -109,7 +109,7 @@ class Task(gymnasium.Env[dict[str, Any], Any]):
     def force(
         self, world: World, t: int, response: str, x: Mapping[str, np.ndarray], rng: np.random.Generator
     ) -> np.ndarray:
-        """Return what the experimenter picks on a forced trial: uniform among what is on offer."""
+        """The experimenter's pick on a forced trial: uniform among the options on offer."""
         if isinstance(self.action_space, spaces.Box):
             return rng.uniform(self.action_space.low, self.action_space.high, world.n_subjects)
         assert isinstance(self.action_space, spaces.Discrete)

@@ -145,7 +145,7 @@ class StochasticCartPole(gymnasium.Env[np.ndarray, Any]):
         return np.ones(np.shape(state)[:-1])
 
     def over(self, state: Any) -> np.ndarray:
-        """Return whether the pole fell or the cart left the track in states (..., 4), (...)."""
+        """Mask (...) of the states (..., 4) in which the pole fell or the cart left the track."""
         state = np.asarray(state, dtype=float)
         return np.asarray((np.abs(state[..., 0]) > TRACK) | (np.abs(state[..., 2]) > TILT))
 
@@ -166,7 +166,7 @@ class StochasticCartPole(gymnasium.Env[np.ndarray, Any]):
 
 
 def moved(state: np.ndarray, force: np.ndarray) -> np.ndarray:
-    """Return where states (..., 4) are a step later under forces (...), without noise."""
+    """States (..., 4) one step after states (..., 4) under forces (...), without noise."""
     x, speed, angle, turning = np.moveaxis(state, -1, 0)
     sin, cos = np.sin(angle), np.cos(angle)
     total = CART + POLE

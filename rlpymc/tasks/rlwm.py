@@ -74,7 +74,7 @@ class RLWM(Task):
         super().__init__(facts, columns, n_trials=self.length if n_trials is None else n_trials, **options)
 
     def resets(self, t: int) -> bool:
-        """Return whether a block starts with trial t."""
+        """True if a block starts with trial t."""
         long_enough("RLWM", len(self._block), t + 1)
         return t == 0 or self._block[t] != self._block[t - 1]
 
@@ -96,7 +96,7 @@ class RLWM(Task):
     def outcome(
         self, world: World, t: int, response: str, x: Mapping[str, np.ndarray], rng: np.random.Generator
     ) -> dict[str, np.ndarray]:
-        """Return whether the action was correct, or with unreliable feedback the contrary."""
+        """True if the action was correct, or with unreliable feedback the contrary."""
         subject = np.arange(world.n_subjects)
         correct = x["action"] == world.correct[subject, self._block[t], x["stimulus"]]
         return {"reward": (correct == (rng.random(world.n_subjects) < self.reliability)).astype(float)}

@@ -29,7 +29,7 @@ def share(name: str, value: Any) -> np.ndarray:
 
 
 def spread(name: str, value: np.ndarray, n_subjects: int, n_trials: int, rng: np.random.Generator) -> np.ndarray:
-    """Return which trials (n_subjects, n_trials) a share or pattern stands for; a share of 0 draws nothing."""
+    """Mask (n_subjects, n_trials) of the trials that a share or pattern stands for; a share of 0 draws nothing."""
     if value.ndim:
         long_enough(name, len(value), n_trials)
         return np.tile(value[:n_trials], (n_subjects, 1))

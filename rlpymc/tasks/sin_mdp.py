@@ -84,5 +84,5 @@ class SinMDP(gymnasium.Env[np.ndarray, np.int64]):
         return np.exp(-10 * (np.asarray(state, dtype=float) - self.rewarded) ** 2).sum(axis=-1)
 
     def over(self, state: Any) -> np.ndarray:
-        """Return whether states (..., 1) end an episode, (...): none does."""
+        """Mask (...) of the states (..., 1) that end an episode: none."""
         return np.zeros(np.shape(state)[:-1], dtype=bool)

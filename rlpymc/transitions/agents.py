@@ -41,7 +41,7 @@ class World(Protocol):
         ...
 
     def over(self, state: Any) -> np.ndarray:
-        """Return whether states end an episode, (...)."""
+        """Mask (...) of the states that end an episode."""
         ...
 
 

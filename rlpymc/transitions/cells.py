@@ -116,7 +116,7 @@ def quantiles(
     u: np.ndarray,
     log_density: Callable[[np.ndarray], np.ndarray],
 ) -> np.ndarray:
-    """Return where the distribution functions of densities reach u.
+    """Quantiles: the x at which the distribution functions of densities reach u.
 
     Parameters
     ----------

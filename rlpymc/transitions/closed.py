@@ -128,7 +128,7 @@ class Exponential(Family):
         return pt.switch(v[0] < 0, -pt.log(pt.switch(v[0] < 0, -v[0], 1.0)), np.inf)
 
     def admissible(self, v: np.ndarray) -> np.ndarray:
-        """Return where Z(v) is finite."""
+        """Mask of the v with finite Z(v)."""
         return np.asarray(v[..., 0] < 0)
 
     def score_matching_problem(self, features: np.ndarray, x: np.ndarray) -> str | None:
@@ -210,7 +210,7 @@ class Beta(Family):
         return pt.switch(inside, pt.gammaln(a) + pt.gammaln(b) - pt.gammaln(a + b), np.inf)
 
     def admissible(self, v: np.ndarray) -> np.ndarray:
-        """Return where Z(v) is finite."""
+        """Mask of the v with finite Z(v)."""
         return np.asarray((v > -1).all(axis=-1))
 
     def score_matching_problem(self, features: np.ndarray, x: np.ndarray) -> str | None:

@@ -176,7 +176,7 @@ class _Life:
         return states, chosen, real
 
     def _planner(self, knowledge: Knowledge | None) -> ShootingPlanner:
-        """Return what plans with a model, or with the world itself."""
+        """The planner, with a model or with the world itself."""
         task = self.task
 
         def in_the_world(state: Any, action: Any, rng: Uniforms) -> np.ndarray:
@@ -196,7 +196,7 @@ class _Life:
         return total
 
     def _error(self, knowledge: Knowledge) -> np.ndarray | float:
-        """Return how far each W is from the true one, (n,)."""
+        """Distance of each W from the true one, (n,)."""
         law = getattr(self.task, "transition", None)
         if law is None or repr(law.density) != repr(knowledge.density) or law.W.shape != knowledge.W.shape[1:]:
             return np.nan

@@ -137,7 +137,7 @@ class Family(Density):
         return None
 
     def admissible(self, v: np.ndarray) -> np.ndarray:
-        """Return where Z(v) is finite, (...)."""
+        """Mask (...) of the v with finite Z(v)."""
         return np.ones(v.shape[:-1], dtype=bool)
 
     def score_matching_problem(self, features: np.ndarray, x: np.ndarray) -> str | None:
@@ -227,7 +227,7 @@ class Family(Density):
         return self._draw(natural, rng.random((*shape, self.n_uniforms)))
 
     def in_support(self, x: np.ndarray) -> np.ndarray:
-        """Return which x have a density above 0."""
+        """Mask of the x whose density is above 0."""
         low, high = self.support
         return np.asarray((x > low) & (x < high))
 

@@ -21,7 +21,7 @@ class Numeric(Family):
 
     @abstractmethod
     def _level(self, v: np.ndarray) -> np.ndarray:
-        """Return how fine cells have to be, (n,)."""
+        """Level of fineness that cells need, (n,)."""
 
     @abstractmethod
     def _cells(self, level: int) -> Cells:

@@ -40,7 +40,7 @@ class Optimum:
     values: np.ndarray
 
     def q(self, state: Any, step: int) -> np.ndarray:
-        """Return what to expect of each action, and the best ones after it.
+        """Expected return of each action, followed by the best ones.
 
         Parameters
         ----------
@@ -59,7 +59,7 @@ class Optimum:
         return (self.reward(flat)[:, None] + np.stack(later, axis=1)).reshape(*state.shape[:-1], -1)
 
     def v(self, state: Any, step: int) -> np.ndarray:
-        """Return what to expect of the best actions in states (..., 1), (...)."""
+        """Expected return (...) of the best actions from states (..., 1)."""
         return self.q(state, step).max(axis=-1)
 
     def _law(self, state: np.ndarray, action: float) -> np.ndarray:

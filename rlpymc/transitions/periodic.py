@@ -86,7 +86,7 @@ class Periodic(Numeric):
 
     @property
     def reach(self) -> float:
-        """Return how far from 0 a density can be anything, however large v is."""
+        """Distance from 0 within which a density can lie, however large v is."""
         return float((NEGLIGIBLE * self.alpha + self.turning**self.alpha) ** (1 / self.alpha))
 
     def breakpoints(self, v: np.ndarray) -> np.ndarray:

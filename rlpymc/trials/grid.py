@@ -14,7 +14,7 @@ PADDING = {"b": False, "i": 0, "u": 0, "f": np.nan, "M": np.datetime64("NaT", "n
 
 
 def padding(name: str, dtype: np.dtype) -> Any:
-    """Return what a column holds where there is no trial."""
+    """A column's entry where there is no trial."""
     return -1 if is_action(name) or name == "row" else PADDING.get(dtype.kind, "")
 
 

@@ -152,7 +152,7 @@ def _mask(trials: xr.Dataset, name: str, model: Model) -> np.ndarray:
 
 
 def _made(trials: xr.Dataset, model: Model, exists: np.ndarray) -> np.ndarray:
-    """Return whether each response was made, (subject, trial, response): a missed one is -1, or NaN."""
+    """Mask of the responses that were made, (subject, trial, response): a missed one is -1, or NaN."""
     made = np.repeat(exists[..., None], len(model.responses), axis=2)
     for k, entry in enumerate(model.responses):
         if entry.name not in trials:

@@ -140,7 +140,7 @@ def _on_grid(rows: Table, name: str, cells: np.ndarray) -> tuple[tuple[str, ...]
 def _record(
     rows: Table, numbered: dict[str, np.ndarray], masks: dict[str, np.ndarray], base: int, missing: float | str | None
 ) -> dict[str, Any]:
-    """Return what `to_table` needs to give the table back, in types that JSON knows."""
+    """The notes from which `to_table` gives the table back, in types that JSON knows."""
     part_of = {part: (name, k) for name, parts in rows.arrays.items() for k, part in enumerate(parts)}
     columns: dict[str, dict[str, Any]] = {}
     for name in rows.columns:

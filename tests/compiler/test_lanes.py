@@ -139,7 +139,7 @@ def case(
 
 
 def scalar(c: Case, mode: str = "gradient", weights: Any = None, compiled: bool = False) -> dict[str, np.ndarray]:
-    """Return what the scalar kernel computes."""
+    """The scalar kernel's results."""
     active, model = c.slopes(mode), c.step.variant.model
     function = kernel.jit(kernel.source(c.step, mode, active))
     arrays = (
@@ -155,7 +155,7 @@ def scalar(c: Case, mode: str = "gradient", weights: Any = None, compiled: bool 
 
 
 def random_weights(c: Case, mode: str) -> dict[str, np.ndarray]:
-    """Return what a pullback takes beside the arguments; a third of it is 0."""
+    """A pullback's weights beside the arguments; a third of them is 0."""
     rng = np.random.default_rng(4)
     shapes = {w.name: (*c.data.shape, *w.own) for w in signature.weights(c.step, mode)}
     return {k: rng.normal(size=shape) * (rng.random(shape) < 0.67) for k, shape in shapes.items()}

@@ -22,7 +22,7 @@ def values(shape: tuple[int, ...]) -> np.ndarray:
 
 
 def on_pytensor(function: Any, *arguments: Any) -> np.ndarray:
-    """Return what a function gives on PyTensor variables of these values, as float64 where it holds numbers."""
+    """A function's value on PyTensor variables of these values, as float64 where it holds numbers."""
     inputs = [pt.tensor(f"x{k}", shape=np.shape(a), dtype=np.asarray(a).dtype) for k, a in enumerate(arguments)]
     out = pt.as_tensor(function(*inputs))
     compiled = pytensor.function(inputs, out, mode="FAST_COMPILE", on_unused_input="ignore")

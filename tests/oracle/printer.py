@@ -74,7 +74,7 @@ class Printer:
         return name
 
     def text(self, node: Node) -> str:
-        """Return what stands for a node, after writing its computation if it is not there yet."""
+        """Text of a node, after writing its computation if it is not there yet."""
         if node.op == "constant":
             return number_text(node.value)
         if node.op == "state":
@@ -108,11 +108,11 @@ class Printer:
         return f"{name}[i{first}{subscript(self._trace.parameter_shapes[name], k)}]"
 
     def index(self, node: Node) -> str:
-        """Return what stands for a position."""
+        """Text of a position."""
         return self.text(node) if node.kind == "i" else f"int({self.text(node)})"
 
     def number(self, node: Node) -> str:
-        """Return what stands for a node as a float."""
+        """Text of a node as a float."""
         text = self.text(node)
         return text if node.kind == "f" else f"float({text})"
 

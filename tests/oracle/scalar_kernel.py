@@ -39,7 +39,7 @@ def layout(segments: Segments) -> list[np.ndarray]:
 
 
 def named(found: Any, names: Sequence[str]) -> dict[str, np.ndarray]:
-    """Return what a kernel returned by name: one array, a tuple of several, or nothing."""
+    """A kernel's results by name, from one array, a tuple of several, or nothing."""
     return dict(zip(names, (found,) if len(names) == 1 else found or (), strict=True))
 
 
@@ -73,13 +73,13 @@ class _Kernel:
         self.stored = set[int]()
 
     def _condition(self, block: Block) -> str:
-        """Return where a block counts."""
+        """Condition under which a block counts."""
         assert block.mask is not None
         name, r = block.mask
         return f"{name}[i, t{subscript(response_axis(self.trace), r) if name == 'scored' else ''}]"
 
     def _adjoint(self, what: str, *key: Any) -> str:
-        """Return what stands for a derivative that is known, see `plan`."""
+        """Text of a derivative that is known, see `plan`."""
         match what:
             case "weight":
                 return f"weight[i, t{subscript(response_axis(self.trace), key[0])}]"
@@ -142,7 +142,7 @@ class _Kernel:
         return f"s_{name}[{k}]" if name in self.trace.tables else state_name(name, k)
 
     def _shared(self) -> list[Node]:
-        """Return what more than one block needs, and reads of tables that another block changes first."""
+        """Nodes that more than one block needs, and reads of tables that another block changes first."""
         blocks = self.plan.blocks
         by_number = {n.number: n for b in blocks for n in per_trial(b.roots)}
         shared = []

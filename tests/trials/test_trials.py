@@ -35,7 +35,7 @@ def small(**columns: Any) -> pd.DataFrame:
 
 
 def message(table: Any, *args: Any, error: type[Exception] = ValueError, **options: Any) -> str:
-    """Return what reading this table complains about."""
+    """The complaint about this table."""
     with pytest.raises(error) as info:
         read_trials(table, *args, **options)
     return str(info.value)

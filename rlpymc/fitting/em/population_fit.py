@@ -184,7 +184,7 @@ def collect(
     history: pd.DataFrame,
     settled: bool | None,
 ) -> EM:
-    """Return what was found, by the names of parameters and subjects."""
+    """The result, by the names of parameters and subjects."""
     subjects, n, d = {"subject": problem.data.subjects}, problem.data.shape[0], problem.n_own
     own, labels, entries = [p.name for p in problem.own], problem.labels[: problem.n_own], problem.entries
     flat = group.flat and d > 0

@@ -78,7 +78,7 @@ class Rounds:
         return modes
 
     def settled(self, tol: float | None) -> bool:
-        """Return whether the last round changed neither the group nor the objective by more than a tolerance."""
+        """True if the last round changed neither the group nor the objective by more than a tolerance."""
         if tol is None or len(self._history) < 2:
             return False
         before, last = (dict(zip(self._columns, row, strict=True)) for row in self._history[-2:])

@@ -74,7 +74,7 @@ class Coordinates:
         return bool(self._terms)
 
     def added(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return what is added for each entry, and its first two derivatives, all (..., entry)."""
+        """The added log density of each entry, and its first two derivatives, all (..., entry)."""
         value, slope, curvature = (np.zeros_like(points) for _ in range(3))
         for name, term in self._terms.items():
             place = self.entries.places[name]

@@ -71,7 +71,7 @@ class Watch:
         params: Callable[[np.ndarray], dict[str, np.ndarray]],
         estimates: Callable[[np.ndarray], np.ndarray],
     ) -> "Follower":
-        """Return what follows the searches of one subject, or of all at once.
+        """Follower of the searches of one subject, or of all at once.
 
         Parameters
         ----------
@@ -104,7 +104,7 @@ class Follower:
         self._report, self._search = report, 0
 
     def next_search(self, whole: Mapping[str, np.ndarray], scale: np.ndarray | float = 1.0) -> Callable[..., None]:
-        """Return what an optimiser is to call after each iteration of its next search.
+        """The function that an optimiser calls after each iteration of its next search.
 
         Raises
         ------

@@ -43,7 +43,7 @@ class Objective:
         self._likelihood = single_likelihoods(data, coordinates.entries.names, backend, mode)
 
     def target(self, i: int, whole: Whole, weight: float) -> Target:
-        """Return what is to be minimised for subject i, given the whole numbers and their log probability."""
+        """The function to be minimised for subject i, given the whole numbers and their log probability."""
         coordinates, likelihood = self.coordinates, self._likelihood.of_subject(i)
         fixed = self._fixed(i, whole)
 

@@ -61,7 +61,7 @@ class Problem:
         self._combinations = combinations(data, population, with_priors)
 
     def search(self, coordinates: Coordinates, method: str | None, starts: int, seed: int | None) -> Search:
-        """Return how optima are searched for."""
+        """The search for optima."""
         return Search(coordinates, method, all(rule.smooth for rule in self.data.model.rules), starts, seed)
 
     def singly(self, search: Search, watch: Watch | None, progress: bool) -> Fit:
@@ -113,7 +113,7 @@ class Problem:
         return Fit(points, params, log_liks, best.target.weight, found, joint.shared, self._n_whole)
 
     def _follow_all(self, joint: Joint, watch: Watch) -> Follower:
-        """Return what follows the searches over all subjects."""
+        """Follower of the searches over all subjects."""
         tested = None if self._test is None else SubjectLikelihoods(self._test, (), *self._how)
         return watch.follow(
             None,
@@ -124,7 +124,7 @@ class Problem:
         )
 
     def _alone(self, joint: Joint, search: Search, progress: bool) -> Alone:
-        """Return what fits each subject's own parameters, given those that are shared."""
+        """The problem of each subject's own parameters, given those that are shared."""
 
         def alone(points: np.ndarray) -> tuple[np.ndarray, Combinations]:
             names = {*self.population.shared}

@@ -188,7 +188,7 @@ class Search:
                 raise outside.problem from None
             except Exception as problem:
                 if method == self.order[-1]:
-                    raise  # what no method can do without is no matter of methods
+                    raise  # all methods failed: the last one's exception says why
                 failures.append(f"{method} failed ({type(problem).__name__}: {problem})")
                 continue
             if np.isfinite(result.fun) and result.fun <= value + GAIN:

@@ -121,7 +121,7 @@ class Joint:
         return -values, -self.coordinates.entries.join_slopes(slopes.values(), (self.n_subjects,))
 
     def target(self, whose: Combinations) -> Target:
-        """Return what is to be minimised, given everybody's whole numbers and their log probabilities."""
+        """The function to be minimised, given everybody's whole numbers and their log probabilities."""
         whole = {name: np.stack([one[name] for one, _ in whose]) for name in whose[0][0]}
         weights = np.array([weight for _, weight in whose])
         weight = float(weights.sum())
@@ -206,7 +206,7 @@ class Joint:
 
     # ------------------------------------------------------------------------------------------------ what is known
     def describe(self, search: Search, best: Optimum) -> list[Uncertainty]:
-        """Return what can be said of everybody's estimates.
+        """Standard errors and statuses of everybody's estimates.
 
         The Hessian is bordered: subjects' own entries are tied to each other through the shared ones alone.
         """

@@ -38,7 +38,7 @@ def unknown_covariances(coordinates: Coordinates) -> np.ndarray:
 
 
 def inside_bounds(coordinates: Coordinates, x: np.ndarray) -> np.ndarray:
-    """Return which entries are not at a bound."""
+    """Mask of the entries that are not at a bound."""
     lower, upper, margin = *coordinates.bounds.T, AT_BOUND * coordinates.width
     return (x - lower > margin) & (upper - x > margin)
 
@@ -49,7 +49,7 @@ def curvature(coordinates: Coordinates, gradient: Callable[[np.ndarray], np.ndar
 
 
 def describe(search: Search, best: Optimum) -> Uncertainty:
-    """Return what can be said of one subject's optimum."""
+    """Standard errors and status of one subject's optimum."""
     coordinates, unknown = search.coordinates, unknown_covariances(search.coordinates)
     if best.impossible:
         return Uncertainty(unknown, "failed", "the data are impossible")

@@ -107,7 +107,7 @@ def _extreme(values: xr.Dataset, reduce: object) -> tuple[float, str]:
 
 
 def problems_before_sampling(data: ModelData, population: Population) -> list[str]:
-    """Return what in data and priors will make a posterior hard to get or to read."""
+    """Features of data and priors that make a posterior hard to get or to read."""
     return [*_scale_problems(data, population), *_smoothness_problems(data.model)]
 
 

@@ -44,7 +44,7 @@ class Chain:
 
 
 def _nutpie_is_known() -> bool:
-    """Return whether nutpie takes functions by their addresses as it did; this is no part of its documentation."""
+    """True if nutpie takes functions by their addresses, which is no part of its documentation."""
     try:
         from nutpie.compile_pymc import CompiledPyMCModel
     except ImportError:
@@ -90,7 +90,7 @@ class MachinePosterior:
         return ""
 
     def chain(self) -> Chain:
-        """Return what is needed for one more chain."""
+        """A copy for one more chain, with memory of its own."""
         n = len(list(product(*(part.values for part in self.parts.values() if isinstance(part, Weights)))))
         density = Density(self.parts, self._constants, [self._evaluator.twin() for _ in range(n)])
         return Chain(self._nutpie_model(density), density)

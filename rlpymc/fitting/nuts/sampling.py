@@ -229,7 +229,7 @@ def _sample_nutpie(
 
 
 def _data_groups(rl_model: RLModel) -> dict[str, xr.Dataset]:
-    """Return what was observed, and the columns and masks beside it."""
+    """The observed responses, and the columns and masks beside them."""
 
     def dataset(names: list[str]) -> xr.Dataset:
         found = {name: rl_model.named_vars[name].eval() for name in names}
