@@ -28,8 +28,16 @@ def expected(request):
     return mark
 
 
-@pytest.mark.parametrize("check", checks.all_checks(), ids=lambda check: check.__name__)
-@pytest.mark.parametrize("name", NAMES)
+def promises():
+    """Every check of every model; slow are those that compile a scan of a planner or of a combination."""
+    for name in NAMES:
+        large = name in COMBINATIONS or rl.get_model(name).derive is not None
+        for check in checks.all_checks():
+            marks = pytest.mark.slow if large and check is checks.check_backends else ()
+            yield pytest.param(name, check, id=f"{name}-{check.__name__}", marks=marks)
+
+
+@pytest.mark.parametrize(("name", "check"), list(promises()))
 def test_promise(name, check, expected):
     expected(name, check)
     check(rl.get_model(name))

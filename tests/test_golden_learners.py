@@ -43,6 +43,7 @@ def test_rlwm_published_log_likelihoods(answered, variant):
     assert len(found) == 40
 
 
+@pytest.mark.slow
 def test_rlwm_maximum_likelihood_is_no_worse_than_published(answered):
     """For people whose likelihoods have the most hidden optima; `benchmarks.published_fits` is of all of them."""
     some, found = answered.isel(subject=[8, 14, 24, 29, 33, 35]), {}

@@ -19,6 +19,7 @@ def wheel(tmp_path_factory):
     return next(folder.glob("*.whl"))
 
 
+@pytest.mark.slow
 def test_wheel_has_zoo_data_and_types_once(wheel):
     names = zipfile.ZipFile(wheel).namelist()
     for name in (
@@ -32,6 +33,7 @@ def test_wheel_has_zoo_data_and_types_once(wheel):
     assert not [name for name in names if name.startswith(("models/", "tests/")) or name.endswith(".pyc")]
 
 
+@pytest.mark.slow
 def test_installed_elsewhere_it_finds_the_zoo(wheel, tmp_path):
     where = tmp_path / "site"
     command = [

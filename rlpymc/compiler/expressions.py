@@ -65,6 +65,11 @@ class Graph:
         other._nodes = dict(self._nodes)
         return other
 
+    @property
+    def content(self) -> list[Any]:
+        """All nodes in order, by their operations, arguments and values."""
+        return [*self._nodes]
+
     @contextmanager
     def active(self) -> Iterator["Graph"]:
         """Within this context new nodes belong to this graph."""

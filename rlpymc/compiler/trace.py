@@ -9,6 +9,7 @@ import traceback
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
+from hashlib import sha256
 from typing import Any
 
 import numpy as np
@@ -71,7 +72,7 @@ class Update:
 
 
 class Trace:
-    """One subject's step.
+    """One subject's step; compares by content, so that what was compiled for a model serves another that does the same.
 
     Parameters
     ----------
@@ -170,6 +171,38 @@ class Trace:
         for node in ancestors(self.updates["learned"].nodes):
             if node.op == "read" and node.arguments[0].value in later:
                 raise Unsupported(f"the learner reads {node.arguments[0].value!r}, which a choice rule changes")
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Digest of all that a kernel is made of: names, shapes, and the expressions."""
+        variant = self.variant
+        inputs = [(i.name, i.dtype, str(i.kind), self.column_shapes[i.name]) for i in variant.model.inputs]
+        settled = variant.model.name, inputs, sorted(variant.assumed), sorted(variant.by_trial), variant.resumed
+        shapes = self.parameter_shapes, self.shapes, sorted(self.tables)
+        kinds = {k: type(r).__name__ for k, r in self.responses.items()}
+        terms = {k: n.number for k, n in self.terms.items()}
+        updates = {
+            name: (
+                {entry: n.number for entry, n in update.numbers.items()},
+                [(table, position.number, value.number) for table, position, value in update.writes],
+            )
+            for name, update in self.updates.items()
+        }
+        with self.graph.copy().active() as graph:  # tables make nodes of their entries when asked for them
+            found = [
+                self.start,
+                self.arguments,
+                *({k: v.nodes for k, v in f.items()} for f in (self.signals, self.probs)),
+            ]
+            arrays = [{k: [n.number for n in np.ravel(v)] for k, v in part.items()} for part in found]
+            content = settled, shapes, kinds, terms, updates, arrays, graph.content
+        return sha256(repr(content).encode()).hexdigest()
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Trace) and (self is other or self.fingerprint == other.fingerprint)
+
+    def __hash__(self) -> int:
+        return hash(self.fingerprint)
 
     def depends(self, active: Iterable[str]) -> "Dependence":
         """The nodes that depend on some parameters."""

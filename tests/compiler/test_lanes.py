@@ -234,7 +234,9 @@ def test_a_start_that_varies_by_trial_is_that_of_a_segment_s_first_trial(name):
     assert_same(replace(c, params=others)(width=8), found)
 
 
-@pytest.mark.parametrize(("name", "by_block"), [("delta+stickiness", "beta"), ("q_mdp", "q0")])
+@pytest.mark.parametrize(
+    ("name", "by_block"), [("delta+stickiness", "beta"), pytest.param("q_mdp", "q0", marks=pytest.mark.slow)]
+)
 def test_parameters_that_vary_by_block(name, by_block):
     model = rl.get_model(name)
     trials = random_trials(model)
@@ -499,7 +501,13 @@ def test_learning_rates_of_0_and_1(alpha):
 
 @pytest.mark.parametrize(
     ("name", "n_actions"),
-    [("delta", 2), ("delta", 3), ("delta+stickiness+lapse", 3), ("hmm(delta)", 3), ("choice_kernel", 3)],
+    [
+        ("delta", 2),
+        ("delta", 3),
+        ("delta+stickiness+lapse", 3),
+        pytest.param("hmm(delta)", 3, marks=pytest.mark.slow),
+        ("choice_kernel", 3),
+    ],
 )
 def test_options_that_are_not_on_offer(name, n_actions):
     """Down to the one that was chosen."""

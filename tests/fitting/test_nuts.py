@@ -129,6 +129,7 @@ def test_chains_differ(fit: xr.DataTree) -> None:
     assert not np.isclose(first, second).all()
 
 
+@pytest.mark.slow
 def test_numpyro_samples_the_same_posterior(model: rl.RLModel, fit: xr.DataTree) -> None:
     with pytest.raises(ValueError, match=r"runs in JAX.*backend='scan'"):
         sample(model, sampler="numpyro")

@@ -124,6 +124,7 @@ def test_latents_hold_what_was_derived(trials):
     assert_allclose(found["chosen_value"].values, chosen, rtol=1e-9)
 
 
+@pytest.mark.slow
 def test_a_fit_predicts_and_says_what_it_knew(trials, tmp_path):
     built = rl.build("soft_planner", trials, pooling="complete")
     fit = rl.sample(built, draws=400, tune=300, chains=2, seed=1, progress=False)

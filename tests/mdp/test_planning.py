@@ -361,6 +361,7 @@ def test_a_tolerance_is_kept() -> None:
 # ---------------------------------------------------------------- many states
 
 
+@pytest.mark.slow
 def test_a_line_of_a_hundred_thousand_states() -> None:
     """Without discount, values of 1e5 and more are those of the tridiagonal system."""
     n = 100_000

@@ -24,12 +24,12 @@ CASES = [
     ("delta+stickiness+lapse", {}),
     ("two_step_hybrid", {}),
     ("q_mdp", {"free": ("q0",)}),
-    ("rlwm", {"fixed": {"stick": 0.1, "bias_rl": 0.2, "epsilon": 0.05}}),
     ("rlwm", {"pooling": "none"}),
     ("rlwm", {"fixed": {"capacity": 3}}),
     ("delta_prediction", {}),
     ("hmm(delta)", {"pooling": "none"}),
 ]
+LONG = [("rlwm", {"fixed": {"stick": 0.1, "bias_rl": 0.2, "epsilon": 0.05}})]
 
 
 def built(name, options, **more):
@@ -37,7 +37,11 @@ def built(name, options, **more):
     return rl.build(model, random_trials(model, n_actions=2), **options, **more)
 
 
-@pytest.mark.parametrize(("name", "options"), CASES, ids=[f"{n} {o}" for n, o in CASES])
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [*CASES, *(pytest.param(*case, marks=pytest.mark.slow) for case in LONG)],
+    ids=[f"{n} {o}" for n, o in (*CASES, *LONG)],
+)
 def test_density_and_gradient_are_those_of_the_pymc_model(name, options):
     """Every form of pooling, priors of every kind, tables, whole numbers; PyMC keeps some constants in four bytes."""
     model = built(name, options)
@@ -193,6 +197,7 @@ def test_replaced_trials_are_served():
     assert MachinePosterior(first).chain().density(x)[0] == MachinePosterior(second).chain().density(x)[0]
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::rlpymc.fitting.nuts.diagnostics.SamplingWarning")
 def test_both_ways_give_one_posterior():
     """The same model, once as built and once with a potential that changes nothing."""

@@ -161,7 +161,9 @@ def prior_at(x: np.ndarray) -> tuple[np.ndarray, float]:
     return value, float((stats.beta(1.1, 1.1).logpdf(value) + np.log(value * (1 - value))).sum())
 
 
-@pytest.mark.parametrize(("form", "backend"), [("distribution", "fused"), ("potential", "scan")])
+@pytest.mark.parametrize(
+    ("form", "backend"), [("distribution", "fused"), pytest.param("potential", "scan", marks=pytest.mark.slow)]
+)
 def test_the_density_is_summed_over_whole_numbers(form: str, backend: str) -> None:
     model = rl.build("rlwm", trials(), likelihood=form, pooling="none", fixed=FIXED, backend=backend)
     assert {v.name for v in model.free_RVs} == {"alpha"}

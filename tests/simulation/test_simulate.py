@@ -529,7 +529,7 @@ def test_a_choice_without_feedback_is_remembered_and_not_learned_from_and_so_a_f
     assert_array_equal(last[:, 4], last[:, 3])
 
 
-@pytest.mark.parametrize("backend", ["fused", "scan"])
+@pytest.mark.parametrize("backend", ["fused", pytest.param("scan", marks=pytest.mark.slow)])
 def test_the_simulator_itself_learns_what_the_plain_loop_learns(backend: str) -> None:
     """Mean log probabilities are those of choices drawn from the plain loop's probabilities; so are forced ones."""
     n = 3000

@@ -107,6 +107,7 @@ def test_estimates_are_near_the_truth_by_their_standard_errors(family, estimate)
     assert found.n == 3000
 
 
+@pytest.mark.slow
 def test_standard_errors_are_the_spread_of_estimates():
     for family in (SIN, MixtureLike()):
         found = [score_matching(family, *example(family, n=2000, seed=seed)[:2]) for seed in range(150)]
@@ -242,6 +243,7 @@ def test_posterior_density_is_right_far_away():
     assert beyond({"W": np.array([[0.5]])}) == -np.inf
 
 
+@pytest.mark.slow
 def test_posterior_sampled():
     phi, x, _ = example(SIN, n=1000)
     model = build(SIN, phi, x)

@@ -16,7 +16,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from rlpymc.checks import check_seed, check_whole, unknown
 from rlpymc.fitting.factory import RLModel
-from rlpymc.fitting.files import load, save
+from rlpymc.fitting.files import SPEC_VERSION, load, save
 from rlpymc.fitting.nuts.diagnostics import SamplingWarning, diagnose, problems_before_sampling
 from rlpymc.fitting.nuts.machine_sampler import MachinePosterior
 from rlpymc.fitting.posterior import draw_whole_numbers
@@ -129,7 +129,7 @@ def sample(
     if unit:
         fit["log_likelihood"] = xr.DataTree(pointwise(rl_model, fit["posterior"].to_dataset(), unit))
     fit.attrs["rlpymc"] = json.dumps(made_from)
-    fit.attrs |= {"sampled_by": "pytensor" if why else "machine", "why": why}
+    fit.attrs |= {"spec_version": SPEC_VERSION, "sampled_by": "pytensor" if why else "machine", "why": why}
     for problem in diagnose(fit).problems:
         warnings.warn(problem, SamplingWarning, stacklevel=2)
     return fit
