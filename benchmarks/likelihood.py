@@ -30,33 +30,13 @@ from rlpymc.trials.model_data import data_for
 from rlpymc.validation.examples import default_task, plausible_params
 from tests.oracle import scalar_kernel as kernel
 
-MODELS = (
-    "delta",
+COMBINATIONS = (
     "delta+stickiness+lapse",
     "delta(rates=sign)+choice_kernel",
-    "counterfactual",
-    "kalman",
-    "two_step_hybrid",
-    "rlwm",
     "rlwm(interaction=True)",
-    "q_mdp",
-    "soft_q",
-    "actor_critic",
-    "reinforce",
-    "model_based",
-    "successor",
-    "soft_planner",
-    "delta_prediction",
-    "biased_random",
-    "choice_kernel",
-    "wsls",
-    "biased_coin",
-    "habituating_coin",
-    "gaussian",
-    "markov_chain",
-    "habituating_markov_chain",
     "hmm(delta)",
 )
+MODELS = (*rl.list_models().index, *COMBINATIONS)
 SIZES = ((1, 150), (20, 100), (208, 200), (2000, 200))
 SESSIONS = (300, 300)  # of one subject
 MIDDLE = (208, 200)

@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from rlpymc.terminal import comparison, listing, show_warnings, summary
+from rlpymc.terminal import comparison, listing, markdown, show_warnings, summary
 from rlpymc.terminal import table as as_table
 
 app = typer.Typer(help="Reinforcement-learning models of behaviour for PyMC.", no_args_is_help=True)
@@ -37,13 +37,18 @@ def demo(
 @app.command()
 def models(
     name: Annotated[str, typer.Argument(help="One model, or a pattern such as '*kernel*'.")] = "*",
+    as_markdown: Annotated[bool, typer.Option("--markdown", help="Print the list as a Markdown table.")] = False,
 ) -> None:
     """List the models, or say what there is to know about one."""
     from rlpymc.model.registry import get_model, overview
 
     if "*" in name or "?" in name:
         columns = ["name", "summary", "parameters", "options"]
-        console.print(listing(([row[k] for k in columns] for row in overview(name)), columns, "models"))
+        rows = [[row[k] for k in columns] for row in overview(name)]
+        if as_markdown:
+            typer.echo(markdown(rows, columns))
+        else:
+            console.print(listing(rows, columns, "models"))
     else:
         console.print(str(_or_exit(get_model, name)), markup=False)
 

@@ -25,6 +25,12 @@ def listing(rows: Iterable[Sequence[str]], columns: Sequence[str], title: str) -
     return out
 
 
+def markdown(rows: Iterable[Sequence[str]], columns: Sequence[str]) -> str:
+    """Rows of text, the first of which is their name, as a table in Markdown."""
+    lines = [columns, ["---"] * len(columns), *([f"`{row[0]}`", *row[1:]] for row in rows)]
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+
+
 def _empty(title: str, first: str) -> Table:
     out = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     out.add_column(first, no_wrap=True)

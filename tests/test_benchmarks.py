@@ -4,9 +4,8 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-import rlpymc as rl
 from benchmarks import hand, transitions
-from benchmarks.likelihood import MODELS, simulated
+from benchmarks.likelihood import simulated
 from rlpymc.likelihood.evaluator import Evaluator
 
 
@@ -29,8 +28,3 @@ def test_the_naive_posterior_is_the_same(monkeypatch):
     monkeypatch.setattr(transitions, "NODES", np.linspace(-10, 10, 20_001))
     phi, x = transitions.example(1)
     assert transitions.differ_by(phi[:20], x[:20]) < 1e-6
-
-
-def test_every_model_is_measured():
-    measured = {name.split("(")[0].split("+")[0] for name in MODELS}
-    assert measured == {*rl.list_models().index, "hmm"}

@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
@@ -18,6 +19,11 @@ def test_models_are_listed():
     assert done.exit_code == 0
     for name in rl.list_models().index:
         assert name in done.output
+
+
+def test_the_readme_lists_the_models():
+    """Mended by the output of ``./run rlpymc models --markdown`` in the README's place."""
+    assert run(app, ["models", "--markdown"]).output in (Path(__file__).parents[1] / "README.md").read_text()
 
 
 def test_models_are_listed_without_libraries_of_tables():

@@ -9,8 +9,8 @@ Departs from its source: no contextual value.
 """
 
 from rlpymc.math import add_at, arange, equal, full, size, sum, take, where
-from rlpymc.model import Input, Model, Parameter, boolean, index, real, unit
-from rlpymc.priors import Beta, Normal
+from rlpymc.model import Input, Model, boolean, index, real
+from rlpymc.model.usual_parameters import learning_rate, start_value
 
 
 def start(p, facts):
@@ -56,31 +56,9 @@ counterfactual = Model(
         Input("reward_other", real, after="action"),
     ),
     parameters=(
-        Parameter(
-            "alpha",
-            unit,
-            prior=Beta(1.1, 1.1),
-            plausible=0.3,
-            meaning="learning rate of the chosen option",
-            citation="prior: rlpymc, weak",
-        ),
-        Parameter(
-            "alpha_other",
-            unit,
-            prior=Beta(1.1, 1.1),
-            plausible=0.2,
-            meaning="learning rate of the option not chosen",
-            citation="prior: rlpymc, weak",
-        ),
-        Parameter(
-            "q0",
-            real,
-            prior=Normal(0.0, 1.0),
-            value=0.0,
-            meaning="value before the first trial",
-            citation="prior: rlpymc, weak for rewards about 1 apart",
-            units="reward",
-        ),
+        learning_rate("alpha", "learning rate of the chosen option"),
+        learning_rate("alpha_other", "learning rate of the option not chosen", plausible=0.2),
+        start_value(),
     ),
     start=start,
     values=values,

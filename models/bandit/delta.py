@@ -10,9 +10,9 @@ Departs from its source: nothing; forgetting goes to q0 and not, as in Ito & Doy
 """
 
 from rlpymc.math import add_at, full, take
-from rlpymc.model import Input, Model, Parameter, index, real, unit
+from rlpymc.model import Input, Model, index, real
 from rlpymc.model.options import forget_unchosen, rates_by_outcome, rates_by_sign
-from rlpymc.priors import Beta, Normal
+from rlpymc.model.usual_parameters import learning_rate, start_value
 
 
 def start(p, facts):
@@ -39,23 +39,8 @@ delta = Model(
     equation=r"Q_a \leftarrow Q_a + \alpha (r - Q_a)",
     inputs=(Input("action", index("n_actions"), response=True), Input("reward", real, after="action")),
     parameters=(
-        Parameter(
-            "alpha",
-            unit,
-            prior=Beta(1.1, 1.1),
-            plausible=0.3,
-            meaning="learning rate",
-            citation="prior: Daw, Gershman, Seymour, Dayan & Dolan 2011",
-        ),
-        Parameter(
-            "q0",
-            real,
-            prior=Normal(0.0, 1.0),
-            value=0.0,
-            meaning="value before the first trial",
-            citation="prior: rlpymc, weak for rewards about 1 apart",
-            units="reward",
-        ),
+        learning_rate(citation="prior: Daw, Gershman, Seymour, Dayan & Dolan 2011"),
+        start_value(),
     ),
     start=start,
     values=values,

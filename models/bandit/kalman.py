@@ -12,6 +12,7 @@ Departs from its source: arms drift on trials that are learned from, and not whi
 
 from rlpymc.math import full, put, sqrt, take
 from rlpymc.model import Input, Model, Parameter, index, positive, real, unit
+from rlpymc.model.usual_parameters import start_value
 from rlpymc.priors import Beta, Gamma, Normal
 
 OWN = "prior: rlpymc, weak for rewards about 1 apart"
@@ -84,15 +85,7 @@ kalman = Model(
             citation=OWN,
             units="reward",
         ),
-        Parameter(
-            "mu0",
-            real,
-            prior=Normal(0.0, 1.0),
-            value=0.0,
-            meaning="mean of the belief before the first trial",
-            citation=OWN,
-            units="reward",
-        ),
+        start_value("mu0", "mean of the belief before the first trial", citation=OWN),
         Parameter(
             "sd0",
             positive,

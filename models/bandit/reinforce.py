@@ -12,8 +12,8 @@ constant rate, where Sutton & Barto take that of all rewards, and starts at base
 """
 
 from rlpymc.math import onehot, size, softmax, where, zeros
-from rlpymc.model import Input, Model, Parameter, index, real, unit
-from rlpymc.priors import Beta, Normal
+from rlpymc.model import Input, Model, index, real
+from rlpymc.model.usual_parameters import learning_rate, start_value
 
 
 def start(p, facts):
@@ -47,23 +47,8 @@ reinforce = Model(
     ),
     inputs=(Input("action", index("n_actions"), response=True), Input("reward", real, after="action")),
     parameters=(
-        Parameter(
-            "alpha",
-            unit,
-            prior=Beta(1.1, 1.1),
-            plausible=0.2,
-            meaning="learning rate of the baseline; that of the preferences is in beta",
-            citation="prior: rlpymc, weak",
-        ),
-        Parameter(
-            "baseline0",
-            real,
-            prior=Normal(0.0, 1.0),
-            value=0.0,
-            meaning="baseline before the first trial",
-            citation="prior: rlpymc, weak for rewards about 1 apart",
-            units="reward",
-        ),
+        learning_rate("alpha", "learning rate of the baseline; that of the preferences is in beta", plausible=0.2),
+        start_value("baseline0", "baseline before the first trial"),
     ),
     start=start,
     values=values,

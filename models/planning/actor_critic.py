@@ -15,9 +15,9 @@ of steps from the start of an episode.
 """
 
 from rlpymc.math import add_at, onehot, size, softmax, take, where, zeros
-from rlpymc.model import Model, Parameter, unit
+from rlpymc.model import Model
+from rlpymc.model.usual_parameters import learning_rate
 from rlpymc.models.planning.q_mdp import columns, gamma
-from rlpymc.priors import Beta
 
 
 def start(p, facts):
@@ -68,14 +68,7 @@ actor_critic = Model(
     ),
     inputs=columns,
     parameters=(
-        Parameter(
-            "alpha",
-            unit,
-            prior=Beta(1.1, 1.1),
-            plausible=0.2,
-            meaning="learning rate of the critic; that of the actor is in beta",
-            citation="prior: rlpymc, weak",
-        ),
+        learning_rate("alpha", "learning rate of the critic; that of the actor is in beta", plausible=0.2),
         gamma,
     ),
     start=start,

@@ -11,7 +11,8 @@ Departs from its source: nothing; the maximum of tied values is the first of the
 
 from rlpymc.math import add_at, max, take, where
 from rlpymc.model import Input, Model, Parameter, boolean, index, real, unit
-from rlpymc.priors import Beta, Normal
+from rlpymc.model.usual_parameters import learning_rate, start_value
+from rlpymc.priors import Beta
 
 
 def start(p, facts):
@@ -76,25 +77,9 @@ q_mdp = Model(
     equation=r"Q_{sa} \leftarrow Q_{sa} + \alpha (r + \gamma \max_b Q_{s'b} - Q_{sa})",
     inputs=columns,
     parameters=(
-        Parameter(
-            "alpha",
-            unit,
-            prior=Beta(1.1, 1.1),
-            plausible=0.2,
-            meaning="learning rate",
-            citation="prior: rlpymc, weak",
-        ),
+        learning_rate(plausible=0.2),
         gamma,
-        Parameter(
-            "q0",
-            real,
-            shape=("n_states", "n_actions"),
-            prior=Normal(0.0, 1.0),
-            value=0.0,
-            meaning="value before the first trial",
-            citation="prior: rlpymc, weak for rewards about 1 apart",
-            units="reward",
-        ),
+        start_value(shape=("n_states", "n_actions")),
     ),
     start=start,
     values=values,

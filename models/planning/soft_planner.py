@@ -14,8 +14,9 @@ Departs from its source: discounted, and without end unless a state is terminal.
 
 from rlpymc.math import sum, take
 from rlpymc.mdp.implicit import soft_q
-from rlpymc.model import Fact, Input, Model, Parameter, index, interval, positive, real
-from rlpymc.priors import Gamma, Normal, Uniform
+from rlpymc.model import Fact, Input, Model, Parameter, index, interval, real
+from rlpymc.model.usual_parameters import inverse_temperature
+from rlpymc.priors import Normal, Uniform
 
 
 def derive(p, facts):
@@ -68,12 +69,10 @@ soft_planner = Model(
             meaning="discount of what comes a step later",
             citation="value: rlpymc; prior: rlpymc, flat",
         ),
-        Parameter(
+        inverse_temperature(
             "beta",
-            positive,
-            prior=Gamma(2.0, 0.5),
+            "inverse temperature, to be freed where w is fixed",
             value=1.0,
-            meaning="inverse temperature, to be freed where w is fixed",
             citation="prior: rlpymc, weak for weights about 1",
         ),
     ),

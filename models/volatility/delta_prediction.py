@@ -7,8 +7,9 @@ For predict-a-number tasks (Nassar et al. 2010, whose own learner adapts its rat
 Departs from its source: the error is that of the learner's value, and not of the prediction that was given.
 """
 
-from rlpymc.model import Input, Model, Parameter, positive, real, unit
-from rlpymc.priors import Beta, Gamma, Normal
+from rlpymc.model import Input, Model, Parameter, positive, real
+from rlpymc.model.usual_parameters import learning_rate, start_value
+from rlpymc.priors import Gamma
 from rlpymc.responses import Normal as NormalResponse
 
 
@@ -36,14 +37,7 @@ delta_prediction = Model(
     equation=r"y \sim \mathcal{N}(V, \sigma),\quad V \leftarrow V + \alpha (o - V)",
     inputs=(Input("prediction", real, response=True), Input("outcome", real, after="prediction")),
     parameters=(
-        Parameter(
-            "alpha",
-            unit,
-            prior=Beta(1.1, 1.1),
-            plausible=0.3,
-            meaning="learning rate",
-            citation="prior: rlpymc, weak",
-        ),
+        learning_rate(),
         Parameter(
             "sigma",
             positive,
@@ -53,15 +47,7 @@ delta_prediction = Model(
             citation="prior: rlpymc, weak for outcomes about 1 apart",
             units="outcome",
         ),
-        Parameter(
-            "v0",
-            real,
-            prior=Normal(0.0, 1.0),
-            value=0.0,
-            meaning="outcome expected before the first trial",
-            citation="prior: rlpymc, weak for outcomes about 1 apart",
-            units="outcome",
-        ),
+        start_value("v0", "outcome expected before the first trial", units="outcome"),
     ),
     start=start,
     policy=policy,

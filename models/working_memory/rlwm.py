@@ -12,7 +12,8 @@ Departs from its sources: nothing; parameters have the names of the fits of Coll
 """
 
 from rlpymc.math import add_at, equal, full, minimum, onehot, put, size, softmax, take, where, zeros
-from rlpymc.model import Input, Model, Parameter, at_least, index, integer, interval, positive, unit
+from rlpymc.model import Input, Model, Parameter, at_least, index, integer, interval, unit
+from rlpymc.model.usual_parameters import inverse_temperature
 from rlpymc.priors import Beta, DiscreteUniform, Gamma, Normal
 from rlpymc.responses import Categorical
 
@@ -127,13 +128,8 @@ rlwm = Model(
             meaning="number of stimuli that working memory holds",
             citation="bounds: the fits of Collins 2025",
         ),
-        Parameter(
-            "beta",
-            positive,
-            prior=Gamma(2.0, 0.1),
-            value=25.0,
-            meaning="inverse temperature",
-            citation="value: the fits of Collins 2025; prior: rlpymc, weak",
+        inverse_temperature(
+            prior=Gamma(2.0, 0.1), value=25.0, citation="value: the fits of Collins 2025; prior: rlpymc, weak"
         ),
     ),
     start=start,

@@ -189,12 +189,9 @@ class Trace:
             for name, update in self.updates.items()
         }
         with self.graph.copy().active() as graph:  # tables make nodes of their entries when asked for them
-            found = [
-                self.start,
-                self.arguments,
-                *({k: v.nodes for k, v in f.items()} for f in (self.signals, self.probs)),
-            ]
-            arrays = [{k: [n.number for n in np.ravel(v)] for k, v in part.items()} for part in found]
+            signals, probs = ({k: v.nodes for k, v in found.items()} for found in (self.signals, self.probs))
+            parts: list[Mapping[str, Any]] = [self.start, self.arguments, signals, probs]
+            arrays = [{k: [n.number for n in np.ravel(v)] for k, v in part.items()} for part in parts]
             content = settled, shapes, kinds, terms, updates, arrays, graph.content
         return sha256(repr(content).encode()).hexdigest()
 

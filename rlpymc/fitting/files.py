@@ -8,7 +8,6 @@ SPEC_VERSION = 1  # of what a fit says of its making, in `attrs`; 0 said nothing
 SINCE = {"sampled_by": 1, "why": 1}  # attributes, and the version that brought them
 
 
-
 def save(fit: xr.DataTree, path: str | Path) -> None:
     """Write a fit to a netCDF file, with the model, its options and a fingerprint of the data.
 

@@ -2,6 +2,7 @@
 
     learner              the class `Model`
     parameters           inputs and parameters, with their supports and links
+    usual_parameters     parameters that many learners have
     priors, responses    distributions of parameters, and of what a subject does
     facts                what is known before the data
     rules                choice rules, on the mathematics in choice_probabilities

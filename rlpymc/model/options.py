@@ -7,6 +7,7 @@ from rlpymc.math import put, take, where
 from rlpymc.model.learner import Model
 from rlpymc.model.parameters import Parameter, unit
 from rlpymc.model.priors import Beta
+from rlpymc.model.usual_parameters import learning_rate
 
 
 def rates_by_sign(model: Model) -> Model:
@@ -32,8 +33,7 @@ def _two_rates(model: Model, first: Callable[[Any, Any, Any], Any], when: str, o
         return model.update(p.replace(alpha=where(first(p, s, x), p.alpha_pos, p.alpha_neg)), s, x)
 
     def rate(name: str, meaning: str) -> Parameter:
-        prior = Beta(1.1, 1.1)
-        return Parameter(name, unit, prior=prior, plausible=0.3, meaning=f"learning rate where {meaning}", citation=own)
+        return learning_rate(name, f"learning rate where {meaning}", citation=own)
 
     own = model.parameter("alpha").citation
     rest = tuple(p for p in model.declared["parameters"] if p.name != "alpha")

@@ -12,9 +12,10 @@ from typing import Any, Literal
 from rlpymc.checks import unknown
 from rlpymc.math import full, onehot, put, size, softmax, take, where, zeros
 from rlpymc.model.choice_probabilities import epsilon_greedy, mixed_with_chance, softmax_logits
-from rlpymc.model.parameters import Input, Parameter, boolean, positive, real, unit
-from rlpymc.model.priors import Beta, Gamma, Normal
+from rlpymc.model.parameters import Input, Parameter, boolean, real, unit
+from rlpymc.model.priors import Beta, Normal
 from rlpymc.model.responses import Categorical
+from rlpymc.model.usual_parameters import inverse_temperature, learning_rate
 
 type Step = Callable[[Any, Any, Any], dict[str, Any]]  # (p, s, x) -> new states
 
@@ -113,14 +114,8 @@ RULES = {
             "softmax",
             "values",
             parameters=(
-                Parameter(
-                    "beta",
-                    positive,
-                    prior=Gamma(2.0, 0.5),
-                    plausible=3.0,
-                    meaning="inverse temperature",
-                    citation="prior: rlpymc, weak for rewards about 1 apart",
-                    units="1/reward",
+                inverse_temperature(
+                    plausible=3.0, citation="prior: rlpymc, weak for rewards about 1 apart", units="1/reward"
                 ),
             ),
             logits=_softmax_logits,
@@ -179,14 +174,7 @@ RULES = {
             "choice_kernel",
             "bias",
             parameters=(
-                Parameter(
-                    "alpha_kernel",
-                    unit,
-                    prior=Beta(1.1, 1.1),
-                    plausible=0.3,
-                    meaning="learning rate of the choice kernel",
-                    citation="prior: rlpymc, weak",
-                ),
+                learning_rate("alpha_kernel", "learning rate of the choice kernel"),
                 Parameter(
                     "beta_kernel",
                     real,
