@@ -131,13 +131,13 @@ class Evaluator:
             {w.name: shapes[w.outer] + w.own for w in signature.weights(trace, mode)},
             {o.name: shapes[o.outer] + o.own for o in self.kernel.outputs},
         ]
-        self._finals = [o for o in self.kernel.outputs if o.outer == "segment"]
         self._threads = max(1, min(threads, blocks.count))
         self._pool = ThreadPoolExecutor(self._threads) if self._threads > 1 else None
         self._rows: np.ndarray | None = None
         self._held: np.ndarray | None = None
         self._ends = np.cumsum([0, *(prod(shape) for shape in self._shapes[2].values())])
         self._offsets = 8 * self._ends[:-1]
+        self._finals = self._places_of_finals()
         self._take_memory()
         if packed and not by_trial and not self._shapes[1]:
             self._pack()
@@ -243,25 +243,28 @@ class Evaluator:
         else:
             list(self._pool.map(compute, self.addresses))
         self._machine.function("collect")(self.addresses[0])
-        if self._finals:
-            self._take_finals(results)
+        for where, place in self._finals:
+            np.take(self._by_lane, place, out=results[where], mode="clip")  # the mode that needs no buffer
         if self.has_wrong_index:
             results.fill(np.nan)
 
-    def _take_finals(self, results: np.ndarray) -> None:
-        """Copy what belongs to each subject's last segment out of the results by segment."""
+    def _places_of_finals(self) -> list[tuple[slice, np.ndarray]]:
+        """Where in the results each subject's last states go, and where they stand among those of all segments."""
         kernel, blocks = self.kernel, self.blocks
         width, rows = blocks.width, kernel.by_lane // blocks.width
-        table = self._by_lane.reshape((blocks.count, rows, width)).swapaxes(1, 2).reshape((-1, rows))
         exists = np.flatnonzero(blocks.first < blocks.end)
         lanes = exists[np.argsort(blocks.first[exists], kind="stable")]  # of a subject's segments, the last one stays
         last = np.zeros(self._n_subjects, dtype=np.int64)
         last[blocks.subject[lanes]] = lanes
-        names = list(self._shapes[2])
-        for o in self._finals:
-            begin = self._ends[names.index(o.name)]
-            place = kernel.places[o.name]
-            results[begin : begin + self._n_subjects * o.size] = table[last, place : place + o.size].ravel()
+        block, lane = np.divmod(last, width)
+        names, found = list(self._shapes[2]), []
+        for o in kernel.outputs:
+            if o.outer == "segment":
+                begin = int(self._ends[names.index(o.name)])
+                row = kernel.places[o.name] + np.arange(o.size)
+                place = (block[:, None] * rows + row) * width + lane[:, None]
+                found.append((slice(begin, begin + place.size), place.ravel()))
+        return found
 
 
 def _always_true(data: ModelData, blocks: Blocks, mode: str) -> frozenset[str]:
