@@ -21,7 +21,7 @@ import rlpymc as rl
 from benchmarks import hand
 from benchmarks.measure import Report, in_turn
 from rlpymc.compiler import signature
-from rlpymc.likelihood import loop as fused
+from rlpymc.likelihood import loop
 from rlpymc.likelihood.derived import with_derived
 from rlpymc.likelihood.evaluator import Evaluator
 from rlpymc.likelihood.scan import placeholders
@@ -70,13 +70,13 @@ class Case:
         varies = [p for p in model.parameters if p.value is None or p.name not in names]
         self.active = tuple(p.name for p in varies if not p.support.discrete)
         self.n_trials = int(self.data.masks["exists"].sum())
-        step = fused.find_trace(model, self.data.facts, self.data.columns)
-        assert step is not None
-        self.step = step
+        trace = loop.find_trace(model, self.data.facts, self.data.columns)
+        assert trace is not None
+        self.trace = trace
 
     def lanes(self, packed: bool = True) -> Callable[[], Any]:
         """Return the library's own way, as the optimiser and the sampler run it."""
-        evaluator = Evaluator(self.step, "gradient", self.data, self.active, packed)
+        evaluator = Evaluator(self.trace, "gradient", self.data, self.active, packed)
         for name, read in evaluator.params.items():
             read[...] = self.params[name]
         evaluator.hold()
@@ -84,7 +84,7 @@ class Case:
 
     def scalar(self) -> Callable[[], Any]:
         """Return the scalar loop."""
-        data, function = self.data, kernel.jit(kernel.source(self.step, "gradient", self.active))
+        data, function = self.data, kernel.jit(kernel.source(self.trace, "gradient", self.active))
         masks = [data.masks[name] for name in signature.MASKS]
         arguments = [*self.params.values(), *(data.inputs[k] for k in data.columns), *masks]
         arguments += kernel.layout(data.segments)

@@ -16,7 +16,7 @@ from rlpymc.likelihood.evaluator import Evaluator
 )
 def test_a_loop_by_hand_is_the_library(name, bind):
     case = simulated(name, 3, 50)
-    found = Evaluator(case.step, "gradient", case.data, case.active)(case.params)
+    found = Evaluator(case.trace, "gradient", case.data, case.active)(case.params)
     total, slopes = bind(case.params, case.data.inputs, case.data.facts)()
     assert_allclose(total, found["total"], rtol=1e-10)
     assert sorted(slopes) == sorted(case.active)

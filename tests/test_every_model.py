@@ -29,11 +29,13 @@ def expected(request):
 
 
 def promises():
-    """Every check of every model; slow are those that compile a scan of a planner or of a combination."""
+    """Every check of every model; slow are those that compile graphs of combinations, or scans of planners."""
     for name in NAMES:
-        large = name in COMBINATIONS or rl.get_model(name).derive is not None
+        planner = rl.get_model(name).family == "planning"
         for check in checks.all_checks():
-            marks = pytest.mark.slow if large and check is checks.check_backends else ()
+            compiles = check in (checks.check_backends, checks.check_likelihood_forms)
+            slow = (compiles and name in COMBINATIONS) or (planner and check is checks.check_backends)
+            marks = pytest.mark.slow if slow else ()
             yield pytest.param(name, check, id=f"{name}-{check.__name__}", marks=marks)
 
 

@@ -78,7 +78,7 @@ def test_lem_1_defaults_are_chance():
     assert_allclose(rl.log_prob(SOURCE, trials, defaults).sum(), -22082.10700222901, rtol=0, atol=1e-8)
 
 
-@pytest.mark.parametrize("backend", ["fused", "scan"])
+@pytest.mark.parametrize("backend", ["fused", pytest.param("scan", marks=pytest.mark.slow)])
 def test_lem_10_micro_fixture(backend):
     trials = rows(
         (1, 1, 3, 0.5),

@@ -26,7 +26,7 @@ import rlpymc as rl
 from rlpymc.compiler import signature
 from rlpymc.compiler.lanes import HEAD, MODES, lane_kernel
 from rlpymc.compiler.trace import Trace, Variant
-from rlpymc.likelihood import loop as fused
+from rlpymc.likelihood import loop
 from rlpymc.likelihood.by_trial import evaluate
 from rlpymc.likelihood.evaluator import COST, Blocks, Evaluator, suitable_width
 from rlpymc.math import abs as absolute
@@ -106,7 +106,7 @@ OWN = {
 class Case:
     """A model's step, data and parameters."""
 
-    step: Trace
+    trace: Trace
     data: ModelData
     params: dict[str, np.ndarray]
     active: tuple[str, ...]
@@ -115,7 +115,7 @@ class Case:
         return self.active if mode == "gradient" or "pullback" in mode else ()
 
     def evaluator(self, mode: str = "gradient", **options: Any) -> Evaluator:
-        return Evaluator(self.step, mode, self.data, self.slopes(mode), **options)
+        return Evaluator(self.trace, mode, self.data, self.slopes(mode), **options)
 
     def __call__(self, mode: str = "gradient", weights: Any = None, **options: Any) -> dict[str, np.ndarray]:
         return self.evaluator(mode, **options)(self.params, weights)
@@ -135,13 +135,13 @@ def case(
     for k in by_trial:
         share = rng.random((*data.shape, *(1,) * (params[k].ndim - 1)))
         params[k] = share * params[k][:, None] + (1 - share) * others[k][:, None]
-    return Case(fused.find_trace(model, data.facts, data.columns, by_trial), data, params, active)
+    return Case(loop.find_trace(model, data.facts, data.columns, by_trial), data, params, active)
 
 
 def scalar(c: Case, mode: str = "gradient", weights: Any = None, compiled: bool = False) -> dict[str, np.ndarray]:
     """The scalar kernel's results."""
-    active, model = c.slopes(mode), c.step.variant.model
-    function = kernel.jit(kernel.source(c.step, mode, active))
+    active, model = c.slopes(mode), c.trace.variant.model
+    function = kernel.jit(kernel.source(c.trace, mode, active))
     arrays = (
         *(np.ascontiguousarray(c.params[p.name], dtype=float) for p in model.parameters),
         *(c.data.inputs[k] for k in c.data.columns),
@@ -151,13 +151,13 @@ def scalar(c: Case, mode: str = "gradient", weights: Any = None, compiled: bool 
     )
     with np.errstate(all="ignore"):
         found = (function if compiled else function.py_func)(*arrays)
-    return kernel.named(found, [o.name for o in signature.outputs(c.step, mode, active)])
+    return kernel.named(found, [o.name for o in signature.outputs(c.trace, mode, active)])
 
 
 def random_weights(c: Case, mode: str) -> dict[str, np.ndarray]:
     """A pullback's weights beside the arguments; a third of them is 0."""
     rng = np.random.default_rng(4)
-    shapes = {w.name: (*c.data.shape, *w.own) for w in signature.weights(c.step, mode)}
+    shapes = {w.name: (*c.data.shape, *w.own) for w in signature.weights(c.trace, mode)}
     return {k: rng.normal(size=shape) * (rng.random(shape) < 0.67) for k, shape in shapes.items()}
 
 
@@ -268,7 +268,7 @@ def test_a_part_of_the_gradient(name):
 def test_odd_models(name, mode):
     """Tables that are rewritten, swapped, and read where a state points to; all operations."""
     c = case(name, n_actions=10 if name == "mix" else 3)
-    assert c.step.tables == ({"q"} if name == "mix" else {"q", "other"})
+    assert c.trace.tables == ({"q"} if name == "mix" else {"q", "other"})
     weights = random_weights(c, mode)
     wanted = scalar(c, mode, weights)
     for width in (1, 8):
@@ -674,9 +674,9 @@ def texts(name: str, modes: Sequence[str] = MODES, by_trial: tuple[str, ...] = (
     """Return the printed kernels of a model traced anew."""
     model, facts = rl.get_model(name), Facts(n_actions=3, n_states=3, n_stimuli=3)
     active = tuple(p.name for p in model.parameters if not p.support.discrete)
-    step = Trace(Variant(model, facts, frozenset(), frozenset(by_trial)), 9)
+    trace = Trace(Variant(model, facts, frozenset(), frozenset(by_trial)), 9)
     slopes = {mode: active if mode == "gradient" or "pullback" in mode else () for mode in modes}
-    return {mode: lane_kernel(step, mode, slopes[mode], 4).text for mode in modes}
+    return {mode: lane_kernel(trace, mode, slopes[mode], 4).text for mode in modes}
 
 
 def printed() -> str:

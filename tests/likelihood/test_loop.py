@@ -14,7 +14,7 @@ from pytensor.gradient import NullTypeGradError
 import rlpymc as rl
 from rlpymc.compiler import signature
 from rlpymc.compiler.expressions import Graph, constant, is_constant, make, pullback, raw
-from rlpymc.likelihood import loop as fused
+from rlpymc.likelihood import loop
 from rlpymc.likelihood.evaluator import Blocks
 from rlpymc.likelihood.loop import ScanWarning
 from rlpymc.likelihood.loop_op import LoopOp
@@ -95,8 +95,8 @@ def test_tables_agree_with_the_scan(name):
     """States of 9 entries or more are read and written in memory."""
     model = ODD[name]
     trials = random_trials(model, n_actions=3)
-    step = fused.find_trace(model, data_for(model, trials).facts, ["stimulus", "action", "reward"])
-    assert step.tables == {"q", "other"}
+    trace = loop.find_trace(model, data_for(model, trials).facts, ["stimulus", "action", "reward"])
+    assert trace.tables == {"q", "other"}
     checks.check_backends(model)
     checks.check_gradient(model)
     checks.check_masks(model)
@@ -110,8 +110,8 @@ def test_a_table_that_a_choice_rule_changes_and_the_learner_reads_is_unrolled():
         return {"q": add_at(s.q, (x.stimulus, x.action), take(s.other, (x.stimulus, x.action)) + p.size)}
 
     model = learner(table_start, update, table_policy, remember=remember)
-    step = fused.find_trace(model, rl.model.Facts(n_stimuli=3, n_actions=3), ["stimulus", "action", "reward"])
-    assert not step.tables
+    trace = loop.find_trace(model, rl.model.Facts(n_stimuli=3, n_actions=3), ["stimulus", "action", "reward"])
+    assert not trace.tables
     checks.check_backends(model)
 
 
@@ -148,8 +148,8 @@ def test_a_position_outside_of_a_table_reads_zero_and_writes_nothing():
         return {"q": changed, "before": stack([x.stimulus * 1.0])}
 
     model = learner(start, update, policy)
-    step = fused.find_trace(model, rl.model.Facts(n_stimuli=4, n_actions=3), ["stimulus", "action", "reward"])
-    assert step.tables == {"q"}
+    trace = loop.find_trace(model, rl.model.Facts(n_stimuli=4, n_actions=3), ["stimulus", "action", "reward"])
+    assert trace.tables == {"q"}
     trials = random_trials(model, n_actions=4)
     params = random_params(model, trials)
     (value, found), (wanted, expected) = (
@@ -164,12 +164,12 @@ def test_an_index_that_was_changed_behind_the_model_s_back_gives_nan_and_no_cras
     model = rl.get_model("q_mdp")
     trials = random_trials(model, n_actions=4)
     params, data = random_params(model, trials), data_for(model, trials)
-    step = fused.find_trace(model, data.facts, data.columns)
+    trace = loop.find_trace(model, data.facts, data.columns)
     for wrong in (-1, 4, 10**12):
         broken = {**data.inputs, "state": np.where(np.arange(data.shape[1]) == 3, wrong, data.inputs["state"])}
         spoilt = type(data)(model, trials, data.facts, broken, data.masks)
-        assert np.isnan(fused.run(step, "value", params, spoilt)["total"]).all()
-        assert np.isnan(fused.run(step, "terms", params, spoilt)["terms"]).all()
+        assert np.isnan(loop.run(trace, "value", params, spoilt)["total"]).all()
+        assert np.isnan(loop.run(trace, "terms", params, spoilt)["terms"]).all()
 
 
 def test_a_step_with_an_index_out_of_range_is_refused():
@@ -230,7 +230,7 @@ def test_a_model_that_cannot_be_compiled_says_which_operation_stood_in_the_way(p
     model = failing(policy)
     facts = rl.model.Facts(n_stimuli=3, n_actions=3)
     with pytest.warns(ScanWarning) as found:
-        assert fused.find_trace(model, facts, ["stimulus", "action", "reward"]) is None
+        assert loop.find_trace(model, facts, ["stimulus", "action", "reward"]) is None
     for part in ["odd runs as a scan", *parts]:
         assert part in str(found[0].message)
 
@@ -461,8 +461,8 @@ def test_an_impossible_choice_is_minus_infinity_with_a_finite_gradient():
 
 def fused_value(model, trials, params):
     data = data_for(model, trials)
-    step = fused.find_trace(model, data.facts, data.columns)
-    return fused.run(step, "value", params, data)["total"]
+    trace = loop.find_trace(model, data.facts, data.columns)
+    return loop.run(trace, "value", params, data)["total"]
 
 
 @pytest.mark.parametrize("epsilon", [1e-200, 1e-30, 0.5])
@@ -568,11 +568,11 @@ def test_every_kernel_runs_without_the_compiler_s_warnings_on_a_model_without_st
     model = rl.get_model("biased_random")
     trials = random_trials(model)
     params, data = random_params(model, trials), data_for(model, trials)
-    step = fused.find_trace(model, data.facts, data.columns)
-    assert not step.start
+    trace = loop.find_trace(model, data.facts, data.columns)
+    assert not trace.start
     for mode in ("value", "terms", "arguments", "latents"):
-        fused.run(step, mode, params, data)
-    assert_allclose(fused.run(step, "gradient", params, data, ("bias",))["total"], fused_value(model, trials, params))
+        loop.run(trace, mode, params, data)
+    assert_allclose(loop.run(trace, "gradient", params, data, ("bias",))["total"], fused_value(model, trials, params))
 
 
 def test_concatenated_and_maximal_values_of_large_arrays():
@@ -588,13 +588,13 @@ def test_kernel_in_a_function_of_one_s_own():
     """The operation works outside of PyMC, and refuses what it does not know."""
     model, trials = rl.get_model("delta"), random_trials(rl.get_model("delta"))
     data = data_for(model, trials)
-    step = fused.find_trace(model, data.facts, data.columns)
-    names = signature.arguments(step, "terms")
+    trace = loop.find_trace(model, data.facts, data.columns)
+    names = signature.arguments(trace, "terms")
     params = random_params(model, trials)
     inputs = [pt.as_tensor(params[p.name]) for p in model.parameters]
     columns = [data.inputs[k] for k in data.columns] + [data.masks[k] for k in signature.MASKS]
     blocks = Blocks.of(data.segments)
-    op = LoopOp(step, "terms", ("alpha",), blocks.width)
+    op = LoopOp(trace, "terms", ("alpha",), blocks.width)
     assert len(names) == len(inputs) + len(columns) + 3
     alpha = pt.vector("alpha")
     terms = op(alpha, *inputs[1:], *columns, *blocks.layout)

@@ -74,7 +74,7 @@ refused = partial(refusal, rl.get_model)
 ALL = np.ones(7, dtype=bool)
 
 
-@pytest.mark.parametrize("backend", ["fused", "scan"])
+@pytest.mark.parametrize("backend", ["fused", pytest.param("scan", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("params", [TWO, THREE], ids=["two states", "three states"])
 def test_the_likelihood_is_the_sum_over_all_hidden_paths(params: dict[str, Any], backend: str) -> None:
     wanted = all_paths(params, ALL, ALL, ALL)

@@ -67,10 +67,10 @@ class MachinePosterior:
         self.parts = population.parts(data)
         free = [p for p in data.model.parameters if population.is_free(p)]
         self._constants = {p.name: population.constant(p, data) for p in data.model.parameters if p not in free}
-        step = find_trace(data.model, data.facts, data.columns)
-        assert step is not None
+        trace = find_trace(data.model, data.facts, data.columns)
+        assert trace is not None
         active = [name for name, part in self.parts.items() if not isinstance(part, Weights)]
-        self._evaluator = Evaluator(step, "gradient", data, active)
+        self._evaluator = Evaluator(trace, "gradient", data, active)
         self._shapes = {p.name: data.parameter_shape(p.name) for p in free}
 
     @staticmethod
