@@ -150,7 +150,7 @@ def test_what_each_person_likes_is_recovered_by_nuts():
     task = rl.tasks.GridWorld(5, 5, features=features, slip=0.1, episode_length=10)
     likes = np.array([1.0, -0.6]) + np.random.default_rng(1).normal(0, 0.4, (20, 2))
     trials = rl.simulate("soft_planner", task, {"w": likes}, 20, 500, seed=2)
-    fit = rl.sample(rl.build("soft_planner", trials), draws=1000, tune=1000, chains=2, seed=3, progress=False)
+    fit = rl.sample(rl.build("soft_planner", trials), draws=2000, tune=1000, chains=2, seed=3, progress=False)
     low, high = fit["posterior"]["w"].quantile([0.05, 0.95], dim=("chain", "draw")).values
     covered = ((low < likes) & (likes < high)).sum()
     assert 40 * 0.9 - 3 * np.sqrt(40 * 0.09) <= covered  # three standard deviations of a binomial law
