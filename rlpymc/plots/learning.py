@@ -16,7 +16,7 @@ from rlpymc.likelihood.by_trial import latents
 from rlpymc.model import Model
 from rlpymc.model.registry import get_model
 from rlpymc.plots.look import COLOURS, mean_and_range
-from rlpymc.trials.masks import MASKS
+from rlpymc.plots.targets import target_actions
 
 
 def trial_values(
@@ -150,7 +150,7 @@ def learning_curve(
     Raises
     ------
     ValueError
-        If the prediction has no such column or action, or `bins` is below 1.
+        If the prediction has no such column or action, the column does not mean an action, or `bins` is below 1.
     """
     check_whole(1, bins=bins)
     observed, drawn = prediction["observed"].values, prediction[prediction.attrs["response"]].values
@@ -195,10 +195,7 @@ def _targets(prediction: xr.Dataset, target: int | str | None) -> dict[str, np.n
     shape, facts = prediction["observed"].shape, prediction.attrs["trials_facts"]
     actions = range(facts.get("n_actions", int(prediction["observed"].max()) + 1))
     if isinstance(target, str):
-        known = [str(k) for k, v in prediction.data_vars.items() if v.dims == ("subject", "trial") and k not in MASKS]
-        if target not in known:
-            raise unknown("column of the prediction", target, known)
-        return {target: prediction[target].values}
+        return {target: target_actions(prediction, target)}
     if target is not None and target not in actions:
         raise unknown("action", target, actions)
     return {f"action {k}": np.full(shape, k) for k in (actions if target is None else [target])}

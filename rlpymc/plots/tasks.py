@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 
 from rlpymc.checks import unknown
 from rlpymc.plots.look import COLOURS, mean_and_range
+from rlpymc.plots.targets import target_actions
 from rlpymc.tasks import GridWorld
 
 
@@ -88,14 +89,14 @@ def set_size_curves(
     Raises
     ------
     ValueError
-        If a column is missing, or a target that the prediction needs.
+        If a column is missing, or a target that the prediction needs, or the target does not mean an action.
     """
-    _require(trials, "stimulus", "set_size", target or "reward")
+    _require(trials, "stimulus", "set_size", *([] if target else ["reward"]))
     kind, response = trials.attrs.get("kind"), trials.attrs.get("response", "action")
     if target is None and kind in ("one_step", "yoked"):
         raise ValueError(f"a {kind} prediction keeps the observed rewards: name the column with the right action")
     made = trials[response].values
-    right = trials["reward"].values > 0 if target is None else made == trials[target].values
+    right = trials["reward"].values > 0 if target is None else made == target_actions(trials, target)
     shown, size = _times_shown(trials), trials["set_size"].values
     counted = trials["scored"].values & (shown <= (presentations or shown.max()))
     if ax is None:

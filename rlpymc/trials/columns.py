@@ -29,6 +29,11 @@ def is_action(name: str) -> bool:
     return re.fullmatch(r"action\d*", name) is not None
 
 
+def means_action(name: str) -> bool:
+    """Whether a column of this name is coded as the actions are: these, and correct_action, better_option, ..."""
+    return is_action(name) or name.endswith(("_action", "_option"))
+
+
 def option_columns(table: Table) -> list[str]:
     """Return the columns that name the options on offer by their numbers; none if each is True or False."""
     parts = table.arrays.get("available", [])
@@ -91,6 +96,11 @@ def count_from_zero(
     for name in filter(is_action, table.columns):
         start = 0 if table.is_boolean(name) else base
         actions[name] = table.whole(name, start, count, _action_cure(start, count), missing)
+    for name in plain_columns(table):
+        if means_action(name) and not is_action(name) and table.is_numeric(name):
+            start = 0 if table.is_boolean(name) else base
+            cure = f"Columns of such names are coded as actions are; else rename it: columns={{'my_column': {name!r}}}."
+            actions[name] = table.whole(name, start, count, cure, missing)
     options = [table.whole(part, base, count, _action_cure(base, count)) for part in option_columns(table)]
     numbers = np.concatenate([*actions.values(), *options]) if actions or options else np.zeros(0, int)
     if len(numbers) or flags:

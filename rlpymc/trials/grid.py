@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from rlpymc.trials.columns import is_action
+from rlpymc.trials.columns import means_action
 from rlpymc.trials.masks import MASKS
 
 # Third dimension of array-valued columns. Not "action": xarray would make the variable of that name a coordinate.
@@ -15,7 +15,7 @@ PADDING = {"b": False, "i": 0, "u": 0, "f": np.nan, "M": np.datetime64("NaT", "n
 
 def padding(name: str, dtype: np.dtype) -> Any:
     """A column's entry where there is no trial."""
-    return -1 if is_action(name) or name == "row" else PADDING.get(dtype.kind, "")
+    return -1 if (means_action(name) and dtype.kind == "i") or name == "row" else PADDING.get(dtype.kind, "")
 
 
 def column_dims(name: str, ndim: int) -> tuple[str, ...]:

@@ -21,6 +21,7 @@ from rlpymc.trials.columns import (
     check_trial_numbers,
     count_from_zero,
     is_action,
+    means_action,
     option_columns,
     plain_columns,
 )
@@ -60,7 +61,8 @@ def read_trials(
         What is known before the data. n_actions, n_stimuli, n_cues and n_states are inferred over all subjects (the
         largest number + 1; at least 2 actions) unless they are given here; any others are added.
     action_base : int, optional
-        The table's number of the first action; 0 unless the preset says otherwise ("hbayesdm": 1).
+        The table's number of the first action; 0 unless the preset says otherwise ("hbayesdm": 1). It holds for all
+        columns that mean an action: action, action1, ..., and names that end in _action or _option.
     missing : number or str, optional
         The action columns' code of "no response". An empty cell always means that.
     reset : str, optional
@@ -151,7 +153,8 @@ def _record(
         # Cells that the coding alone would not give back: what stood in the empty ones, resets that trial 0 implies.
         special = np.zeros(len(rows.frame), dtype=bool)
         if name in numbered:
-            column["base"] = None if rows.is_boolean(name) else base if is_action(name) else 0  # None: True and False
+            counted = base if means_action(name) else 0
+            column["base"] = None if rows.is_boolean(name) else counted  # None: True and False
             special = rows.frame[name].isna().to_numpy()
         elif name == "reset":
             special = masks["reset"] & ~rows.flags("reset")

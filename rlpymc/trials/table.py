@@ -120,6 +120,10 @@ class Table:
         cells = cells.dropna()
         return len(cells) > 0 and bool(cells.map(lambda cell: isinstance(cell, bool | np.bool)).all())
 
+    def is_numeric(self, column: str) -> bool:
+        """Whether a column holds numbers, or True and False."""
+        return self.is_boolean(column) or pd.api.types.is_numeric_dtype(self.frame[column])
+
     def changed(self, column: str) -> np.ndarray:
         """Whether a cell differs from the one in the subject's row before; True in a subject's first row."""
         codes = pd.Series(pd.factorize(self.frame[column])[0])

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from rlpymc.trials.columns import INDEX_FACTS, is_action
+from rlpymc.trials.columns import INDEX_FACTS, means_action
 from rlpymc.trials.grid import check_masks
 from rlpymc.trials.masks import MASKS
 
@@ -54,7 +54,7 @@ def _as_read(trials: xr.Dataset) -> pd.DataFrame:
         if "base" in column:
             none = cells < 0
             cells = (cells > 0 if column["base"] is None else cells + column["base"]).astype(object)
-            cells[none] = record["missing"] if is_action(column["variable"]) else None
+            cells[none] = record["missing"] if means_action(column["variable"]) else None
         if special := {row: cell for row, cell in column["cells"] if row in cells.index}:
             cells = cells.astype(object)
             cells[list(special)] = list(special.values())
@@ -79,7 +79,7 @@ def _as_made(trials: xr.Dataset) -> pd.DataFrame:
         cells = trials[name].values[exists]
         if cells.ndim > 1:
             table |= {f"{name}_{k}": part for k, part in enumerate(cells.reshape(len(cells), -1).T)}
-        elif (is_action(name) or name in INDEX_FACTS) and (cells < 0).any():
+        elif (means_action(name) or name in INDEX_FACTS) and cells.dtype.kind == "i" and (cells < 0).any():
             table[name] = pd.Series(cells, dtype="Int64").mask(cells < 0)
         else:
             table[name] = cells

@@ -10,6 +10,7 @@ from matplotlib.colors import to_rgba
 from numpy.testing import assert_allclose, assert_array_equal
 
 import rlpymc as rl
+from tests.helpers.messages import assert_says, refusal
 
 mpl.use("Agg")
 TRUTH = {"alpha": 0.4, "beta": 3.0}
@@ -474,6 +475,42 @@ def test_set_size_curves_of_predictions(pictures):
     assert_allclose(curves(rl.plots.set_size_curves(free_run).axes[0])["2"], [[1, 2], [3 / 4, 1.0]])
     with pytest.raises(ValueError, match=r"unknown column of the trials 'rigth'\. Did you mean 'right'"):
         rl.plots.set_size_curves(pictures, target="rigth")
+
+
+TABLE = pd.DataFrame(
+    {
+        "subject": ["a"] * 4,
+        "stimulus": [0] * 4,
+        "set_size": [1] * 4,
+        "action": [1, 2, 2, 2],
+        "reward": [0, 1, 1, 1],
+        "correct_action": [2] * 4,
+        "best": [2] * 4,
+        "word_action": ["right"] * 4,
+    }
+)
+
+
+def test_targets_are_coded_as_the_actions_are():
+    trials = rl.read_trials(TABLE, action_base=1)
+    ax = rl.plots.set_size_curves(trials, target="correct_action").axes[0]
+    assert_allclose(ax.containers[0].lines[0].get_ydata(), [0, 1, 1, 1])
+    drawn = trials["action"].expand_dims(sample=2)
+    prediction = trials.assign(action=drawn, observed=trials["action"]).assign_attrs(
+        response="action", kind="one_step", model="delta", trials_facts={"n_actions": 2}
+    )
+    ax = rl.plots.learning_curve(prediction, target="correct_action").axes[0]
+    assert_allclose(ax.containers[0].lines[0].get_ydata(), [0, 1, 1, 1])
+    assert_allclose(next(iter(ax.lines)).get_ydata(), [0, 1, 1, 1])
+
+
+@pytest.mark.parametrize("target", ["best", "reward", "word_action"])
+@pytest.mark.parametrize("draw", [rl.plots.set_size_curves, rl.plots.learning_curve])
+def test_what_is_not_coded_as_actions_is_no_target(draw, target):
+    trials = rl.read_trials(TABLE, action_base=1)
+    trials = trials.assign(observed=trials["action"]).assign_attrs(response="action", trials_facts={"n_actions": 2})
+    message = refusal(draw, trials, target=target)
+    assert_says(message, f"target '{target}'", "coded as the actions are", "correct_action", f"'{target}_action'")
 
 
 def test_maps_of_a_grid_world_share_their_colours():

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 import rlpymc.trials
 from rlpymc.trials.reading import read_trials
 from rlpymc.trials.writing import to_table
-from tests.helpers.messages import assert_says
+from tests.helpers.messages import assert_says, refusal
 
 NAN = float("nan")
 MASKS = ["exists", "scored", "learned", "reset"]
@@ -557,3 +557,22 @@ def test_made_trials_can_be_read_from_their_table() -> None:
 def test_to_table_wants_trials() -> None:
     with pytest.raises(ValueError, match="no mask 'exists'"):
         to_table(xr.Dataset())
+
+
+# ---------------------------------------------------------------- columns that mean an action
+
+
+@pytest.mark.parametrize("name", ["correct_action", "better_option"])
+def test_columns_that_mean_an_action_are_coded_as_actions(name):
+    table = pd.DataFrame({"subject": [1, 1, 2], "action": [1, 2, 2], name: pd.Series([2, None, 3], dtype="Int64")})
+    trials = read_trials(table, action_base=1)
+    np.testing.assert_array_equal(trials[name].values, [[1, -1], [2, -1]])
+    assert trials.attrs["facts"]["n_actions"] == 3
+    assert to_table(trials).equals(table)
+
+
+def test_a_column_named_as_actions_that_is_none_is_refused_with_a_mend():
+    table = pd.DataFrame({"subject": [1, 1], "action": [1, 2], "forced_option": [0.5, 1.0]})
+    message = refusal(read_trials, table, action_base=1)
+    assert_says(message, "'forced_option'", "subject 1", "0.5", "columns={'my_column': 'forced_option'}")
+    assert "my_column" in read_trials(table, {"my_column": "forced_option"}, action_base=1)
