@@ -41,8 +41,9 @@ def calibration(
     -------
     Figure
         A dot for each bin: the observed share of choices against the mean predicted probability, over people and
-        scored trials.  The band is where 94 % of the dots of a calibrated model lie.  Of two options the second is
-        drawn, as the first mirrors it; of more, all together.
+        scored trials; options that were not on offer, and trials with one option alone, do not count.  The band is
+        where 94 % of the dots of a calibrated model lie.  Of two options the second is drawn, as the first mirrors it;
+        of more, all together.
 
     Raises
     ------
@@ -68,8 +69,12 @@ def calibration(
         probs = _left_out(loo, prediction, response, seen, probs.shape)
     options = np.arange(probs.shape[2])
     used = options[1:] if len(options) == 2 else options
-    predicted = probs[scored.values][:, used].ravel()
-    chosen = (seen[scored.values][:, None] == used).ravel()
+    offered = np.ones(probs.shape, dtype=bool)
+    if "available" in prediction:
+        offered = prediction["available"].transpose("subject", "trial", "option").values
+    counted = (offered & (offered.sum(axis=2, keepdims=True) > 1))[scored.values][:, used]
+    predicted = probs[scored.values][:, used][counted]
+    chosen = (seen[scored.values][:, None] == used)[counted]
     order = np.argsort(predicted, kind="stable")
     parts = [part for part in np.array_split(order, min(bins, len(order))) if len(part)]
     x = np.array([predicted[part].mean() for part in parts])

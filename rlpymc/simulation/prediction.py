@@ -115,7 +115,8 @@ def predict(
         out = out.assign_coords(response=[r.name for r in model.responses])
     else:
         out["scored"] = (("subject", "trial"), scored[..., 0])
-    kept = [v for v in trials.data_vars if trials[v].dims == ("subject", "trial") and v not in out]
+    dims = {"available": ("subject", "trial", "option")}  # which options were on offer stays, too
+    kept = [v for v in trials.data_vars if trials[v].dims == dims.get(str(v), ("subject", "trial")) and v not in out]
     out.attrs = {"kind": kind, "model": model.name, "response": model.responses[0].name}
     return out.merge(trials[kept], compat="override", combine_attrs="override").assign_attrs(
         trials_facts=plain(vars(data.facts))

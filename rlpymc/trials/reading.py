@@ -122,7 +122,10 @@ def read_trials(
             "trial": np.arange(rows.position.max() + 1),
             **({"response": [name for name in rows.columns if is_action(name)]} if masks["scored"].ndim == 2 else {}),
         },
-        attrs={"facts": plain(known), "table": _record(rows, numbered, masks, action_base, missing)},
+        attrs={
+            "facts": plain(known),
+            "table": _record(rows, numbered, masks, action_base, missing) | {"variables": [*values]},
+        },
     )
     shown = {fact: np.shape(value) if np.ndim(value) else value for fact, value in known.items()}
     listed = [f"{fact}={value} ({'given' if fact in (facts or {}) else 'found'})" for fact, value in shown.items()]

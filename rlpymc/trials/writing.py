@@ -17,14 +17,15 @@ def to_table(trials: xr.Dataset) -> pd.DataFrame:
     Parameters
     ----------
     trials : xr.Dataset
-        From `read_trials`, also after subjects or trials were selected, or from `simulate`.
+        From `read_trials`, also after subjects or trials were selected, from `simulate`, or from `predict`.
 
     Returns
     -------
     pd.DataFrame
-        Trials that were read: the rows, columns and coding of the table they came from. Trials that were made: subject
-        and trial, the variables (array-valued ones as available_0, available_1, ...), then scored, learned and reset.
-        Variables without the dims subject and trial stay behind.
+        Trials that were read: the rows, columns and coding of the table they came from, and behind them the variables
+        that were added since. Trials that were made: subject and trial, the variables (array-valued ones as
+        available_0, available_1, ...), then scored, learned and reset. Of several samples the column sample comes
+        first. Variables without the dims subject and trial stay behind.
 
     Raises
     ------
@@ -37,6 +38,12 @@ def to_table(trials: xr.Dataset) -> pd.DataFrame:
     >>> to_table(read_trials(table, action_base=1)).equals(table)
     True
     """
+    if "sample" in trials.dims:
+        tables = [to_table(trials.isel(sample=k)) for k in range(trials.sizes["sample"])]
+        numbers = trials["sample"].values  # their coordinate, or 0, 1, ...
+        return pd.concat(
+            [t.assign(sample=k)[["sample", *t]] for k, t in zip(numbers, tables, strict=True)]
+        ).reset_index(drop=True)
     trials = check_masks(trials).transpose("subject", "trial", ...)
     return _as_read(trials) if "table" in trials.attrs else _as_made(trials)
 
@@ -62,6 +69,9 @@ def _as_read(trials: xr.Dataset) -> pd.DataFrame:
         if isinstance(dtype, np.dtype) and cells.isna().any():  # some were taken away since they were read
             dtype = {"i": pd.Int64Dtype(), "u": pd.Int64Dtype(), "b": pd.BooleanDtype()}.get(dtype.kind, dtype)
         table[name] = cells.astype(dtype).reset_index(drop=True)
+    for name in _by_subject_and_trial(trials):
+        if name not in record["variables"]:
+            table |= _columns(name, trials[name].values[exists][order])
     return pd.DataFrame(table)
 
 
@@ -73,17 +83,23 @@ def _as_made(trials: xr.Dataset) -> pd.DataFrame:
         "subject": _by_trial(trials, "subject")[exists],
         "trial": _by_trial(trials, number)[exists],
     }
-    by_trial = [str(name) for name, variable in trials.variables.items() if variable.dims[:2] == ("subject", "trial")]
-    names = [name for name in by_trial if name not in {*MASKS, "row", "trial_number"}]
+    names = [name for name in _by_subject_and_trial(trials) if name not in {*MASKS, "row", "trial_number"}]
     for name in [*sorted(names, key=lambda name: trials[name].ndim), *MASKS[1:]]:
-        cells = trials[name].values[exists]
-        if cells.ndim > 1:
-            table |= {f"{name}_{k}": part for k, part in enumerate(cells.reshape(len(cells), -1).T)}
-        elif (means_action(name) or name in INDEX_FACTS) and cells.dtype.kind == "i" and (cells < 0).any():
-            table[name] = pd.Series(cells, dtype="Int64").mask(cells < 0)
-        else:
-            table[name] = cells
+        table |= _columns(name, trials[name].values[exists])
     return pd.DataFrame(table)
+
+
+def _by_subject_and_trial(trials: xr.Dataset) -> list[str]:
+    return [str(name) for name, variable in trials.variables.items() if variable.dims[:2] == ("subject", "trial")]
+
+
+def _columns(name: str, cells: np.ndarray) -> dict[str, Any]:
+    """A variable's cells (row, ...) as a column, or one for each entry; actions and indices that are none are empty."""
+    if cells.ndim > 1:
+        return {f"{name}_{k}": part for k, part in enumerate(cells.reshape(len(cells), -1).T)}
+    if (means_action(name) or name in INDEX_FACTS) and cells.dtype.kind == "i" and (cells < 0).any():
+        return {name: pd.Series(cells, dtype="Int64").mask(cells < 0)}
+    return {name: cells}
 
 
 def _by_trial(trials: xr.Dataset, name: str) -> np.ndarray:

@@ -477,6 +477,41 @@ def test_set_size_curves_of_predictions(pictures):
         rl.plots.set_size_curves(pictures, target="rigth")
 
 
+def test_calibration_counts_what_was_on_offer():
+    """Three options: one in six choices is no choice, and the rest are between two."""
+    rng = np.random.default_rng(0)
+    available = np.ones((1, 60, 3), dtype=bool)
+    available[0, np.arange(60), rng.integers(3, size=60)] = False
+    available[0, :10] = [True, False, False]
+    probs = np.where(available, 1.0, 0.0) / available.sum(axis=2, keepdims=True)
+    action = np.array([[rng.choice(3, p=p) for p in probs[0]]])
+    ones = np.ones((1, 60), dtype=bool)
+    prediction = xr.Dataset(
+        {
+            "action_probs": (("sample", "subject", "trial", "option"), probs[None]),
+            "observed": (("subject", "trial"), action),
+            "scored": (("subject", "trial"), ones),
+            "available": (("subject", "trial", "option"), available),
+        },
+        attrs={"response": "action"},
+    )
+    x, share = rl.plots.calibration(prediction, bins=2).axes[0].lines[1].get_data()
+    assert_allclose(x, 0.5)
+    assert_allclose(share.mean(), 0.5)
+
+
+def test_predictions_keep_what_was_on_offer():
+    trials = rl.simulate("delta", rl.tasks.Bandit(probs=(0.2, 0.8)), TRUTH, 2, 10, seed=1)
+    trials = trials.assign(available=(("subject", "trial", "option"), np.ones((2, 10, 2), dtype=bool)))
+    model = rl.build("delta", trials)
+    values = {
+        "alpha": (("chain", "draw", "subject"), np.full((1, 2, 2), 0.3)),
+        "beta": (("chain", "draw", "subject"), np.full((1, 2, 2), 2.0)),
+    }
+    fit = xr.DataTree.from_dict({"posterior": xr.Dataset(values, coords={"subject": trials["subject"].values})})
+    assert "available" in rl.predict(model, fit, draws=2, seed=1)
+
+
 TABLE = pd.DataFrame(
     {
         "subject": ["a"] * 4,

@@ -576,3 +576,41 @@ def test_a_column_named_as_actions_that_is_none_is_refused_with_a_mend():
     message = refusal(read_trials, table, action_base=1)
     assert_says(message, "'forced_option'", "subject 1", "0.5", "columns={'my_column': 'forced_option'}")
     assert "my_column" in read_trials(table, {"my_column": "forced_option"}, action_base=1)
+
+
+# ---------------------------------------------------------------- what was added, and samples, go into the table too
+
+
+def test_variables_that_were_added_stand_behind_the_table() -> None:
+    table = pd.DataFrame(
+        {
+            "subject": ["b", "a", "b"],
+            "left": [1, 2, 2],
+            "right": [2, 1, 1],
+            "action": [1, 2, None],
+            "note": ["x", "y", ""],
+        }
+    )
+    trials = read_trials(table, {"available": ["left", "right"]}, action_base=1, facts={"n_actions": 3})
+    assert [*to_table(trials)] == [*table]
+    error = xr.where(trials["exists"], 10 * trials["row"], np.nan)
+    both = xr.concat([error, -error], "side").transpose("subject", "trial", "side")
+    found = to_table(trials.assign(prediction_error=error, both=both, best_option=trials["action"]))
+    pd.testing.assert_frame_equal(found[[*table]], to_table(trials))
+    assert [*found][len(table.columns) :] == ["prediction_error", "both_0", "both_1", "best_option"]
+    assert found["prediction_error"].tolist() == [0.0, 10.0, 20.0]
+    assert found["both_1"].tolist() == [0.0, -10.0, -20.0]
+    assert found["best_option"].isna().tolist() == [False, False, True]
+
+
+def test_samples_are_rows_of_their_own() -> None:
+    trials = made()
+    drawn = xr.concat(
+        [trials.assign(reward=trials["reward"] + k) for k in range(3)], pd.Index([4, 7, 9], name="sample")
+    )
+    found, one = to_table(drawn), to_table(trials)
+    assert [*found] == ["sample", *one]
+    assert found["sample"].tolist() == [k for k in (4, 7, 9) for _ in range(len(one))]
+    for k, sample in enumerate((4, 7, 9)):
+        part = found[found["sample"] == sample].drop(columns="sample").reset_index(drop=True)
+        pd.testing.assert_frame_equal(part, one.assign(reward=one["reward"] + k), check_dtype=False)
