@@ -20,4 +20,4 @@ def test_a_study_runs_by_machine_code(tmp_path):
         probs = rl.predict(model, fit, draws=2, seed=1)["action_probs"]
         np.testing.assert_allclose(probs.sum("option").where(trials["exists"], 1.0), 1.0)
     assert set(rl.compare(found).index) == set(found)
-    assert set(rl.fit_mle("delta", trials, progress=False).status.values) <= {"converged", "at bound"}
+    assert set(rl.fit_mle("delta", trials, progress=False).status.values) <= {"converged", "at a bound"}

@@ -30,6 +30,8 @@ class Coordinates:
         Parameters that are equal; the first of each group stands for all.
     terms : mapping
         What is added to the log likelihood for each parameter, see `rlpymc.fitting.penalty`; none unless given.
+    within : mapping
+        Lower and upper bounds of parameters, within those of their supports.
 
     Attributes
     ----------
@@ -49,12 +51,14 @@ class Coordinates:
         population: Population,
         coupled: Sequence[Sequence[str]] = (),
         terms: Mapping[str, Term] | None = None,
+        within: Mapping[str, tuple[float, float]] | None = None,
     ) -> None:
         free, tied = estimated(data.model, population, coupled)
         self.parameters = [p for p in free if not p.support.discrete]
         self.entries = ParameterVector({p.name: data.parameter_shape(p.name) for p in self.parameters}, tied)
         self.size = len(self.entries)
         self._terms = {name: terms[name] for name in self.entries.shapes if name in terms} if terms else {}
+        self._within = dict(within or {})
         self._by_entry = [p for p in self.parameters for _ in range(int(np.prod(self.entries.shapes[p.name])))]
         self._priors = {p.name: population.prior(p) for p in self.parameters}
         quantiles = [self._priors[p.name].quantile([0.16, 0.84]) for p in self._by_entry]  # type: ignore[union-attr]
@@ -63,10 +67,11 @@ class Coordinates:
         self.bounds = np.array(limits).reshape(-1, 2)
 
     def _limits(self, p: Parameter, width: float) -> tuple[float, float]:
+        low, high = self._within.get(p.name, (p.support.lower, p.support.upper))
         if p.name not in self._terms:
-            return p.support.lower, p.support.upper
+            return low, high
         lower, upper, at_lower, at_upper = self._terms[p.name].bounds(p.support)
-        return lower + (not at_lower) * INSIDE * width, upper - (not at_upper) * INSIDE * width
+        return max(low, lower + (not at_lower) * INSIDE * width), min(high, upper - (not at_upper) * INSIDE * width)
 
     @property
     def penalised(self) -> bool:
@@ -109,7 +114,13 @@ class Coordinates:
         return np.array([self._quantile(k, np.array([0.0, 1.0])) for k in range(self.size)])
 
     def _quantile(self, k: int, probability: np.ndarray) -> np.ndarray:
-        """Return quantiles of an entry's prior, within its bounds; where there is no bound, not all the way out."""
+        """Quantiles of an entry's prior, within its bounds; where there is no bound, not all the way out.
+
+        Between two bounds that a user set, points are spread evenly.
+        """
+        if self._by_entry[k].name in self._within and np.isfinite(self.bounds[k]).all():
+            low, high = self.bounds[k]
+            return np.clip(low + (high - low) * probability, low, high)
         lowest, highest = np.where(np.isfinite(self.bounds[k]), [0.0, 1.0], [FAR, 1 - FAR])
         prior = self._priors[self._by_entry[k].name]
         found = prior.quantile(np.clip(probability, lowest, highest))  # type: ignore[union-attr]

@@ -8,6 +8,7 @@ from threadpoolctl import threadpool_limits
 
 from rlpymc.checks import check_seed, check_whole
 from rlpymc.fitting.coupled import check_coupled
+from rlpymc.fitting.mle.bounds import check_bounds
 from rlpymc.fitting.mle.estimates import MLE, estimates
 from rlpymc.fitting.mle.monitoring import Progress, Watch
 from rlpymc.fitting.mle.problem import Problem
@@ -30,6 +31,7 @@ def fit_mle(
     free: Sequence[str] = (),
     shared: Sequence[str] = (),
     coupled: Sequence[Sequence[str]] = (),
+    bounds: Mapping[str, tuple[float, float]] | None = None,
     l2: float = 0.0,
     priors: bool | Mapping[str, Prior] | None = None,
     starts: int = 10,
@@ -57,6 +59,8 @@ def fit_mle(
         Parameters with one value for all subjects, estimated together with everybody's own.
     coupled : sequence of sequences of str
         Groups of parameters that are equal, such as ``[("bias_wm", "bias_rl")]``: estimated as one.
+    bounds : mapping, optional
+        Lower and upper bounds of estimates on the natural scale, within those of the supports: ``{"beta": (0, 30)}``.
     l2 : float
         Half of this, times the sum of squares of the estimates on the unbounded scale (the links of the supports), is
         taken off the log likelihood: up to a constant, priors Normal(0, 1 / sqrt(l2)) there.  A shared parameter
@@ -97,7 +101,7 @@ def fit_mle(
     Raises
     ------
     ValueError
-        If trials, test trials or parameters do not fit the model, or a subject has no scored trial.
+        If trials, test trials, parameters or bounds do not fit the model, or a subject has no scored trial.
     """
     check_backend(backend)
     data = data_for(get_model(model), trials)
@@ -116,7 +120,8 @@ def fit_mle(
     population = Population("none", priors=given, fixed=fixed or {}, free=free, shared=shared)
     population.check(data)
     check_coupled(data, population, coupled)
-    problem = Problem(data, population, coupled, l2, with_priors, backend, mode, test)
+    within = check_bounds(data, population, coupled, bounds)
+    problem = Problem(data, population, coupled, l2, with_priors, backend, mode, test, within)
     search = problem.search(problem.coordinates, method, starts, seed)
     watch = None if test is None and callback is None else Watch(callback, problem.coordinates.entries.labels)
     with threadpool_limits(1):  # the optimiser's matrices are too small to be shared out

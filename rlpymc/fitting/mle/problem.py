@@ -1,6 +1,6 @@
 """What is fitted to which data: subjects one by one, or all at once where they share parameters."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -39,6 +39,8 @@ class Problem:
         What computes the likelihood, see `rlpymc.log_prob`.
     test : xr.Dataset, optional
         Further trials of the same subjects.
+    bounds : mapping
+        Lower and upper bounds of estimates.
     """
 
     def __init__(
@@ -51,13 +53,15 @@ class Problem:
         backend: str,
         mode: str,
         test: xr.Dataset | None,
+        bounds: Mapping[str, tuple[float, float]],
     ) -> None:
+        self._bounds = bounds
         self.data, self.population, self._coupled = data, population, coupled
         self._how = backend, mode
         self._test = None if test is None else _same_subjects(data, test)
         estimated = [p for p in data.model.parameters if population.is_free(p) and not p.support.discrete]
         self._terms = log_priors(population, estimated) if with_priors else shrinkages(estimated, l2)
-        self.coordinates = Coordinates(data, population, coupled, self._terms)
+        self.coordinates = Coordinates(data, population, coupled, self._terms, bounds)
         self._combinations = combinations(data, population, with_priors)
 
     def search(self, coordinates: Coordinates, method: str | None, starts: int, seed: int | None) -> Search:
@@ -133,7 +137,7 @@ class Problem:
             held = {**self.population.fixed, **{name: values[name] for name in names}}
             population = replace(self.population, fixed=held, shared=())
             coupled = [group for group in self._coupled if group[0] not in names]
-            coordinates = Coordinates(self.data, population, coupled, self._terms)
+            coordinates = Coordinates(self.data, population, coupled, self._terms, self._bounds)
             objective = Objective(self.data, population, coordinates, *self._how)
             own, moved, whose = search.over(coordinates), points.copy(), []
             for i in self._track(progress):

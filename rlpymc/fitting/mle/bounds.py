@@ -1,0 +1,56 @@
+"""Bounds that a user sets to estimates, within those of the parameters' supports."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from rlpymc.checks import unknown
+from rlpymc.fitting.coupled import estimated
+from rlpymc.population.population import Population
+from rlpymc.trials.model_data import ModelData
+
+type Bounds = dict[str, tuple[float, float]]
+
+
+def check_bounds(
+    data: ModelData, population: Population, coupled: Sequence[Sequence[str]], bounds: Mapping[str, Any] | None
+) -> Bounds:
+    """Bounds by parameter as pairs of numbers, or an error that says which is none.
+
+    Parameters
+    ----------
+    data : ModelData
+        The data.
+    population : Population
+        What is estimated.
+    coupled : sequence of sequences of str
+        Parameters that are equal; the first of a group has the bounds of all.
+    bounds : mapping, optional
+        By parameter a lower and an upper bound, on the natural scale.
+
+    Raises
+    ------
+    TypeError
+        If this is no mapping.
+    ValueError
+        If a parameter is not estimated as a number, or its bounds are no interval within its support.
+    """
+    if not (bounds is None or isinstance(bounds, Mapping)):
+        raise TypeError(f"bounds: found {bounds!r}, expected pairs of numbers by parameter: {{'beta': (0, 30)}}")
+    parameters = {p.name: p for p in estimated(data.model, population, coupled)[0] if not p.support.discrete}
+    found: Bounds = {}
+    for name, pair in (bounds or {}).items():
+        if name not in parameters:
+            raise unknown("estimated number in bounds", name, parameters)
+        support, numbers = parameters[name].support, np.ravel(np.asarray(pair, dtype=object))
+        if not (len(numbers) == 2 and all(isinstance(v, int | float | np.number) for v in numbers)):
+            raise ValueError(f"bounds[{name!r}]: found {pair!r}, expected a lower and an upper bound, such as (0, 30)")
+        low, high = map(float, numbers)
+        if not (support.lower <= low < high <= support.upper):
+            raise ValueError(
+                f"bounds[{name!r}]: found {pair!r}, expected a lower bound below the upper one, both from "
+                f"{support.lower:g} to {support.upper:g}; to hold a parameter at a value, use fixed={{{name!r}: ...}}"
+            )
+        found[name] = low, high
+    return found
