@@ -95,7 +95,9 @@ def count_from_zero(
     actions: dict[str, np.ndarray] = {}
     for name in filter(is_action, table.columns):
         start = 0 if table.is_boolean(name) else base
-        actions[name] = table.whole(name, start, count, _action_cure(start, count), missing)
+        words = [word for word in table.words(name) if word != missing]
+        cure = _labels_cure(table.theirs[name], words, start) if len(words) > 1 else _action_cure(start, count)
+        actions[name] = table.whole(name, start, count, cure, missing)
     for name in plain_columns(table):
         if means_action(name) and not is_action(name) and table.is_numeric(name):
             start = 0 if table.is_boolean(name) else base
@@ -122,6 +124,12 @@ def _action_cure(base: int, count: int | None) -> str:
         f"If your actions are {coded}, pass action_base={other}; "
         "if the trial was missed, leave the cell empty or pass missing=<code>."
     )
+
+
+def _labels_cure(name: str, words: list[str], start: int) -> str:
+    numbers = ", ".join(f"{word!r}: {k}" for k, word in enumerate(words[:5], start))
+    more = ", ..." if len(words) > 5 else ""
+    return f"Number the options: table[{name!r}] = table[{name!r}].map({{{numbers}{more}}})."
 
 
 def _on_offer(table: Table, options: list[np.ndarray], n_actions: int) -> np.ndarray:

@@ -105,6 +105,14 @@ class Table:
             raise self.error(column, wrong, expected, cure)
         return np.where(np.isnan(numbers), -1, numbers).astype(np.int64)
 
+    def words(self, column: str) -> list[str]:
+        """The texts in a column that are no numbers, in order."""
+        cells = self.frame[column].dropna()
+        if pd.api.types.is_numeric_dtype(cells):
+            return []
+        numbers = pd.to_numeric(cells, errors="coerce")
+        return sorted({str(cell) for cell in cells[numbers.isna()] if isinstance(cell, str)})
+
     def flags(self, column: str) -> np.ndarray:
         """Return a column of True and False (or 1 and 0)."""
         numbers = self.numbers(column)
@@ -176,7 +184,11 @@ def make_table(source: Any, columns: Mapping[str, str | Sequence[str]] | str | N
         )
     if "subject" not in frame:
         hint = unknown("column", "subject", frame.columns)
-        raise ValueError(f"no column 'subject': say which it is, columns={{'subject': <name in your table>}}. ({hint})")
+        raise ValueError(
+            f"no column 'subject': say which it is, columns={{'subject': <name in your table>}}; if all rows are one "
+            "person's, add it, table.assign(subject='one'). A row is a trial: a table with a row for each person is made "
+            f"longer by pandas.wide_to_long. ({hint})"
+        )
     labels = _labels(frame["subject"])
     codes, first_seen = pd.factorize(labels)
     position = pd.Series(codes).groupby(codes).cumcount().to_numpy()

@@ -614,3 +614,21 @@ def test_samples_are_rows_of_their_own() -> None:
     for k, sample in enumerate((4, 7, 9)):
         part = found[found["sample"] == sample].drop(columns="sample").reset_index(drop=True)
         pd.testing.assert_frame_equal(part, one.assign(reward=one["reward"] + k), check_dtype=False)
+
+
+# ---------------------------------------------------------------- mends that work when followed
+
+
+def test_the_mend_for_labels_of_options_works() -> None:
+    table = pd.DataFrame({"subject": 1, "choice": ["right", "left", None, "left"]})
+    message = refusal(read_trials, table, {"action": "choice"})
+    assert_says(message, "'choice'", "'right'", "table['choice'] = table['choice'].map({'left': 0, 'right': 1})")
+    exec(message.partition("Number the options: ")[2].rstrip("."), {"table": table})
+    np.testing.assert_array_equal(read_trials(table, {"action": "choice"})["action"].values, [[1, 0, -1, 0]])
+
+
+def test_the_mend_for_one_persons_table_works() -> None:
+    table = pd.DataFrame({"action": [0, 1, 1]})
+    message = refusal(read_trials, table)
+    assert_says(message, "table.assign(subject='one')", "wide_to_long")
+    assert read_trials(table.assign(subject="one")).sizes["subject"] == 1
