@@ -186,7 +186,7 @@ def make_table(source: Any, columns: Mapping[str, str | Sequence[str]] | str | N
         hint = unknown("column", "subject", frame.columns)
         raise ValueError(
             f"no column 'subject': say which it is, columns={{'subject': <name in your table>}}; if all rows are one "
-            "person's, add it, table.assign(subject='one'). A row is a trial: a table with a row for each person is made "
+            "person's, add it, table.assign(subject='one'). A row is a trial: a table of one row a person is made "
             f"longer by pandas.wide_to_long. ({hint})"
         )
     labels = _labels(frame["subject"])
