@@ -14,9 +14,9 @@ the maximum of tied values is the first of them.
 """
 
 from rlpymc.math import full, max, onehot, put, size, sum, take, where, zeros
-from rlpymc.model import Model, Parameter, unit
+from rlpymc.model import Model
+from rlpymc.model.usual_parameters import learning_rate
 from rlpymc.models.planning.q_mdp import columns, gamma
-from rlpymc.priors import Beta
 
 
 def start(p, facts):
@@ -57,11 +57,6 @@ def update(p, s, x):
     }
 
 
-def rate(name, plausible, meaning):
-    prior = Beta(1.1, 1.1)
-    return Parameter(name, unit, prior=prior, plausible=plausible, meaning=meaning, citation="prior: rlpymc, weak")
-
-
 model_based = Model(
     name="model_based",
     family="planning",
@@ -74,8 +69,8 @@ model_based = Model(
     ),
     inputs=columns,
     parameters=(
-        rate("alpha_transition", 0.3, "learning rate of transitions"),
-        rate("alpha_reward", 0.3, "learning rate of rewards"),
+        learning_rate("alpha_transition", "learning rate of transitions"),
+        learning_rate("alpha_reward", "learning rate of rewards"),
         gamma,
     ),
     start=start,

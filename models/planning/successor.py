@@ -13,9 +13,9 @@ Departs from its sources: Russek et al. follow the greedy action in place of pi'
 """
 
 from rlpymc.math import add_at, onehot, size, softmax, sum, take, where, zeros
-from rlpymc.model import Model, Parameter, unit
+from rlpymc.model import Model
+from rlpymc.model.usual_parameters import learning_rate
 from rlpymc.models.planning.q_mdp import columns, gamma
-from rlpymc.priors import Beta
 
 
 def start(p, facts):
@@ -52,11 +52,6 @@ def update(p, s, x):
     }
 
 
-def rate(name, plausible, meaning):
-    prior = Beta(1.1, 1.1)
-    return Parameter(name, unit, prior=prior, plausible=plausible, meaning=meaning, citation="prior: rlpymc, weak")
-
-
 successor = Model(
     name="successor",
     family="planning",
@@ -68,8 +63,8 @@ successor = Model(
     ),
     inputs=columns,
     parameters=(
-        rate("alpha_successor", 0.3, "learning rate of the successor representation"),
-        rate("alpha_reward", 0.3, "learning rate of the rewards of states"),
+        learning_rate("alpha_successor", "learning rate of the successor representation"),
+        learning_rate("alpha_reward", "learning rate of the rewards of states"),
         gamma,
     ),
     start=start,

@@ -13,8 +13,9 @@ Departs from its source: P(s | a) is known; there people decide between two mapp
 """
 
 from rlpymc.math import add_at, max, onehot, size, sum, take, zeros
-from rlpymc.model import Input, Model, Parameter, index, positive, real, unit
-from rlpymc.priors import Beta, Gamma, Normal
+from rlpymc.model import Input, Model, Parameter, index, real, unit
+from rlpymc.model.usual_parameters import inverse_temperature, learning_rate
+from rlpymc.priors import Beta, Normal
 from rlpymc.responses import Categorical
 
 
@@ -62,15 +63,16 @@ def remember(p, s, x):
     return {"last": onehot(x.action1, size(s.last))}
 
 
-def rate(name, meaning):
-    prior = Beta(1.1, 1.1)
-    return Parameter(name, unit, prior=prior, plausible=0.5, meaning=meaning, citation="prior: Daw et al. 2011")
+DAW = "prior: Daw et al. 2011"
+
+
+def share(name, meaning):
+    return Parameter(name, unit, prior=Beta(1.1, 1.1), plausible=0.5, meaning=meaning, citation=DAW)
 
 
 def temperature(name, meaning):
     citation = "prior: rlpymc, weak for rewards of 0 and 1"
-    prior = Gamma(2.0, 0.5)
-    return Parameter(name, positive, prior=prior, plausible=4.0, meaning=meaning, citation=citation, units="1/reward")
+    return inverse_temperature(name, meaning, plausible=4.0, citation=citation, units="1/reward")
 
 
 two_step_hybrid = Model(
@@ -91,12 +93,12 @@ two_step_hybrid = Model(
         Input("reward", real, after="action2"),
     ),
     parameters=(
-        rate("alpha1", "learning rate of the first stage"),
-        rate("alpha2", "learning rate of the second stage"),
+        learning_rate("alpha1", "learning rate of the first stage", plausible=0.5, citation=DAW),
+        learning_rate("alpha2", "learning rate of the second stage", plausible=0.5, citation=DAW),
         temperature("beta1", "inverse temperature of the first stage"),
         temperature("beta2", "inverse temperature of the second stage"),
-        rate("lam", "eligibility: how much of the second prediction error reaches the first action"),
-        rate("w", "weight of model-based values"),
+        share("lam", "eligibility: how much of the second prediction error reaches the first action"),
+        share("w", "weight of model-based values"),
         Parameter(
             "stickiness",
             real,

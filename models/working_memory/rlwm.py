@@ -13,7 +13,7 @@ Departs from its sources: nothing; parameters have the names of the fits of Coll
 
 from rlpymc.math import add_at, equal, full, minimum, onehot, put, size, softmax, take, where, zeros
 from rlpymc.model import Input, Model, Parameter, at_least, index, integer, interval, unit
-from rlpymc.model.usual_parameters import inverse_temperature
+from rlpymc.model.usual_parameters import inverse_temperature, learning_rate
 from rlpymc.priors import Beta, DiscreteUniform, Gamma, Normal
 from rlpymc.responses import Categorical
 
@@ -98,7 +98,7 @@ rlwm = Model(
         Input("reward", integer(0, 1), after="action"),
     ),
     parameters=(
-        share("alpha", 0.1, "learning rate"),
+        learning_rate(plausible=0.1),
         Parameter(
             "stick",
             interval(-1.0, 1.0),

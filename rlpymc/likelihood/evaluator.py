@@ -121,10 +121,8 @@ class Evaluator:
         columns = [data.inputs[i.name] for i in trace.variant.model.inputs if i.name not in trace.variant.assumed]
         masks = [data.masks[name] for name in signature.MASKS]
         self._data = [*(np.ascontiguousarray(v) for v in (*columns, *masks)), *blocks.layout]
-        shapes, by_trial = (
-            dict.fromkeys(("subject", "segment"), data.shape[:1]) | {"trial": data.shape},
-            trace.variant.by_trial,
-        )
+        shapes = dict.fromkeys(("subject", "segment"), data.shape[:1]) | {"trial": data.shape}
+        by_trial = trace.variant.by_trial
         self._n_subjects, self._n_trials = data.shape
         self._shapes = [
             {k: shapes["trial" if k in by_trial else "subject"] + own for k, own in trace.parameter_shapes.items()},
@@ -137,7 +135,8 @@ class Evaluator:
         self._held: np.ndarray | None = None
         self._ends = np.cumsum([0, *(prod(shape) for shape in self._shapes[2].values())])
         self._offsets = 8 * self._ends[:-1]
-        self._finals = self._places_of_finals()
+        finals = [o for o in self.kernel.outputs if o.outer == "segment"]
+        self._finals = self._places_of(finals) if finals else []
         self._take_memory()
         if packed and not by_trial and not self._shapes[1]:
             self._pack()
@@ -248,8 +247,8 @@ class Evaluator:
         if self.has_wrong_index:
             results.fill(np.nan)
 
-    def _places_of_finals(self) -> list[tuple[slice, np.ndarray]]:
-        """Where in the results each subject's last states go, and where they stand among those of all segments."""
+    def _places_of(self, finals: Sequence[signature.Output]) -> list[tuple[slice, np.ndarray]]:
+        """Places of each subject's last states in the results, and among those of all segments."""
         kernel, blocks = self.kernel, self.blocks
         width, rows = blocks.width, kernel.by_lane // blocks.width
         exists = np.flatnonzero(blocks.first < blocks.end)
@@ -258,12 +257,11 @@ class Evaluator:
         last[blocks.subject[lanes]] = lanes
         block, lane = np.divmod(last, width)
         names, found = list(self._shapes[2]), []
-        for o in kernel.outputs:
-            if o.outer == "segment":
-                begin = int(self._ends[names.index(o.name)])
-                row = kernel.places[o.name] + np.arange(o.size)
-                place = (block[:, None] * rows + row) * width + lane[:, None]
-                found.append((slice(begin, begin + place.size), place.ravel()))
+        for o in finals:
+            begin = int(self._ends[names.index(o.name)])
+            row = kernel.places[o.name] + np.arange(o.size)
+            place = (block[:, None] * rows + row) * width + lane[:, None]
+            found.append((slice(begin, begin + place.size), place.ravel()))
         return found
 
 

@@ -52,7 +52,7 @@ def test_another_number_in_a_step_is_another_trace():
     assert lane_kernel(first, "terms", (), 4).text != lane_kernel(second, "terms", (), 4).text
 
 
-def test_facts_and_assumed_columns_tell_traces_apart():
+def test_facts_tell_traces_apart():
     model = rl.get_model("delta")
     assert traced(model, n_actions=2) != traced(model, n_actions=3)
 

@@ -1,31 +1,23 @@
 """Bounds that a user sets to estimates, within those of the parameters' supports."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 
 from rlpymc.checks import unknown
-from rlpymc.fitting.coupled import estimated
-from rlpymc.population.population import Population
-from rlpymc.trials.model_data import ModelData
+from rlpymc.model import Parameter
 
 type Bounds = dict[str, tuple[float, float]]
 
 
-def check_bounds(
-    data: ModelData, population: Population, coupled: Sequence[Sequence[str]], bounds: Mapping[str, Any] | None
-) -> Bounds:
+def check_bounds(estimated: Iterable[Parameter], bounds: Mapping[str, Any] | None) -> Bounds:
     """Bounds by parameter as pairs of numbers, or an error that says which is none.
 
     Parameters
     ----------
-    data : ModelData
-        The data.
-    population : Population
-        What is estimated.
-    coupled : sequence of sequences of str
-        Parameters that are equal; the first of a group has the bounds of all.
+    estimated : iterable of Parameter
+        What is estimated, see `rlpymc.fitting.coupled`: of parameters that are equal the first stands for all.
     bounds : mapping, optional
         By parameter a lower and an upper bound, on the natural scale.
 
@@ -38,7 +30,7 @@ def check_bounds(
     """
     if not (bounds is None or isinstance(bounds, Mapping)):
         raise TypeError(f"bounds: found {bounds!r}, expected pairs of numbers by parameter: {{'beta': (0, 30)}}")
-    parameters = {p.name: p for p in estimated(data.model, population, coupled)[0] if not p.support.discrete}
+    parameters = {p.name: p for p in estimated if not p.support.discrete}
     found: Bounds = {}
     for name, pair in (bounds or {}).items():
         if name not in parameters:

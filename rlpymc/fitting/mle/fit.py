@@ -7,7 +7,7 @@ import xarray as xr
 from threadpoolctl import threadpool_limits
 
 from rlpymc.checks import check_seed, check_whole
-from rlpymc.fitting.coupled import check_coupled
+from rlpymc.fitting.coupled import check_coupled, estimated
 from rlpymc.fitting.mle.bounds import check_bounds
 from rlpymc.fitting.mle.estimates import MLE, estimates
 from rlpymc.fitting.mle.monitoring import Progress, Watch
@@ -120,7 +120,7 @@ def fit_mle(
     population = Population("none", priors=given, fixed=fixed or {}, free=free, shared=shared)
     population.check(data)
     check_coupled(data, population, coupled)
-    within = check_bounds(data, population, coupled, bounds)
+    within = check_bounds(estimated(data.model, population, coupled)[0], bounds)
     problem = Problem(data, population, coupled, l2, with_priors, backend, mode, test, within)
     search = problem.search(problem.coordinates, method, starts, seed)
     watch = None if test is None and callback is None else Watch(callback, problem.coordinates.entries.labels)
