@@ -206,7 +206,7 @@ def main() -> None:
 
 def _columns(trials: xr.Dataset) -> tuple[jax.Array, jax.Array]:
     plain = trials["scored"].all() and trials["learned"].all() and not trials["reset"][:, 1:].any()
-    if trials.attrs["facts"]["n_actions"] != 2 or not plain:
+    if rl.facts(trials)["n_actions"] != 2 or not plain:
         raise ValueError("expected trials with two actions, all scored and learned, without a reset after the first")
     return jnp.asarray(trials["action"].values), jnp.asarray(trials["reward"].values)
 

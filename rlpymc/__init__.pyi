@@ -40,6 +40,8 @@ from .model.registry import register as register
 from .model.rules import Rule as Rule
 from .simulation.prediction import predict as predict
 from .simulation.running import simulate as simulate
+from .trials.attributes import facts as facts
+from .trials.doubts import TrialsWarning as TrialsWarning
 from .trials.reading import read_trials as read_trials
 from .trials.writing import to_table as to_table
 

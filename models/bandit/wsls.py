@@ -10,7 +10,7 @@ Departs from its source: n arms; at n = 2 it is the published model.
 """
 
 from rlpymc.math import onehot, size, sum, where, zeros
-from rlpymc.model import Input, Model, Parameter, index, real, unit
+from rlpymc.model import Expectation, Input, Model, Parameter, index, real, unit
 from rlpymc.priors import Beta
 from rlpymc.responses import Categorical
 
@@ -33,6 +33,16 @@ def update(p, s, x):
     return {"last": onehot(x.action, size(s.last)), "won": where(x.reward > 0, 1.0, 0.0)}
 
 
+def wins_and_losses(x, p, facts):
+    low, high = x.reward.min(), x.reward.max()
+    if low == high or low <= 0 < high:
+        return ""
+    return (
+        f"column 'reward': found {low:g} to {high:g}, and for wsls a win is a reward above 0: subtract what lies "
+        f"between losses and wins, table['reward'] - ({(low + high) / 2:g}), say"
+    )
+
+
 wsls = Model(
     name="wsls",
     family="bandit",
@@ -53,6 +63,7 @@ wsls = Model(
     start=start,
     policy=policy,
     update=update,
+    expectations=(Expectation(wins_and_losses),),
     departures=("any number of arms: after a loss the other actions share the probability of switching",),
     confused_with=("delta",),
 )

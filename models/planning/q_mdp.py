@@ -56,7 +56,7 @@ def terminal(value):
 columns = (
     Input("state", index("n_states")),
     Input("action", index("n_actions"), response=True),
-    Input("next_state", index("n_states"), after="action"),
+    Input("next_state", index("n_states"), after="action", unless="done"),
     Input("reward", real, after="action"),
     Input("done", boolean, after="action", default=False),
 )

@@ -14,7 +14,7 @@ Departs from its source: discounted, and without end unless a state is terminal.
 
 from rlpymc.math import sum, take
 from rlpymc.mdp.implicit import soft_q
-from rlpymc.model import Fact, Input, Model, Parameter, index, interval, real
+from rlpymc.model import Expectation, Fact, Input, Model, Parameter, index, interval, real
 from rlpymc.model.usual_parameters import inverse_temperature
 from rlpymc.priors import Normal, Uniform
 
@@ -34,6 +34,22 @@ def values(p, s, x):
 
 def signals(p, s, x):
     return {"chosen_value": take(s.q, (x.state, x.action))}
+
+
+def goes_where_it_can(x, p, facts):
+    if "next_state" not in vars(x):
+        return ""
+    seen = (x.next_state >= 0) & (x.next_state < len(facts.transitions))
+    here, chosen, after = x.state[seen], x.action[seen], x.next_state[seen]
+    wrong = facts.transitions[here, chosen, after] == 0
+    if not wrong.any():
+        return ""
+    k = wrong.argmax()
+    return (
+        f"column 'next_state': found {after[k]} after action {chosen[k]} in state {here[k]}, whose probability is 0 in "
+        f"facts['transitions'] ({wrong.sum()} such of {wrong.size}): mend the fact, read_trials(..., "
+        "facts={'transitions': ...}), or number the states as it does, states=[...]"
+    )
 
 
 soft_planner = Model(
@@ -81,6 +97,7 @@ soft_planner = Model(
     values=values,
     signals=signals,
     policy="logits",
+    expectations=(Expectation(goes_where_it_can),),
     departures=("discounted, and without end unless a state is terminal",),
     confused_with=("q_mdp",),
 )

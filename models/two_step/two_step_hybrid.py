@@ -13,7 +13,7 @@ Departs from its source: P(s | a) is known; there people decide between two mapp
 """
 
 from rlpymc.math import add_at, max, onehot, size, sum, take, zeros
-from rlpymc.model import Input, Model, Parameter, index, real, unit
+from rlpymc.model import Expectation, Input, Model, Parameter, index, real, unit
 from rlpymc.model.usual_parameters import inverse_temperature, learning_rate
 from rlpymc.priors import Beta, Normal
 from rlpymc.responses import Categorical
@@ -61,6 +61,19 @@ def update(p, s, x):
 
 def remember(p, s, x):
     return {"last": onehot(x.action1, size(s.last))}
+
+
+def leads_to_its_own_state(x, p, facts):
+    led = x.state2 == x.action1
+    share, n = led.mean(), led.size
+    error = (p.common * (1 - p.common) / n) ** 0.5  # of the share, if the model is right
+    if abs(share - p.common) <= 0.1 or abs(share - p.common) <= 4 * error:
+        return ""
+    return (
+        f"columns 'action1' and 'state2': found that first action a leads to second state a in a share of {share:.2f} "
+        f"of {n} trials, and two_step_hybrid takes common={p.common:g}: pass fixed={{'common': {share:.2f}}}, or "
+        "number the states so that state a is where action a mostly leads, read_trials(..., states=[...])"
+    )
 
 
 DAW = "prior: Daw et al. 2011"
@@ -122,5 +135,6 @@ two_step_hybrid = Model(
     signals=signals,
     update=update,
     remember=remember,
+    expectations=(Expectation(leads_to_its_own_state, constants=("common",)),),
     departures=("transition probabilities are known, and not found by counting",),
 )

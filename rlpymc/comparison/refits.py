@@ -12,6 +12,7 @@ from rlpymc.checks import check_type
 from rlpymc.fitting.factory import RLModel, build
 from rlpymc.fitting.nuts.diagnostics import SamplingWarning
 from rlpymc.fitting.nuts.sampling import sample
+from rlpymc.trials.attributes import with_facts
 from rlpymc.trials.fingerprints import data_hash
 from rlpymc.trials.model_data import ModelData
 
@@ -117,4 +118,4 @@ def with_scored(data: ModelData, scored: np.ndarray) -> xr.Dataset:
     if scored.ndim == 3:
         dims = (*dims, "response")
         trials = trials.drop_dims("response", errors="ignore").assign_coords(response=names)
-    return trials.assign(scored=(dims, scored)).assign_attrs(facts=vars(data.facts))
+    return with_facts(trials.assign(scored=(dims, scored)), vars(data.facts))

@@ -39,8 +39,9 @@ def example_data(name: str) -> xr.Dataset:
 
     Examples
     --------
+    >>> from rlpymc import facts
     >>> trials = example_data("fontanesi2019")
-    >>> trials.sizes["subject"], trials.attrs["facts"]["n_actions"]
+    >>> trials.sizes["subject"], facts(trials)["n_actions"]
     (27, 4)
     """
     readers = {"fontanesi2019": _fontanesi2019, "collins2018_rlwm": _collins2018_rlwm}

@@ -11,12 +11,14 @@ import xarray as xr
 
 from rlpymc.checks import unknown
 from rlpymc.fitting import pymc_forms as forms
+from rlpymc.fitting.assumptions import doubts
 from rlpymc.likelihood.backends import check_backend
 from rlpymc.likelihood.loop import find_trace
 from rlpymc.model import Model
 from rlpymc.model.priors import Prior
 from rlpymc.model.registry import get_model
 from rlpymc.population.population import Population
+from rlpymc.trials.doubts import say
 from rlpymc.trials.model_data import ModelData, data_for, require_scored
 
 
@@ -174,6 +176,11 @@ def build(
     ------
     ValueError
         If trials, parameters or options do not fit the model.
+
+    Warns
+    -----
+    TrialsWarning
+        If the data contradict what the model or its priors take for granted: a scale of outcomes, a known world.
     """
     if likelihood not in forms.FORMS:
         raise unknown("likelihood", likelihood, forms.FORMS)
@@ -182,6 +189,7 @@ def build(
     require_scored(data)
     population = Population(pooling, priors or {}, fixed or {}, free, shared)
     population.check(data)
+    say(doubts(data, population))
     with RLModel(coords={"subject": data.subjects, "trial": np.arange(data.shape[1])}) as built:
         used = "scan" if find_trace(data.model, data.facts, data.columns, (), backend) is None else "fused"
         built.spec, built.trials = Spec(data.model, population, likelihood, used), trials

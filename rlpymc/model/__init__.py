@@ -14,6 +14,7 @@
 Nothing here knows data, PyMC or how a likelihood is computed.
 """
 
+from rlpymc.model.expectation import Expectation
 from rlpymc.model.facts import Fact, Facts
 from rlpymc.model.learner import Model
 from rlpymc.model.parameters import (
@@ -32,6 +33,7 @@ from rlpymc.model.parameters import (
 from rlpymc.model.record import Record
 
 __all__ = [
+    "Expectation",
     "Fact",
     "Facts",
     "Input",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from rlpymc.checks import unknown
 from rlpymc.model.card import as_html, as_text, card
+from rlpymc.model.expectation import Expectation
 from rlpymc.model.facts import Fact
 from rlpymc.model.parameters import Input, Parameter
 from rlpymc.model.record import Record
@@ -63,6 +64,8 @@ class Model:
     conditions : tuple, optional
         What the data must obey besides the kinds of the inputs: pairs of a sentence and a function
         ``holds(x) -> bool`` of the columns (subject, trial, ...).
+    expectations : tuple of Expectation
+        What the data should show as a whole; said before a fit where they do not.
     departures, confused_with : tuple of str
         Where it departs from its source; which other models its data are easily mistaken for.
     """
@@ -85,6 +88,7 @@ class Model:
     options: Mapping[str, Mapping[Any, Callable[["Model"], "Model"] | None]] = field(default_factory=dict)
     special_cases: Mapping[str, Mapping[str, str | float]] = field(default_factory=dict)
     conditions: tuple[tuple[str, Callable[[Any], Any]], ...] = ()
+    expectations: tuple[Expectation, ...] = ()
     equation: str = ""
     departures: tuple[str, ...] = ()
     confused_with: tuple[str, ...] = ()

@@ -164,6 +164,8 @@ class Input:
         The response after which it is seen; None: it is seen before responding.
     default : optional
         What is read where the trials have no such column; without a default the column is required.
+    unless : str, optional
+        A column of true and false: where it is true there is nothing to be seen, and the cell may be empty.
     """
 
     name: str
@@ -172,6 +174,7 @@ class Input:
     response: bool = False
     after: str | None = None
     default: float | bool | None = None
+    unless: str = ""
 
     @property
     def dtype(self) -> str:

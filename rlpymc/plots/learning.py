@@ -17,6 +17,7 @@ from rlpymc.model import Model
 from rlpymc.model.registry import get_model
 from rlpymc.plots.look import COLOURS, mean_and_range
 from rlpymc.plots.targets import target_actions
+from rlpymc.trials.attributes import attribute
 
 
 def trial_values(
@@ -192,7 +193,7 @@ def _since_reset(reset: np.ndarray) -> np.ndarray:
 
 def _targets(prediction: xr.Dataset, target: int | str | None) -> dict[str, np.ndarray]:
     """Return by label which action is meant in each trial, (subject, trial)."""
-    shape, facts = prediction["observed"].shape, prediction.attrs["trials_facts"]
+    shape, facts = prediction["observed"].shape, attribute(prediction, "facts")
     actions = range(facts.get("n_actions", int(prediction["observed"].max()) + 1))
     if isinstance(target, str):
         return {target: target_actions(prediction, target)}

@@ -1,6 +1,8 @@
 """What a fitted model predicts: choices given what people saw, and choices in its own course."""
 
 import json
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -10,10 +12,11 @@ from rlpymc.fitting.factory import RLModel
 from rlpymc.fitting.posterior import flat, parameter_draws
 from rlpymc.likelihood.draws import repeat_subjects, response_draws
 from rlpymc.likelihood.steps import yoked
-from rlpymc.model.facts import plain
+from rlpymc.model import Model
 from rlpymc.model.responses import Normal
 from rlpymc.simulation.running import simulate
 from rlpymc.tasks import Task
+from rlpymc.trials.attributes import as_attributes, attribute
 from rlpymc.trials.model_data import ModelData, data_for
 
 KINDS = ("one_step", "yoked", "free_run")
@@ -89,7 +92,7 @@ def predict(
     chosen = np.sort(rng.choice(n, size=draws, replace=draws > n))
     params = parameter_draws(rl_model, posterior.isel(sample=chosen), data, rng)
     if task is not None:
-        return _free_run(data, params, task, rng)
+        return _free_run(data, params, task, rng).assign_attrs(_about(trials, model, task.facts))
     out = xr.Dataset(coords={"sample": np.arange(draws), "subject": data.subjects, "trial": trials["trial"].values})
     exists, scored = data.masks["exists"], data.masks["scored"].reshape((*data.shape, -1))
     if kind == "yoked":
@@ -119,8 +122,17 @@ def predict(
     kept = [v for v in trials.data_vars if trials[v].dims == dims.get(str(v), ("subject", "trial")) and v not in out]
     out.attrs = {"kind": kind, "model": model.name, "response": model.responses[0].name}
     return out.merge(trials[kept], compat="override", combine_attrs="override").assign_attrs(
-        trials_facts=plain(vars(data.facts))
+        _about(trials, model, vars(data.facts))
     )
+
+
+def _about(trials: xr.Dataset, model: Model, facts: Mapping[str, Any]) -> dict[str, str]:
+    """Return what a prediction says of itself beside its kind: the facts, and the labels of what was predicted."""
+    labels = attribute(trials, "labels")
+    for entry in model.responses:
+        if entry.name in labels:
+            labels |= dict.fromkeys(("observed", f"observed_{entry.name}"), labels[entry.name])
+    return as_attributes(facts=dict(facts), labels=labels)
 
 
 def _free_run(data: ModelData, params: dict[str, np.ndarray], task: Task, rng: np.random.Generator) -> xr.Dataset:
@@ -140,4 +152,4 @@ def _free_run(data: ModelData, params: dict[str, np.ndarray], task: Task, rng: n
         },
     )
     response = data.model.responses[0].name
-    return out.assign_attrs(kind="free_run", model=data.model.name, response=response, trials_facts=dict(task.facts))
+    return out.assign_attrs(kind="free_run", model=data.model.name, response=response)

@@ -19,6 +19,7 @@ from rlpymc.model.parameters import resolve_shape
 from rlpymc.model.registry import get_model
 from rlpymc.tasks import Task
 from rlpymc.tasks.base import World
+from rlpymc.trials.attributes import as_attributes, attribute, with_facts
 from rlpymc.trials.grid import column_dims, padding
 from rlpymc.trials.masks import MASKS
 from rlpymc.trials.model_data import ModelData, check_facts, data_for
@@ -126,8 +127,8 @@ class _Rows:
         if rows is None:
             return
         try:
-            known = {**rows.attrs.get("facts", {}), **task.facts}
-            self.data = data_for(model, rows.assign_attrs(facts=known) if isinstance(rows, xr.Dataset) else rows)
+            known = {**attribute(rows, "facts"), **task.facts}
+            self.data = data_for(model, with_facts(rows, known) if isinstance(rows, xr.Dataset) else rows)
         except ValueError as problem:
             raise ValueError(f"first_rows: {problem}") from problem
         if self.data.shape[0] != n_subjects:
@@ -270,7 +271,7 @@ class _Run:
         coords: dict[str, Any] = {"subject": np.arange(self.n), "trial": np.arange(self.length)}
         if masks["scored"].ndim == 3:
             coords["response"] = [r.name for r in self.model.responses]
-        return xr.Dataset(out, coords=coords, attrs={"facts": dict(self.task.facts)})
+        return xr.Dataset(out, coords=coords, attrs=as_attributes(facts=dict(self.task.facts)))
 
 
 def _stand_in(value: np.ndarray, missed: np.ndarray) -> np.ndarray:

@@ -1,18 +1,17 @@
-"""What the columns of a table mean, and whether every cell fits: trial numbers, actions, indices, options.
+"""What the columns of a table mean: actions, indices and options on offer, counted from 0.
 
 All functions work row by row, before the rows find their place on the grid of subjects and trials.
 """
 
-import logging
 import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
+from rlpymc.trials.labels import code, labels_by_column, proposal
 from rlpymc.trials.table import Table
-
-logger = logging.getLogger("rlpymc")
 
 # Columns that hold a number from 0 on, and the fact that says how many there are.
 INDEX_FACTS = {
@@ -22,6 +21,32 @@ INDEX_FACTS = {
     "state2": "n_states",
     "next_state": "n_states",
 }
+SHOWN = 6  # labels in a message
+
+
+@dataclass(eq=False)
+class Counted:
+    """Columns counted from 0.
+
+    Parameters
+    ----------
+    values : dict of (row,) int
+        Actions and indices; -1: none.
+    available : (row, option) bool or None
+        The options on offer.
+    facts : dict
+        How many there are of each kind, and what was given.
+    bases : dict of int
+        The table's number of the first one, for columns that hold numbers.
+    labels : dict of list
+        The labels, for columns that hold these.
+    """
+
+    values: dict[str, np.ndarray] = field(default_factory=dict)
+    available: np.ndarray | None = None
+    facts: dict[str, Any] = field(default_factory=dict)
+    bases: dict[str, int] = field(default_factory=dict)
+    labels: dict[str, list[Any]] = field(default_factory=dict)
 
 
 def is_action(name: str) -> bool:
@@ -47,89 +72,150 @@ def plain_columns(table: Table) -> list[str]:
     return [name for name in table.columns if name not in {"subject", "exists", "scored", "learned", "reset", *inside}]
 
 
-def check_trial_numbers(table: Table) -> None:
-    """Trial numbers increase within a subject; they may start again with a block or session. Gaps are logged."""
-    if "trial" not in table.columns:
-        return
-    cure = "If it is not the trial's number, give it another name: columns={'my_trial': ...}."
-    numbers = table.numbers("trial", cure)
-    if (wrong := ~np.isfinite(numbers)).any():
-        raise table.error("trial", wrong, "a number", cure)
-    before = pd.Series(numbers).groupby(table.subject).shift().to_numpy()
-    same = table.position > 0
-    for name in ("block", "session"):
-        if name in table.columns:
-            same &= ~table.changed(name)
-    if (wrong := same & (numbers <= before)).any():
-        expected = f"more than {before[wrong][0]:g}, the subject's trial before"
-        cure = (
-            "Sort the table and give each person a label of their own; if the numbers start again with a block or "
-            "session, name the column that changes there block or session (columns=)."
-        )
-        raise table.error("trial", wrong, expected, cure)
-    if (gaps := same & (numbers > before + 1)).any():
-        row = int(np.argmax(gaps))
-        first = f"subject {table.labels[table.subject[row]]!r}, row {row}: {numbers[row]:g} follows {before[row]:g}"
-        logger.info("gaps in the trial numbers are kept: %d; the first: %s", gaps.sum(), first)
+def count_from_zero(table: Table, facts: Mapping[str, Any], base: int, actions: Any, states: Any) -> Counted:
+    """Count actions, indices and options on offer from 0.
 
+    Parameters
+    ----------
+    table : Table
+        The table; it takes up doubts about gaps in the numbering.
+    facts : dict
+        What is known before the data.
+    base : int
+        The table's number of the first action.
+    actions, states : list, dict or None
+        Labels, as in `read_trials`.
 
-def count_from_zero(
-    table: Table, facts: dict[str, Any], base: int, missing: float | str | None
-) -> tuple[dict[str, np.ndarray], np.ndarray | None, dict[str, Any]]:
-    """Return actions and indices counted from 0 (-1: none), the options on offer (row, option), and all facts."""
+    Returns
+    -------
+    Counted
+        The columns.
+
+    Raises
+    ------
+    ValueError
+        If an action is none, was not on offer, or a fact is contradicted. Indices that do not count from 0 are left
+        as they are: a model that reads them says what is wrong.
+    """
     for fact in sorted(facts.keys() & {"n_actions", *INDEX_FACTS.values()}):
         if not isinstance(facts[fact], int | np.integer) or facts[fact] < 1:
             raise ValueError(f"facts[{fact!r}]: found {facts[fact]!r}, expected a whole number from 1")
-    indices: dict[str, np.ndarray] = {}
-    known: dict[str, Any] = {}
-    for name, fact in INDEX_FACTS.items():
-        if name in table.columns:
-            cure = f"Count from 0; if there are more than you said, give facts={{{fact!r}: ...}} as many."
-            indices[name] = table.whole(name, 0, facts.get(fact), cure)
-            known[fact] = max(known.get(fact, 1), int(indices[name].max()) + 1)
+    counted = Counted()
+    _count_indices(table, counted, facts, states)
+    _count_actions(table, counted, facts, base, actions)
+    counted.facts |= facts
+    return counted
 
-    flags = [] if option_columns(table) else table.arrays.get("available", [])
+
+def _count_indices(table: Table, counted: Counted, facts: Mapping[str, Any], states: Any) -> None:
+    columns = [name for name in INDEX_FACTS if name in table.columns]
+    of_states = [name for name in columns if INDEX_FACTS[name] == "n_states"]
+    counted.labels |= labels_by_column(table, "states", states, of_states, columns)
+    for name in columns:
+        fact = INDEX_FACTS[name]
+        if labels := counted.labels.get(name):
+            counted.values[name], n = code(table, name, labels, "states", action=False), len(labels)
+        elif fact in facts or _counts(table, name):
+            cure = f"Count from 0; if there are more than you said, give facts={{{fact!r}: ...}} as many."
+            counted.values[name] = table.whole(name, 0, facts.get(fact), cure)
+            counted.bases[name], n = 0, int(counted.values[name].max()) + 1
+        else:
+            continue
+        counted.facts[fact] = max(counted.facts.get(fact, 1), n)
+    for fact in {INDEX_FACTS[name] for name in counted.bases} - facts.keys():
+        _doubt_gaps(table, counted, [name for name in counted.bases if INDEX_FACTS[name] == fact], 0, "states", fact)
+
+
+def _counts(table: Table, name: str) -> bool:
+    """Whether a column holds whole numbers from 0 on and empty cells."""
+    if not table.is_numeric(name):
+        return False
+    numbers = table.numbers(name)
+    numbers = numbers[~np.isnan(numbers)]
+    return bool(((numbers >= 0) & (numbers < 2**31) & (np.floor(numbers) == numbers)).all())
+
+
+def _count_actions(table: Table, counted: Counted, facts: Mapping[str, Any], base: int, labels: Any) -> None:
+    options = option_columns(table)
+    columns = [name for name in plain_columns(table) if means_action(name)]
+    coded = [*columns, *(name for name in options if name not in columns)]
+    of_actions = labels_by_column(table, "actions", labels, coded, coded)
+    flags = [] if options else table.arrays.get("available", [])
+    listed = max(map(len, of_actions.values()), default=0)
     count = facts.get("n_actions", len(flags) or None)
     if flags and count != len(flags):
         raise ValueError(f"available: found {len(flags)} True/False columns, expected one for each of {count} actions")
-    actions: dict[str, np.ndarray] = {}
-    for name in filter(is_action, table.columns):
-        start = 0 if table.is_boolean(name) else base
-        words = [word for word in table.words(name) if word != missing]
-        cure = _labels_cure(table.theirs[name], words, start) if len(words) > 1 else _action_cure(start, count)
-        actions[name] = table.whole(name, start, count, cure, missing)
-    for name in plain_columns(table):
-        if means_action(name) and not is_action(name) and table.is_numeric(name):
-            start = 0 if table.is_boolean(name) else base
-            cure = f"Columns of such names are coded as actions are; else rename it: columns={{'my_column': {name!r}}}."
-            actions[name] = table.whole(name, start, count, cure, missing)
-    options = [table.whole(part, base, count, _action_cure(base, count)) for part in option_columns(table)]
-    numbers = np.concatenate([*actions.values(), *options]) if actions or options else np.zeros(0, int)
-    if len(numbers) or flags:
-        known["n_actions"] = count or max(2, int(numbers.max()) + 1)
-    if base == 0 and not count and numbers.max(initial=0) > 1 and not (numbers == 0).any():
-        logger.warning("action 0 does not occur: if your actions are counted from 1, pass action_base=1")
-    available = np.stack([table.flags(part) for part in flags], axis=1) if flags else None
+    if listed > (count or listed):
+        raise ValueError(f"actions: found {listed} labels, expected one for each of {count} actions")
+    numbers: dict[str, np.ndarray] = {}
+    for name in coded:
+        if name in of_actions:
+            numbers[name] = code(table, name, of_actions[name], "actions", action=True)
+        elif is_action(name) or name in options or table.is_numeric(name):
+            counted.bases[name] = 0 if table.is_boolean(name) else base
+            cure = _cure(table, name, counted.bases[name], count)
+            numbers[name] = table.whole(name, counted.bases[name], count, cure, action=True)
+    counted.labels |= of_actions
+    counted.values |= {name: numbers[name] for name in columns if name in numbers}
+    largest = max((int(codes.max()) for codes in numbers.values()), default=-1)
+    if numbers or flags:
+        counted.facts["n_actions"] = count or max(2, listed, largest + 1)
+    numeric = [name for name in numbers if name not in of_actions and not table.is_boolean(name)]
+    if not count and largest > 1 and numeric:
+        _doubt_gaps(table, counted, numeric, base, "actions", "n_actions", {name: numbers[name] for name in numeric})
+    if flags:
+        counted.available = np.stack([table.flags(part) for part in flags], axis=1)
     if options:
-        available = _on_offer(table, options, known["n_actions"])
-    if available is not None and "action" in actions:
-        _check_offered(table, actions["action"], available, 0 if table.is_boolean("action") else base)
-    return actions | indices, available, known | facts
+        counted.available = _on_offer(table, [numbers[part] for part in options], counted.facts["n_actions"])
+    if counted.available is not None and "action" in numbers:
+        _check_offered(table, numbers["action"], counted.available, counted)
 
 
-def _action_cure(base: int, count: int | None) -> str:
+def _cure(table: Table, name: str, base: int, count: int | None) -> str:
+    """Return what mends a cell that is no action."""
+    if not is_action(name) and name not in option_columns(table):
+        rename = f"columns={{'my_column': {table.theirs[name]!r}}}"
+        return f"Columns of such names are coded as actions are; else rename it: {rename}."
+    found = [] if count else proposal(table, [name], action=True)
+    listed = f"actions=[{', '.join(map(repr, found[:SHOWN]))}{', ...' if len(found) > SHOWN else ''}]"
+    missed = "if the trial was missed, leave the cell empty or pass missing=<code>."
+    if any(isinstance(label, str) for label in found):
+        return f"If these are the options, pass {listed}, in the order that you want; {missed}"
     other = 0 if base else 1
     coded = f"coded {other}..{other + count - 1}" if count else f"counted from {other}"
-    return (
-        f"If your actions are {coded}, pass action_base={other}; "
-        "if the trial was missed, leave the cell empty or pass missing=<code>."
+    labels = f"if these are the options, {listed}; " if 1 < len(found) <= SHOWN else ""
+    return f"If your actions are {coded}, pass action_base={other}; {labels}{missed}"
+
+
+def _doubt_gaps(
+    table: Table,
+    counted: Counted,
+    columns: list[str],
+    base: int,
+    what: str,
+    fact: str,
+    values: Mapping[str, np.ndarray] | None = None,
+) -> None:
+    """Take up a doubt if some numbers below the largest never occur."""
+    values = values or counted.values
+    used = np.unique(np.concatenate([values[name][values[name] >= 0] for name in columns]))
+    if not len(used) or len(used) == used[-1] + 1:
+        return
+    n, found = int(used[-1]) + 1, [int(k) + base for k in used]
+    never = sorted(set(range(base, base + n)) - set(found))
+    names = ", ".join(repr(table.theirs[name]) for name in columns)
+    labels = found if what == "actions" or fact == "n_states" else {columns[0]: found}
+    ways = [f"if these are all there are, pass {what}={labels}", f"if there are {n}, facts={{{fact!r}: {n}}}"]
+    if what == "actions" and found == [*range(1, n)] and base == 0:
+        ways.insert(0, "if they are counted from 1, pass action_base=1")
+    table.doubts.append(
+        f"column{'s' * (len(columns) > 1)} {names}: found {_few(found)}, and {_few(never)} never: counted from {base} "
+        f"these are {fact}={n}; {'; '.join(ways)}"
     )
 
 
-def _labels_cure(name: str, words: list[str], start: int) -> str:
-    numbers = ", ".join(f"{word!r}: {k}" for k, word in enumerate(words[:5], start))
-    more = ", ..." if len(words) > 5 else ""
-    return f"Number the options: table[{name!r}] = table[{name!r}].map({{{numbers}{more}}})."
+def _few(numbers: list[int]) -> str:
+    return ", ".join(map(str, numbers[:SHOWN])) + (", ..." if len(numbers) > SHOWN else "")
 
 
 def _on_offer(table: Table, options: list[np.ndarray], n_actions: int) -> np.ndarray:
@@ -144,8 +230,10 @@ def _on_offer(table: Table, options: list[np.ndarray], n_actions: int) -> np.nda
     return available[:, :-1]
 
 
-def _check_offered(table: Table, action: np.ndarray, available: np.ndarray, base: int) -> None:
+def _check_offered(table: Table, action: np.ndarray, available: np.ndarray, counted: Counted) -> None:
     if (wrong := (action >= 0) & ~available[np.arange(len(action)), action]).any():
-        offer = (np.flatnonzero(available[np.argmax(wrong)]) + base).tolist()
+        offer = np.flatnonzero(available[np.argmax(wrong)]).tolist()
+        labels, base = counted.labels.get("action"), counted.bases.get("action", 0)
+        named = [labels[k] if labels and k < len(labels) else k + base for k in offer]
         cure = "Mend the action, or the columns that say which options are available."
-        raise table.error("action", wrong, f"one of the options on offer in this trial, {offer}", cure)
+        raise table.error("action", wrong, f"one of the options on offer in this trial, {named}", cure)

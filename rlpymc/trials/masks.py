@@ -1,20 +1,26 @@
-"""Which trials of a table are scored, learned from, and start anew, and whether these hold what that needs.
+"""Which trials of a table exist, are scored, learned from, and start anew.
 
 All functions work row by row, before the rows find their place on the grid of subjects and trials.
 """
 
 import itertools
+import logging
+from collections.abc import Sequence
 
 import numpy as np
 
-from rlpymc.checks import unknown
-from rlpymc.trials.columns import INDEX_FACTS, is_action, plain_columns
+from rlpymc.checks import ordered
+from rlpymc.trials.columns import is_action
 from rlpymc.trials.table import Table
+
+logger = logging.getLogger("rlpymc")
 
 MASKS = ("exists", "scored", "learned", "reset")
 
 
-def make_masks(table: Table, numbered: dict[str, np.ndarray], reset: str | None) -> dict[str, np.ndarray]:
+def make_masks(
+    table: Table, numbered: dict[str, np.ndarray], reset: np.ndarray, rt_limits: Sequence[float] | None
+) -> dict[str, np.ndarray]:
     """Return the four masks; those that the table does not hold follow from whether a response was made."""
     everywhere = np.full(len(table.frame), True)
     made = {name: numbers >= 0 for name, numbers in numbered.items() if is_action(name)}
@@ -34,7 +40,10 @@ def make_masks(table: Table, numbered: dict[str, np.ndarray], reset: str | None)
         scored = np.stack([table.flags(part) for part in parts], axis=1)
         for part, marked, response in zip(parts, scored.T, made.values(), strict=True):
             _check_scored(table, part, marked & ~response)
-    return {"exists": everywhere, "scored": scored, "learned": learned, "reset": _resets(table, reset)}
+    if rt_limits is not None:
+        inside = _within(table, rt_limits)
+        scored = scored & (inside if scored.ndim == 1 else inside[:, None])
+    return {"exists": everywhere, "scored": scored, "learned": learned, "reset": reset}
 
 
 def _check_order(table: Table, made: dict[str, np.ndarray]) -> None:
@@ -51,35 +60,14 @@ def _check_scored(table: Table, column: str, wrong: np.ndarray) -> None:
         raise table.error(column, wrong, "False, as no response was made", "Give the response, or do not score it.")
 
 
-def _resets(table: Table, reset: str | None) -> np.ndarray:
-    first = np.asarray(table.position == 0)
-    column = "reset" if reset is None else table.our_name(reset)
-    if column not in table.columns:
-        if reset is None:
-            return first
-        raise ValueError(f"reset={reset!r}: {unknown('column', reset, table.columns)}")
-    if column != "reset" and "reset" in table.columns:
-        raise ValueError(f"reset={reset!r}: the table has a column 'reset' too; use that, or give it another name")
-    if column == "reset" or table.is_boolean(column):
-        return table.flags(column) | first
-    if (blank := table.frame[column].isna().to_numpy()).any():
-        raise table.error(column, blank, "a value, as the state starts again where it changes", "Fill the cell.")
-    return table.changed(column)
-
-
-def check_used(table: Table, numbered: dict[str, np.ndarray], masks: dict[str, np.ndarray]) -> None:
-    """Check that rewards are numbers, and that no scored or learned trial lacks what it needs."""
-    learned = masks["learned"]
-    scored = masks["scored"].reshape(len(learned), -1)
-    used = {name: learned | scored.any(axis=1) for name in INDEX_FACTS}
-    used |= {"state2": learned | scored[:, -1], "next_state": learned}  # seen after a response
-    for name in filter(INDEX_FACTS.__contains__, numbered):
-        if (wrong := used[name] & (numbered[name] < 0)).any():
-            cure = "Give it, or mark the trial False in columns named scored and learned."
-            raise table.error(name, wrong, "a number, as the trial is scored or learned", cure)
-    rewards = [[name] for name in plain_columns(table) if name.startswith("reward")]
-    rewards += [parts for name, parts in table.arrays.items() if name.startswith("reward")]
-    for name in (part for parts in rewards for part in parts):
-        cure = "Give the number, or mark the trial False in a column named learned."
-        if (wrong := learned & ~np.isfinite(table.numbers(name, cure))).any():
-            raise table.error(name, wrong, "a finite number, as the trial is learned", cure)
+def _within(table: Table, limits: Sequence[float]) -> np.ndarray:
+    """Return where a response time is not outside of its limits, and log how many are."""
+    low, high = ordered("rt_limits", limits)
+    if "rt" not in table.columns:
+        raise ValueError(f"rt_limits={tuple(limits)}: {table.unknown('rt')}")
+    rt = table.numbers("rt")
+    outside = (rt < low) | (rt > high)
+    if outside.any() and not (~outside & ~np.isnan(rt)).any():
+        raise table.error("rt", outside, f"a time from {low:g} to {high:g}, in the table's own unit", "Mend rt_limits.")
+    logger.info("rt_limits: %d of %d trials lie outside: learned from, not scored", outside.sum(), len(rt))
+    return ~outside

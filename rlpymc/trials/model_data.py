@@ -7,12 +7,14 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from rlpymc.checks import unknown
 from rlpymc.model import Facts, Model
 from rlpymc.model.facts import with_arrays
-from rlpymc.model.parameters import Boolean, Index, Input, resolve_shape
+from rlpymc.model.parameters import Index, resolve_shape
 from rlpymc.model.record import Record
+from rlpymc.trials.attributes import attribute
+from rlpymc.trials.columns import is_action
 from rlpymc.trials.masks import MASKS
+from rlpymc.trials.model_column import model_column, not_numbers, where
 from rlpymc.trials.segments import Segments
 
 
@@ -111,22 +113,23 @@ def data_for(model: Model, trials: xr.Dataset) -> ModelData:
     trials = trials.transpose("subject", "trial", ...)
     masks = {name: _mask(trials, name, model) for name in MASKS}
     _check_masks(trials, masks)
-    known = with_arrays(model.name, model.facts, trials.attrs.get("facts", {}))
+    known = with_arrays(model.name, model.facts, attribute(trials, "facts"))
     facts = Facts(**known, **_missing_facts(model, trials, masks, known))
     check_facts(model, facts)
     made = _made(trials, model, masks["exists"])
+    _leave_out_missed(trials, model, masks, made)
     masks["responded"], masks["complete"] = made[..., 0], masks["exists"].copy()
     columns = {}
     for entry in model.inputs:
         if entry.name == "scored":  # a mask that the model reads
             columns["scored"] = masks["scored"]
             continue
-        columns[entry.name], whole = _column(entry, model, trials, masks, made, facts)
+        columns[entry.name], whole = model_column(entry, model, trials, masks, made, facts)
         masks["complete"] &= whole
     _check_on_offer(trials, model, columns, masks)
     for sentence, holds in model.conditions:
         if (wrong := masks["learned"] & ~np.asarray(holds(Record(**columns)))).any():
-            raise ValueError(f"{_where(trials, wrong)}: {model.name} needs that {sentence}; leave such trials out")
+            raise ValueError(f"{where(trials, wrong)}: {model.name} needs that {sentence}; leave such trials out")
     return ModelData(model, trials, facts, columns, masks)
 
 
@@ -158,14 +161,30 @@ def _made(trials: xr.Dataset, model: Model, exists: np.ndarray) -> np.ndarray:
         if entry.name not in trials:
             continue
         values = np.asarray(trials[entry.name].values)
+        if values.dtype.kind not in "biuf":
+            continue  # refused when the column is read
         made[..., k] &= values >= 0 if isinstance(entry.kind, Index) else ~np.isnan(values.astype(float))
         if k and (wrong := made[..., k] & ~made[..., k - 1]).any():
             before = model.responses[k - 1].name
             raise ValueError(
-                f"{_where(trials, wrong, entry.name)}: found {values[wrong][0]}, and {before}, which comes before it, "
+                f"{where(trials, wrong, entry.name)}: found {values[wrong][0]}, and {before}, which comes before it, "
                 f"is missing; give {before}, or leave both empty"
             )
     return made
+
+
+def _leave_out_missed(trials: xr.Dataset, model: Model, masks: dict[str, np.ndarray], made: np.ndarray) -> None:
+    """Neither score nor learn from what was missed in a response that reading did not know for one (a number, say).
+
+    What the table itself says of scoring and learning holds.
+    """
+    if all(is_action(entry.name) for entry in model.responses) or (made | ~masks["exists"][..., None]).all():
+        return
+    told = {column["variable"] for column in attribute(trials, "table").get("columns", {}).values()}
+    if "scored" not in told:
+        masks["scored"] = masks["scored"] & (made if masks["scored"].ndim == 3 else made[..., 0])
+    if "learned" not in told:
+        masks["learned"] = masks["learned"] & made.all(axis=-1)
 
 
 def _check_on_offer(
@@ -177,7 +196,7 @@ def _check_on_offer(
     offered = np.take_along_axis(columns["available"], columns["action"][..., None], axis=2)[..., 0]
     if (wrong := masks["responded"] & ~offered).any():
         raise ValueError(
-            f"{_where(trials, wrong, 'action')}: found {columns['action'][wrong][0]}, which is not on offer; mend the "
+            f"{where(trials, wrong, 'action')}: found {columns['action'][wrong][0]}, which is not on offer; mend the "
             "action, or the columns that say what is available"
         )
 
@@ -211,7 +230,7 @@ def _check_masks(trials: xr.Dataset, masks: dict[str, np.ndarray]) -> None:
     for name in ("scored", "learned"):
         mask = masks[name] if masks[name].ndim == 2 else masks[name].any(axis=2)
         if (wrong := mask & ~exists).any():
-            raise ValueError(f"{_where(trials, wrong)}: {name} is True where there is no trial")
+            raise ValueError(f"{where(trials, wrong)}: {name} is True where there is no trial")
 
 
 def _missing_facts(
@@ -222,8 +241,10 @@ def _missing_facts(
     for entry in model.inputs:
         if isinstance(entry.kind, Index) and entry.kind.fact not in known and entry.name in trials:
             values = trials[entry.name].values[masks["exists"]]
+            if values.dtype.kind not in "biuf":
+                raise ValueError(not_numbers(entry, model, trials, masks["exists"]))
             least = entry.kind.exactly or 0
-            found[entry.kind.fact] = max(found.get(entry.kind.fact, least), int(values.max()) + 1)
+            found[entry.kind.fact] = max(found.get(entry.kind.fact, least), int(np.nanmax(values, initial=0)) + 1)
     return found
 
 
@@ -236,78 +257,3 @@ def check_facts(model: Model, facts: Facts) -> None:
                 f"column {entry.name!r}: {model.name} is for {fact}={wanted}, found {fact}={found}; if the column "
                 f"holds none but 0 to {wanted - 1}, pass read_trials(..., facts={{{fact!r}: {wanted}}})"
             )
-
-
-def _column(
-    entry: Input, model: Model, trials: xr.Dataset, masks: dict[str, np.ndarray], made: np.ndarray, facts: Facts
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return one column in the model's type, with a stand-in where nothing reads it, and where its values are good."""
-    shape = (*masks["exists"].shape, *resolve_shape(entry.shape, vars(facts)))
-    if entry.name not in trials:
-        if entry.default is None:
-            raise ValueError(_no_column(entry, model, trials))
-        return np.full(shape, entry.default, dtype=entry.dtype), masks["exists"]
-    values = trials[entry.name].values
-    if values.shape != shape:
-        raise ValueError(
-            f"column {entry.name!r}: found shape {values.shape[2:]} at a trial, {model.name} needs {shape[2:]}"
-        )
-    if values.dtype.kind not in "biuf":
-        raise ValueError(f"column {entry.name!r}: found {values.dtype}, {model.name} needs numbers ({entry.kind})")
-    used = _used(entry, model, masks, made)
-    good = _is_valid(entry, values, facts).reshape(*used.shape, -1).all(axis=-1)
-    wrong = used & ~good
-    if wrong.any():
-        found = values[tuple(np.argwhere(wrong)[0])]
-        raise ValueError(f"{_where(trials, wrong, entry.name)}: found {found}, {_expected(entry, facts)}")
-    stand_in = values[used][0] if used.any() else np.zeros(shape[2:])
-    kept = (masks["exists"] & good).reshape(used.shape + (1,) * (values.ndim - 2))
-    return np.ascontiguousarray(np.where(kept, values, stand_in), dtype=entry.dtype), good
-
-
-def _used(entry: Input, model: Model, masks: dict[str, np.ndarray], made: np.ndarray) -> np.ndarray:
-    """Return the trials on which a column is read: to learn, by a response that is scored, or in remembering it."""
-    order = [r.name for r in model.responses]
-    scored = masks["scored"].reshape((*masks["exists"].shape, len(order)))
-    if entry.response:
-        own = order.index(entry.name)
-        return masks["learned"] | scored[..., own:].any(axis=2) | made[..., own]
-    first = 0 if entry.after is None else order.index(entry.after) + 1
-    used = masks["learned"] | scored[..., first:].any(axis=2)
-    return used | masks["responded"] if entry.after is None else used
-
-
-def _is_valid(entry: Input, values: np.ndarray, facts: Facts) -> np.ndarray:
-    if isinstance(entry.kind, Index):
-        limit = getattr(facts, entry.kind.fact)
-        return (values >= 0) & (values < limit) & (values == np.round(values))
-    if isinstance(entry.kind, Boolean):
-        return (values == 0) | (values == 1)
-    return entry.kind.contains(values)
-
-
-def _expected(entry: Input, facts: Facts) -> str:
-    if isinstance(entry.kind, Index):
-        limit = getattr(facts, entry.kind.fact)
-        return (
-            f"expected an integer from 0 to {limit - 1}; if there are more, pass read_trials(..., "
-            f"facts={{'{entry.kind.fact}': ...}}), and if the trial was missed, leave the cell empty"
-        )
-    return f"expected {entry.kind}; give the value, or mark the trial as not used (columns scored, learned)"
-
-
-def _no_column(entry: Input, model: Model, trials: xr.Dataset) -> str:
-    hint = unknown("column", entry.name, [str(v) for v in trials.data_vars if v not in MASKS])
-    return (
-        f"model {model.name} reads a column {entry.name!r}, which the trials do not have: "
-        f"pass read_trials(..., columns={{'{entry.name}': <name in your table>}}). ({hint})"
-    )
-
-
-def _where(trials: xr.Dataset, wrong: np.ndarray, column: str | None = None) -> str:
-    """Say where the first wrong entry stands."""
-    i, t = (int(k) for k in np.argwhere(wrong)[0])
-    number = trials["trial_number"].values[i, t] if "trial_number" in trials else t
-    row = f", row {trials['row'].values[i, t]}" if "row" in trials else ""
-    start = f"column {column!r}: " if column else ""
-    return f"{start}subject {trials['subject'].values[i].item()!r}, trial {number}{row}"

@@ -1,8 +1,7 @@
-"""A table as its owner has it: read from a file, under our column names, with errors that say where a cell is wrong."""
+"""A table as its owner has it, under our column names, with errors that say where a cell is wrong."""
 
-import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from numbers import Real
 from pathlib import Path
 from typing import Any
@@ -12,23 +11,9 @@ import numpy as np
 import pandas as pd
 
 from rlpymc.checks import unknown
+from rlpymc.trials.files import ENDINGS, read_file
+from rlpymc.trials.header import PRESETS, STIMULUS, SUBJECTS, check_header, match_columns, wide_table_cure
 
-SEPARATORS = {".csv": ",", ".csv.gz": ",", ".tsv": "\t", ".tsv.gz": "\t"}
-# Our names of another library's columns (compared in lower case, without "_"), and its number of the first action.
-PRESETS = {
-    "hbayesdm": (
-        {
-            "subjid": "subject",
-            "trial": "trial",
-            "block": "block",
-            "choice": "action",
-            "level1choice": "action1",
-            "level2choice": "action2",
-            "outcome": "reward",
-        },
-        1,
-    )
-}
 RESERVED = ("exists", "row", "trial_number")
 LARGEST = 2**53  # up to here floats hold every whole number
 
@@ -40,7 +25,10 @@ class Table:
     Parameters
     ----------
     frame : pd.DataFrame
-        The cells. Columns that `arrays` names keep the table's names; rows are numbered from 0.
+        The cells, without spaces around text, and columns made of others. Columns that `arrays` names keep the
+        table's names; rows are numbered from 0.
+    raw : pd.DataFrame
+        The cells and columns as they were found.
     theirs : dict of str
         What the table calls each column.
     arrays : dict of list of str
@@ -51,14 +39,21 @@ class Table:
         The subjects, in the order in which they first appear.
     position : (row,) int
         The row's place among the rows of its subject.
+    missing : number or str, optional
+        The code of what is not there: a text in any column, a number in those of actions.
+    doubts : list of str
+        What the table leaves open, in words: added to while it is read.
     """
 
     frame: pd.DataFrame
+    raw: pd.DataFrame
     theirs: dict[str, str]
     arrays: dict[str, list[str]]
     subject: np.ndarray
     labels: list[Any]
     position: np.ndarray
+    missing: float | str | None = None
+    doubts: list[str] = field(default_factory=list)
 
     @property
     def columns(self) -> list[str]:
@@ -70,48 +65,47 @@ class Table:
         named = [ours for ours in self.columns if self.theirs[ours] == name]
         return name if name in self.columns or not named else named[0]
 
+    def unknown(self, name: str) -> ValueError:
+        """Return an error that names a column that is not there, and those that the table has."""
+        return unknown("column", name, dict.fromkeys(self.theirs[ours] for ours in self.columns))
+
     def error(self, column: str, wrong: np.ndarray, expected: str, cure: str = "") -> ValueError:
         """Return an error about the first wrong cell: where it stands, what it holds, what was expected, the cure."""
         row = int(np.argmax(wrong))
         name = repr(column) if self.theirs[column] == column else f"{column!r} ({self.theirs[column]!r} in the table)"
-        trial = _shown(self.frame["trial"].iloc[row] if "trial" in self.frame else self.position[row])
+        trial = shown(self.frame["trial"].iloc[row] if "trial" in self.frame else self.position[row])
         where = f"subject {self.labels[self.subject[row]]!r}, trial {trial}, row {row}"
-        found = _shown(self.frame[column].iloc[row])
+        found = shown(self.frame[column].iloc[row])
         return ValueError(f"column {name}: {where}: found {found}, expected {expected}. {cure}".rstrip())
 
-    def numbers(self, column: str, cure: str = "", missing: float | str | None = None) -> np.ndarray:
-        """Return a column as floats, NaN where the cell is empty or holds the code `missing`."""
+    def blank(self, column: str, action: bool = False) -> np.ndarray:
+        """Whether a cell is empty or holds the code of what is missing (one that is a number: in actions only)."""
         cells = self.frame[column]
         blank = cells.isna()
-        if missing is not None:
-            blank |= (cells == missing).fillna(False).astype(bool)
-        if not pd.api.types.is_numeric_dtype(cells):
-            cells = cells.astype(object)
-            text = ~blank & ~cells.map(lambda cell: isinstance(cell, Real | np.bool))
-            if text.any():
-                raise self.error(column, text.to_numpy(), "a number", cure)
-            cells = cells.where(~blank, np.nan)
-        numbers = cells.to_numpy(dtype=float, na_value=np.nan)
-        return np.where(blank, np.nan, numbers)
+        if self.missing is not None and (action or isinstance(self.missing, str)):
+            blank = blank | (cells == self.missing).fillna(False).astype(bool)
+        return np.asarray(blank, dtype=bool)
 
-    def whole(
-        self, column: str, start: int, count: int | None, cure: str, missing: float | str | None = None
-    ) -> np.ndarray:
+    def numbers(self, column: str, cure: str = "", action: bool = False) -> np.ndarray:
+        """Return a column as floats, NaN where there is nothing; texts that are numbers are taken as such."""
+        cells, blank = self.frame[column], self.blank(column, action)
+        if not pd.api.types.is_numeric_dtype(cells):
+            cells = cells.astype(object).where(~blank, np.nan)
+            text = ~blank & ~cells.map(lambda cell: isinstance(cell, Real | np.bool)).to_numpy(dtype=bool)
+            found = pd.to_numeric(cells.where(text, np.nan), errors="coerce")
+            if (wrong := text & found.isna().to_numpy()).any():
+                raise self.error(column, wrong, "a number", _text_cure(cells.iloc[int(np.argmax(wrong))]) or cure)
+            cells = cells.where(~text, found)
+        return np.where(blank, np.nan, cells.to_numpy(dtype=float, na_value=np.nan))
+
+    def whole(self, column: str, start: int, count: int | None, cure: str, action: bool = False) -> np.ndarray:
         """Return a column of whole numbers, counted from 0 where the table counts from `start`; -1 for none."""
-        numbers = self.numbers(column, cure, missing) - start
+        numbers = self.numbers(column, cure, action) - start
         wrong = ~np.isnan(numbers) & ~((numbers >= 0) & (numbers < (count or LARGEST)) & (np.floor(numbers) == numbers))
         if wrong.any():
             expected = f"an integer from {start} to {start + count - 1}" if count else f"an integer, {start} or more"
             raise self.error(column, wrong, expected, cure)
         return np.where(np.isnan(numbers), -1, numbers).astype(np.int64)
-
-    def words(self, column: str) -> list[str]:
-        """The texts in a column that are no numbers, in order."""
-        cells = self.frame[column].dropna()
-        if pd.api.types.is_numeric_dtype(cells):
-            return []
-        numbers = pd.to_numeric(cells, errors="coerce")
-        return sorted({str(cell) for cell in cells[numbers.isna()] if isinstance(cell, str)})
 
     def flags(self, column: str) -> np.ndarray:
         """Return a column of True and False (or 1 and 0)."""
@@ -125,24 +119,56 @@ class Table:
         cells = self.frame[column]
         if cells.dtype != object:
             return pd.api.types.is_bool_dtype(cells)
-        cells = cells.dropna()
+        cells = cells[~self.blank(column)]
         return len(cells) > 0 and bool(cells.map(lambda cell: isinstance(cell, bool | np.bool)).all())
 
     def is_numeric(self, column: str) -> bool:
-        """Whether a column holds numbers, or True and False."""
-        return self.is_boolean(column) or pd.api.types.is_numeric_dtype(self.frame[column])
+        """Whether a column holds nothing but numbers, or True and False, and cells with nothing in them."""
+        cells = self.frame[column]
+        if pd.api.types.is_numeric_dtype(cells):  # which booleans are, too
+            return True
+        if not (pd.api.types.is_object_dtype(cells) or pd.api.types.is_string_dtype(cells)):
+            return False
+        blank = self.blank(column)
+        cells = cells[~blank]
+        if not len(cells):
+            return False
+        if cells.map(lambda cell: isinstance(cell, Real | np.bool)).all():
+            return True
+        coded = bool((blank & ~self.frame[column].isna().to_numpy()).any())  # text for want of a number
+        return coded and bool(pd.to_numeric(cells, errors="coerce").notna().all())
 
-    def changed(self, column: str) -> np.ndarray:
-        """Whether a cell differs from the one in the subject's row before; True in a subject's first row."""
-        codes = pd.Series(pd.factorize(self.frame[column])[0])
-        return np.asarray(codes != codes.groupby(self.subject).shift())
+    def changed(self, columns: Sequence[str]) -> np.ndarray:
+        """Whether any of some cells differs from the subject's row before; True in a subject's first row."""
+        changed = np.asarray(self.position == 0)
+        for column in columns:
+            codes = pd.Series(pd.factorize(self.frame[column])[0])
+            changed |= np.asarray(codes != codes.groupby(self.subject).shift())
+        return changed
 
     def plain(self, column: str) -> np.ndarray:
-        """Return a column as a NumPy array."""
-        return np.asarray(self.frame[column].to_numpy())
+        """Return a column as a NumPy array: numbers, True and False, times, or text ("" for none)."""
+        cells = self.frame[column]
+        if self.is_numeric(column):
+            if cells.isna().any() or self.blank(column).any() or not isinstance(cells.dtype, np.dtype):
+                whole = self.is_boolean(column) and not self.blank(column).any()
+                return self.flags(column) if whole else self.numbers(column)
+            if cells.dtype == object:
+                return self.flags(column) if self.is_boolean(column) else self.numbers(column)
+            return np.asarray(cells.to_numpy())
+        if isinstance(cells.dtype, np.dtype) and cells.dtype.kind in "mM":
+            return np.asarray(cells.to_numpy())
+        return np.asarray(["" if none else str(cell) for cell, none in zip(cells, cells.isna(), strict=True)])
 
 
-def make_table(source: Any, columns: Mapping[str, str | Sequence[str]] | str | None) -> Table:
+def make_table(
+    source: Any,
+    columns: Mapping[str, str | Sequence[str]] | str | None,
+    missing: float | str | None = None,
+    separator: str | None = None,
+    encoding: str | None = None,
+    decimal: str = ".",
+) -> Table:
     """Read a table, give its columns our names, and find its subjects.
 
     Parameters
@@ -151,6 +177,10 @@ def make_table(source: Any, columns: Mapping[str, str | Sequence[str]] | str | N
         As in `read_trials`.
     columns : dict, str or None
         As in `read_trials`.
+    missing : number or str, optional
+        As in `read_trials`.
+    separator, encoding, decimal : str, optional
+        As in `read_file`, for a path.
 
     Returns
     -------
@@ -168,107 +198,111 @@ def make_table(source: Any, columns: Mapping[str, str | Sequence[str]] | str | N
         raise TypeError(f"columns: found {columns!r}, expected a dict of our names and the table's, or a preset's name")
     if isinstance(columns, str) and columns not in PRESETS:
         raise unknown("preset of columns", columns, PRESETS)
-    text = ("subject", "subjID") if isinstance(columns, str) else ((columns or {}).get("subject", "subject"),)
-    frame = _load(source, [name for name in text if isinstance(name, str)])
-    if odd := [name for name in frame.columns if not isinstance(name, str)]:
-        raise ValueError(f"the table's column {odd[0]!r}: column names must be text")
-    if len(frame) == 0:
+    text = SUBJECTS if isinstance(columns, str) else ((columns or {}).get("subject", "subject"),)
+    if isinstance(source, str | Path):
+        raw = read_file(Path(source), [t for t in text if isinstance(t, str)], separator, encoding, decimal)
+    elif separator or encoding or decimal != ".":
+        raise ValueError("separator, encoding and decimal are of a file's text: give a path, or leave them out")
+    else:
+        raw = _load(source)
+    found = [*raw.columns]
+    raw = check_header(raw)
+    if len(raw) == 0:
         raise ValueError("the table has no rows")
-    single, arrays = _mapping(list(frame.columns), columns)
-    theirs = {name: name for name in frame.columns} | single
-    frame = frame.rename(columns={name: ours for ours, name in single.items()})
-    for name in frame.columns.intersection([*RESERVED, "available"]):
-        why = "a name that trials keep for themselves" if name in RESERVED else "made of several columns"
+    header = [*raw.columns]
+    single, arrays = match_columns(header, columns)
+    theirs = dict(zip(header, found, strict=True))
+    names = {name: f"{name}_column" for name in RESERVED} | {name: ours for ours, name in single.items()}
+    if kept := next((ours for ours in single if ours in RESERVED), None):
+        raise ValueError(f"columns[{kept!r}]: a name that trials keep for themselves; give yours another name")
+    raw = raw.rename(columns=names)
+    theirs |= {ours: theirs[name] for name, ours in names.items() if name in theirs}
+    if "available" in raw:
         raise ValueError(
-            f"column {name!r} is {why}: give yours another name, columns={{'my_{name}': {theirs[name]!r}}}"
+            f"column 'available' is made of several columns: give yours another name, "
+            f"columns={{'my_available': {theirs['available']!r}}}"
         )
-    if "subject" not in frame:
-        hint = unknown("column", "subject", frame.columns)
-        raise ValueError(
-            f"no column 'subject': say which it is, columns={{'subject': <name in your table>}}; if all rows are one "
-            "person's, add it, table.assign(subject='one'). A row is a trial: a table of one row a person is made "
-            f"longer by pandas.wide_to_long. ({hint})"
-        )
-    labels = _labels(frame["subject"])
+    if "subject" not in raw:
+        raise ValueError(_no_subject(header))
+    frame = raw.apply(_stripped)
+    labels = _labels(frame)
     codes, first_seen = pd.factorize(labels)
     position = pd.Series(codes).groupby(codes).cumcount().to_numpy()
-    return Table(frame, theirs, arrays, codes, list(first_seen), position)
-
-
-def _load(source: Any, subject_names: list[str]) -> pd.DataFrame:
-    if not isinstance(source, str | Path):
-        try:
-            frame = nw.from_native(source)
-        except TypeError:
-            raise TypeError(
-                f"found a table of type {type(source).__name__}, expected a path (.csv, .tsv, .csv.gz, .tsv.gz, "
-                f".parquet), a dataframe (pandas, polars, pyarrow, ...), or trials from read_trials or simulate"
-            ) from None
-        eager = frame.collect() if isinstance(frame, nw.LazyFrame) else frame
-        return eager.to_pandas().reset_index(drop=True)
-    path = Path(source)
-    if path.name.lower().endswith(".parquet"):
-        return pd.read_parquet(path).reset_index(drop=True)
-    separator = next((s for ending, s in SEPARATORS.items() if path.name.lower().endswith(ending)), None)
-    if separator is None:
-        raise ValueError(f"{str(path)!r}: found {path.suffix!r}, expected a file {', '.join(SEPARATORS)} or .parquet")
-    # Labels are read as text first, so that "01" and "1" stay two subjects.
-    frame = pd.read_csv(path, sep=separator, dtype=dict.fromkeys(subject_names, str), low_memory=False)
-    for name in frame.columns.intersection(subject_names):
-        if frame[name].map(lambda label: re.fullmatch("0|-?[1-9][0-9]{0,17}", str(label)) is not None).all():
-            frame[name] = frame[name].astype("int64")
-    return frame
-
-
-def _mapping(
-    header: list[str], columns: Mapping[str, str | Sequence[str]] | str | None
-) -> tuple[dict[str, str], dict[str, list[str]]]:
-    """Return the table's name of each of our columns, and its names of the parts of our array-valued ones."""
-    single: dict[str, str] = {}
-    arrays: dict[str, list[str]] = {}
-    if isinstance(columns, str):
-        for name in header:
-            ours = PRESETS[columns][0].get(name.lower().replace("_", ""))
-            if ours in single:
-                raise ValueError(f"columns {single[ours]!r} and {name!r} would both be {ours!r}: drop or rename one")
-            if ours is not None:
-                single[ours] = name
-        columns = None
-    for ours, named in (columns or {}).items():
-        parts = [named] if isinstance(named, str) else list(named)
-        for part in parts:
-            if part not in header:
-                raise ValueError(f"columns[{ours!r}]: {unknown('column', part, header)}")
-        if isinstance(named, str):
-            single[ours] = named
-        else:
-            arrays[ours] = parts
-    for ours in ("available", "scored"):  # what to_table writes is read again without being told
-        parts = [name for name in header if re.fullmatch(rf"{ours}_\d+", name)]
-        if parts and ours not in arrays:
-            expected = [f"{ours}_{i}" for i in range(len(parts))]
-            if missing := sorted(set(expected) - set(parts)):
-                raise ValueError(f"found columns {', '.join(parts)} without {missing[0]!r}: they must count from 0")
-            arrays[ours] = expected
-    taken = [*single.values(), *(part for parts in arrays.values() for part in parts)]
-    if twice := [name for name in taken if taken.count(name) > 1]:
-        raise ValueError(
-            f"columns: the table's {twice[0]!r} is used twice; copy it in the table if it means two things"
+    table = Table(frame, raw, theirs, arrays, codes, list(first_seen), position, missing)
+    if len(first_seen) < len(pd.unique(raw["subject"].astype(object))):
+        wide = raw["subject"].ne(frame["subject"])
+        table.doubts.append(
+            f"column 'subject': row {int(np.argmax(wide))}: {raw['subject'][wide].iloc[0]!r} is taken as "
+            f"{frame['subject'][wide].iloc[0]!r}, one person; take the spaces away in the table, "
+            f"table[{theirs['subject']!r}].str.strip(), or give them labels of their own"
         )
-    if clash := [ours for ours in [*single, *arrays] if ours in header and ours not in taken]:
-        raise ValueError(
-            f"columns[{clash[0]!r}]: the table has another column of this name already; "
-            f"give that one a new name, columns={{'my_{clash[0]}': {clash[0]!r}}}"
+    if isinstance(columns, str) and STIMULUS in frame:
+        _split_stimulus(table)
+    if not position.any() and (cure := wide_table_cure(header)):
+        table.doubts.append(
+            f"columns {', '.join(map(repr, header[:4]))}, ...: found one row for each subject, expected one row for "
+            f"each trial; if trials stand side by side, make the table longer: {cure}"
         )
-    return single, arrays
+    return table
 
 
-def _labels(labels: pd.Series) -> np.ndarray:
+def _split_stimulus(table: Table) -> None:
+    """Add the second state and the action in it to a table that numbers the four stimuli of the second stage."""
+    for name in ("state2", "action2"):
+        if name in table.frame:
+            raise ValueError(f"column {name!r} is made of {table.theirs[STIMULUS]!r}: drop one, or rename one")
+    stimulus = table.whole(
+        STIMULUS, 1, 4, "If the trial was missed, leave the cell empty or pass missing=<code>.", True
+    )
+    none = stimulus < 0
+    table.frame["state2"] = np.where(none, np.nan, stimulus // 2)
+    table.frame["action2"] = np.where(none, np.nan, stimulus % 2 + 1)
+    table.theirs.update(dict.fromkeys(("state2", "action2"), table.theirs[STIMULUS]))
+
+
+def _load(source: Any) -> pd.DataFrame:
+    try:
+        frame = nw.from_native(source)
+    except TypeError:
+        raise TypeError(
+            f"found a table of type {type(source).__name__}, expected a path ({', '.join(ENDINGS)}), a dataframe "
+            f"(pandas, polars, pyarrow, ...), or trials from read_trials or simulate"
+        ) from None
+    eager = frame.collect() if isinstance(frame, nw.LazyFrame) else frame
+    return eager.to_pandas().reset_index(drop=True)
+
+
+def _no_subject(header: list[str]) -> str:
+    text = (
+        "no column 'subject': say which it is, columns={'subject': <name in your table>}; if all rows are one "
+        "person's, add it, table.assign(subject='one') (of a file: pandas.read_csv(path).assign(subject='one'))."
+    )
+    if cure := wide_table_cure(header):
+        text += f" A row is a trial: if trials stand side by side, make the table longer: {cure}."
+    return f"{text} ({unknown('column', 'subject', header)})"
+
+
+def _stripped(cells: pd.Series) -> pd.Series:
+    """Return a column without spaces around its texts."""
+    if not (pd.api.types.is_object_dtype(cells) or pd.api.types.is_string_dtype(cells)):
+        return cells
+    return cells.map(lambda cell: cell.strip() if isinstance(cell, str) else cell)
+
+
+def _labels(frame: pd.DataFrame) -> np.ndarray:
     """Return the subjects' labels, none empty, all of one type."""
-    labels = labels.astype(object)
-    if (blank := labels.isna() | (labels.astype(str).str.strip() == "")).any():
+    labels = frame["subject"].astype(object)
+    if (blank := labels.isna() | (labels.astype(str) == "")).any():
         raise ValueError(
-            f"column 'subject': row {int(np.argmax(blank))}: found an empty cell, expected a subject's label"
+            f"column 'subject': row {int(np.argmax(blank))}: found an empty cell, expected a subject's label; "
+            "write whose trial it is, or leave the row out"
+        )
+    note = labels.map(lambda label: isinstance(label, str) and label.startswith("#"))
+    if (note := note & frame.drop(columns="subject").isna().all(axis=1)).any():
+        row = int(np.argmax(note))
+        raise ValueError(
+            f"column 'subject': row {row}: found {labels.iloc[row]!r} and nothing else, expected a trial; take the "
+            "comment out of the table"
         )
     text = labels.map(lambda label: isinstance(label, str))
     if (other := text != text.iloc[0]).any():
@@ -280,7 +314,13 @@ def _labels(labels: pd.Series) -> np.ndarray:
     return labels.to_numpy()
 
 
-def _shown(cell: Any) -> str:
+def _text_cure(cell: Any) -> str:
+    """Return what mends a text that would be a number in another notation, or nothing."""
+    comma = isinstance(cell, str) and cell.count(",") == 1 and cell.replace(",", "").lstrip("+-").isdigit()
+    return "If the comma is a decimal mark, pass decimal=',' (of a file), or replace it in the table." if comma else ""
+
+
+def shown(cell: Any) -> str:
     """Return a cell as its owner would write it."""
     if not isinstance(cell, str) and pd.isna(cell) is True:
         return "an empty cell"

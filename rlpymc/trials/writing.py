@@ -6,9 +6,11 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from rlpymc.trials.attributes import attribute
 from rlpymc.trials.columns import INDEX_FACTS, means_action
 from rlpymc.trials.grid import check_masks
 from rlpymc.trials.masks import MASKS
+from rlpymc.trials.record import restore
 
 
 def to_table(trials: xr.Dataset) -> pd.DataFrame:
@@ -50,7 +52,7 @@ def to_table(trials: xr.Dataset) -> pd.DataFrame:
 
 def _as_read(trials: xr.Dataset) -> pd.DataFrame:
     """Give back the table that trials were read from."""
-    record = trials.attrs["table"]
+    record = attribute(trials, "table")
     exists = trials["exists"].values
     rows = trials["row"].values[exists]
     order = np.argsort(rows)
@@ -58,20 +60,10 @@ def _as_read(trials: xr.Dataset) -> pd.DataFrame:
     for name, column in record["columns"].items():
         values = _by_trial(trials, column["variable"])[exists][order]
         cells = pd.Series(values[:, column["part"]] if "part" in column else values, index=rows[order])
-        if "base" in column:
-            none = cells < 0
-            cells = (cells > 0 if column["base"] is None else cells + column["base"]).astype(object)
-            cells[none] = record["missing"] if means_action(column["variable"]) else None
-        if special := {row: cell for row, cell in column["cells"] if row in cells.index}:
-            cells = cells.astype(object)
-            cells[list(special)] = list(special.values())
-        dtype = pd.api.types.pandas_dtype(column["dtype"])
-        if isinstance(dtype, np.dtype) and cells.isna().any():  # some were taken away since they were read
-            dtype = {"i": pd.Int64Dtype(), "u": pd.Int64Dtype(), "b": pd.BooleanDtype()}.get(dtype.kind, dtype)
-        table[name] = cells.astype(dtype).reset_index(drop=True)
+        table[name] = restore(column, cells, record["missing"]).reset_index(drop=True)
     for name in _by_subject_and_trial(trials):
         if name not in record["variables"]:
-            table |= _columns(name, trials[name].values[exists][order])
+            table |= _columns(name, trials[name].values[exists][order], {})
     return pd.DataFrame(table)
 
 
@@ -83,9 +75,10 @@ def _as_made(trials: xr.Dataset) -> pd.DataFrame:
         "subject": _by_trial(trials, "subject")[exists],
         "trial": _by_trial(trials, number)[exists],
     }
+    labels = attribute(trials, "labels")
     names = [name for name in _by_subject_and_trial(trials) if name not in {*MASKS, "row", "trial_number"}]
     for name in [*sorted(names, key=lambda name: trials[name].ndim), *MASKS[1:]]:
-        table |= _columns(name, trials[name].values[exists])
+        table |= _columns(name, trials[name].values[exists], labels)
     return pd.DataFrame(table)
 
 
@@ -93,8 +86,10 @@ def _by_subject_and_trial(trials: xr.Dataset) -> list[str]:
     return [str(name) for name, variable in trials.variables.items() if variable.dims[:2] == ("subject", "trial")]
 
 
-def _columns(name: str, cells: np.ndarray) -> dict[str, Any]:
+def _columns(name: str, cells: np.ndarray, labels: dict[str, list[Any]]) -> dict[str, Any]:
     """A variable's cells (row, ...) as a column, or one for each entry; actions and indices that are none are empty."""
+    if name in labels and cells.ndim == 1 and cells.dtype.kind == "i":
+        return {name: pd.Series(cells).map(dict(enumerate(labels[name])))}
     if cells.ndim > 1:
         return {f"{name}_{k}": part for k, part in enumerate(cells.reshape(len(cells), -1).T)}
     if (means_action(name) or name in INDEX_FACTS) and cells.dtype.kind == "i" and (cells < 0).any():

@@ -23,6 +23,7 @@ from rlpymc.model import Model
 from rlpymc.model.registry import get_model
 from rlpymc.simulation.running import simulate
 from rlpymc.tasks import Task
+from rlpymc.trials.attributes import facts
 from rlpymc.trials.masks import MASKS
 from rlpymc.trials.model_data import data_for
 from rlpymc.trials.reading import read_trials
@@ -326,7 +327,7 @@ def check_simulation(model: Model, task: Task | None = None) -> None:
     again = simulate(model, task, plausible_params(model), 3, 40, seed=1)
     assert trials.identical(again), f"{model.name}: the same seed gives other trials"
     table = to_table(trials)
-    back = read_trials(table, facts=dict(trials.attrs["facts"]))
+    back = read_trials(table, facts=facts(trials))
     assert to_table(back).equals(table), f"{model.name}: the table of a simulation does not read back"
     assert_array_equal(log_prob(model, back, plausible_params(model)).values, found)
 

@@ -11,6 +11,7 @@ from rlpymc.model.facts import Fact
 from rlpymc.model.parameters import Boolean, Index, Input, resolve_shape
 from rlpymc.model.record import Record
 from rlpymc.tasks import RLWM, Bandit, Chain, Choices, GridWorld, Prediction, RandomMDP, Task, TwoStep
+from rlpymc.trials.attributes import as_attributes
 from rlpymc.trials.grid import column_dims
 from rlpymc.trials.model_data import data_for
 
@@ -160,7 +161,7 @@ def _dataset(columns: Mapping[str, np.ndarray], facts: Mapping[str, int], order:
     return xr.Dataset(
         {name: (column_dims(name, values.ndim), values) for name, values in columns.items()},
         coords={"subject": np.arange(n), "trial": np.arange(t), **labels},
-        attrs={"facts": dict(facts)},
+        attrs=as_attributes(facts=dict(facts)),
     )
 
 

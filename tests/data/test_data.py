@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from rlpymc.data import example_data
+from rlpymc.trials.attributes import facts
 from rlpymc.trials.reading import read_trials
 from rlpymc.trials.writing import to_table
 
@@ -14,7 +15,7 @@ def test_fontanesi_choices_are_among_the_pair_on_offer() -> None:
     trials = example_data("fontanesi2019")
     assert trials.sizes["subject"] == 27
     assert int(trials["exists"].sum()) == 6464
-    assert trials.attrs["facts"] == {"n_actions": 4}
+    assert facts(trials) == {"n_actions": 4}
     exists = trials["exists"].values
     available, action = trials["available"].values[exists], trials["action"].values[exists]
     assert (available.sum(axis=1) == 2).all()
@@ -37,7 +38,7 @@ def test_collins_missed_trials_are_neither_scored_nor_learned() -> None:
     trials = example_data("collins2018_rlwm")
     assert trials.sizes["subject"] == 40
     assert int(trials["exists"].sum()) == 30403
-    assert trials.attrs["facts"] == {"n_stimuli": 6, "n_actions": 3}
+    assert facts(trials) == {"n_stimuli": 6, "n_actions": 3}
     missed = trials["exists"].values & (trials["action"].values == -1)
     assert missed.sum() == 458
     assert not trials["scored"].values[missed].any()

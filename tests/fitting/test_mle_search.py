@@ -159,7 +159,7 @@ def test_the_history_of_a_fit_of_all_is_of_sums_and_means() -> None:
         (lambda t: t.isel(subject=[0, 1]), ("'c'", "trials only", "same subjects")),
         (lambda t: t.assign_coords(subject=["a", "b", "d"]), ("'c'", "trials only")),
         (lambda t: xr.concat([t, t.isel(subject=[0]).assign_coords(subject=["z"])], "subject"), ("'z'", "test only")),
-        (lambda t: t.assign_attrs(facts={**t.attrs["facts"], "n_actions": 3}), ("n_actions", "3", "2", "facts")),
+        (lambda t: t.assign_attrs(facts={**rl.facts(t), "n_actions": 3}), ("n_actions", "3", "2", "facts")),
         (lambda t: t.assign(scored=t["scored"] & (t["subject"] != "b")), ("test", "no scored trial", "'b'")),
     ],
     ids=["too few", "another", "one more", "facts", "nothing scored"],

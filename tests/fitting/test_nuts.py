@@ -221,23 +221,16 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
 # ---------------------------------------------------------------- before sampling
 
 
-def test_rewards_on_another_scale_are_warned_of_before_sampling(monkeypatch: pytest.MonkeyPatch) -> None:
-    no_sampler(monkeypatch)
+def test_rewards_on_another_scale_are_warned_of_before_sampling() -> None:
     data = trials()
-    points = rl.build("delta", data.assign(reward=26 + 38 * data["reward"]))
-    with (
-        pytest.warns(rl.SamplingWarning, match=r"reward runs from 26 to 64.*beta.*divide the rewards by about 19"),
-        pytest.raises(RuntimeError, match="sampling begins"),
-    ):
-        rl.sample(points)
+    with pytest.warns(rl.TrialsWarning, match=r"found 26 to 64.*beta.*divide the column by about 19"):
+        rl.build("delta", data.assign(reward=26 + 38 * data["reward"]), fixed={"q0": 45.0})
 
 
-def test_rewards_far_from_the_start_are_warned_of_before_sampling(monkeypatch: pytest.MonkeyPatch) -> None:
-    no_sampler(monkeypatch)
+def test_rewards_far_from_the_start_are_warned_of_before_sampling() -> None:
     data = trials()
-    far = rl.build("delta", data.assign(reward=40 + data["reward"]))
-    with pytest.warns(rl.SamplingWarning, match=r"subtract a constant"), pytest.raises(RuntimeError):
-        rl.sample(far)
+    with pytest.warns(rl.TrialsWarning, match=r"q0 = 0, where learning starts: subtract a constant"):
+        rl.build("delta", data.assign(reward=40 + data["reward"]))
 
 
 def test_epsilon_greedy_is_warned_of_before_sampling(monkeypatch: pytest.MonkeyPatch) -> None:

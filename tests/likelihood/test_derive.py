@@ -232,13 +232,13 @@ def changed(array, entry, value):
     ],
 )
 def test_wrong_facts_are_named(trials, facts, message):
-    known = {k: v for k, v in {**trials.attrs["facts"], **facts}.items() if v is not None}
+    known = {k: v for k, v in {**rl.facts(trials), **facts}.items() if v is not None}
     with pytest.raises(ValueError, match=message):
         rl.log_prob("soft_planner", trials.assign_attrs(facts=known), TRUTH)
 
 
 def test_lengths_follow_from_arrays(trials):
-    known = {k: v for k, v in trials.attrs["facts"].items() if k not in ("n_features", "n_states", "n_actions")}
+    known = {k: v for k, v in rl.facts(trials).items() if k not in ("n_features", "n_states", "n_actions")}
     found = rl.log_prob("soft_planner", trials.assign_attrs(facts=known), TRUTH)
     assert_array_equal(found.values, rl.log_prob("soft_planner", trials, TRUTH).values)
 
@@ -246,7 +246,7 @@ def test_lengths_follow_from_arrays(trials):
 def test_facts_that_are_arrays_are_read_with_a_table(trials):
     facts = {k: np.array(v) if np.ndim(v) else v for k, v in TASK.facts.items()}
     again = rl.read_trials(rl.to_table(trials), facts=facts)
-    assert again.attrs["facts"] == trials.attrs["facts"]
+    assert rl.facts(again) == rl.facts(trials)
 
 
 # --------------------------------------------------------------------------------------------- grid worlds

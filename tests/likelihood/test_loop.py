@@ -201,7 +201,7 @@ def test_a_state_larger_than_memory_is_refused(name, fact, backend):
     model = rl.get_model(name)
     trials = random_trials(model, n_actions=3)
     params = {p.name: p.plausible for p in model.parameters if p.value is None}
-    trials.attrs["facts"][fact] = 10**10
+    trials.attrs["facts"] = {**rl.facts(trials), fact: 10**10}
     with pytest.raises(ValueError, match=r"\(10000000000, 3\).*would not fit into memory.*facts"):
         rl.log_prob(model, trials, params, backend=backend)
 

@@ -26,7 +26,7 @@ def trials() -> xr.Dataset:
         "action": np.arange(n) % 3,
         "reward": np.arange(n) % 2,
     }
-    return rl.read_trials(pd.DataFrame(table), reset="block")
+    return rl.read_trials(pd.DataFrame(table), reset=["session", "block"])
 
 
 def data(model: str = "delta") -> ModelData:

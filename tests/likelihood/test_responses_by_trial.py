@@ -139,8 +139,8 @@ def test_responses_that_were_not_made_cannot_be_scored() -> None:
     text = not_read(scored_0=[True] * 8, scored_1=SECOND)
     assert_says(text, "column 'scored_0'", "subject 'b'", "trial 2", "found True", "no response was made")
     assert_says(not_read(scored=FIRST), "column 'scored'", "subject 'a'", "trial 1", "found True")
-    text = not_read(learned=FIRST)
-    assert_says(text, "column 'reward'", "subject 'a'", "trial 1", "the trial is learned")
+    text = refusal(data_for, rl.get_model(NAME), trials(learned=FIRST))
+    assert_says(text, "column 'action2'", "subject 'a'", "trial 1", "no response", "named scored and learned")
 
 
 @pytest.mark.parametrize("n", [1, 3])
@@ -264,7 +264,7 @@ def test_states_beyond_the_facts_are_refused() -> None:
 )
 def test_the_hybrid_needs_as_many_states_as_actions(columns: dict[str, Any]) -> None:
     data = trials(**columns)
-    facts = data.attrs["facts"]
+    facts = rl.facts(data)
     parts = f"n_states={facts['n_states']}", f"n_actions={facts['n_actions']}"
     assert facts["n_states"] != facts["n_actions"]
     assert_says(refused(data), NAME, *parts)

@@ -35,7 +35,7 @@ def prediction(trials):
     out = trials.assign(
         action=(("sample", "subject", "trial"), drawn), observed=trials["action"], right=trials["action"] * 0 + 1
     )
-    return out.assign_attrs(response="action", kind="one_step", model="delta", trials_facts={"n_actions": 2})
+    return out.assign_attrs(response="action", kind="one_step", model="delta", facts={"n_actions": 2})
 
 
 def fake_fit():
@@ -532,7 +532,7 @@ def test_targets_are_coded_as_the_actions_are():
     assert_allclose(ax.containers[0].lines[0].get_ydata(), [0, 1, 1, 1])
     drawn = trials["action"].expand_dims(sample=2)
     prediction = trials.assign(action=drawn, observed=trials["action"]).assign_attrs(
-        response="action", kind="one_step", model="delta", trials_facts={"n_actions": 2}
+        response="action", kind="one_step", model="delta", facts={"n_actions": 2}
     )
     ax = rl.plots.learning_curve(prediction, target="correct_action").axes[0]
     assert_allclose(ax.containers[0].lines[0].get_ydata(), [0, 1, 1, 1])
@@ -543,7 +543,7 @@ def test_targets_are_coded_as_the_actions_are():
 @pytest.mark.parametrize("draw", [rl.plots.set_size_curves, rl.plots.learning_curve])
 def test_what_is_not_coded_as_actions_is_no_target(draw, target):
     trials = rl.read_trials(TABLE, action_base=1)
-    trials = trials.assign(observed=trials["action"]).assign_attrs(response="action", trials_facts={"n_actions": 2})
+    trials = trials.assign(observed=trials["action"]).assign_attrs(response="action", facts={"n_actions": 2})
     message = refusal(draw, trials, target=target)
     assert_says(message, f"target '{target}'", "coded as the actions are", "correct_action", f"'{target}_action'")
 

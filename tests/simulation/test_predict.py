@@ -159,7 +159,7 @@ def test_columns_of_more_dims_and_masks_of_the_task_are_kept() -> None:
     assert missed.any()
     assert_array_equal(found["scored"].values, ~missed)
     assert found["reset"].values[0, 0].tolist() == [True, False, False, False] * 2
-    assert found.attrs["trials_facts"] == {"n_actions": 3}
+    assert rl.facts(found) == {"n_actions": 3}
 
 
 def test_a_good_learner_chooses_the_better_action_ever_more_often() -> None:

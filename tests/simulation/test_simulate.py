@@ -640,7 +640,7 @@ def test_an_unknown_backend_is_answered_with_those_there_are() -> None:
 def test_a_simulation_of_every_family_is_trials_and_a_table_and_trials_again(model: str) -> None:
     task, params = FAMILIES[model]
     trials = rl.simulate(model, task, params, 3, 15, 1)
-    again = rl.read_trials(rl.to_table(trials), facts=trials.attrs["facts"])
+    again = rl.read_trials(rl.to_table(trials), facts=rl.facts(trials))
     read = [i.name for i in rl.get_model(model).inputs if i.name in trials]
     assert len(read) > 1
     for name in {*read, "exists", "scored", "learned", "reset"}:

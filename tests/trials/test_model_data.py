@@ -223,7 +223,14 @@ def test_an_action_out_of_range_is_named_by_column_subject_and_trial() -> None:
 def test_a_reward_that_is_no_number_is_named_by_column_subject_and_trial(value: float) -> None:
     trials = small()
     trials["reward"][0, 3] = value
-    assert_says(refused(trials), "column 'reward'", "subject 'a'", "trial 3", str(value))
+    assert_says(
+        refused(trials),
+        "column 'reward'",
+        "subject 'a'",
+        "trial 3",
+        "an empty cell" if np.isnan(value) else "inf",
+        "columns named scored and learned",
+    )
 
 
 def test_a_trial_is_named_by_the_user_s_number_and_row() -> None:
@@ -234,7 +241,7 @@ def test_a_trial_is_named_by_the_user_s_number_and_row() -> None:
 
 def test_a_column_of_words_is_refused() -> None:
     trials = small().assign(reward=small()["reward"].astype(str))
-    assert_says(refused(trials), "column 'reward'", "needs numbers")
+    assert_says(refused(trials), "column 'reward'", "subject 'a'", "found the text '1.0'", "astype(float)")
 
 
 def test_a_choice_that_was_not_on_offer_is_refused() -> None:
@@ -252,7 +259,7 @@ def test_actions_may_be_decimals(missed: float) -> None:
 
 def test_facts_that_are_arrays_do_no_harm() -> None:
     trials = small()
-    known = trials.attrs["facts"] | {"transition": np.eye(2), "names": ["left", "right"]}
+    known = rl.facts(trials) | {"transition": np.eye(2), "names": ["left", "right"]}
     assert_array_equal(log_prob(trials.assign_attrs(facts=known)), log_prob(trials))
 
 

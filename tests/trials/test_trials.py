@@ -16,6 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import rlpymc.trials
+from rlpymc.trials.attributes import facts
+from rlpymc.trials.doubts import TrialsWarning
 from rlpymc.trials.reading import read_trials
 from rlpymc.trials.writing import to_table
 from tests.helpers.messages import assert_says, refusal
@@ -119,12 +121,10 @@ def test_columns_keep_their_names_unless_renamed() -> None:
 
 def test_hbayesdm_preset() -> None:
     table = pd.DataFrame({"SubjID": [7, 7], "Trial": [1, 2], "choice": [1, 4], "out_come": [1.0, -1.0], "gain": [0, 1]})
-    trials = read_trials(table, "hbayesdm")
+    trials = read_trials(table, "hbayesdm", facts={"n_actions": 4})
     assert trials["action"].values.tolist() == [[0, 3]]
     assert trials["reward"].values.tolist() == [[1.0, -1.0]]
     assert {"trial_number", "gain"} <= set(trials.data_vars)
-    two_step = pd.DataFrame({"subjID": ["a"], "level1_choice": [2], "level2_choice": [1]})
-    assert read_trials(two_step, "hbayesdm")["action1"].values.tolist() == [[1]]
     from_zero = table.assign(choice=[0, 1])
     assert read_trials(from_zero, "hbayesdm", action_base=0)["action"].values.tolist() == [[0, 1]]
 
@@ -139,7 +139,7 @@ def test_trial_numbers_are_kept_and_gaps_are_reported(caplog: pytest.LogCaptureF
 
 @pytest.mark.parametrize("name", ["block", "session"])
 def test_trial_numbers_may_start_again_with_a_block_or_session(name: str) -> None:
-    read_trials(small(trial=[1, 1, 2, 1, 2], **{name: [1, 1, 1, 2, 1]}))
+    read_trials(small(trial=[1, 1, 2, 1, 2], **{name: [1, 1, 1, 2, 1]}), reset=False)
 
 
 # ---------------------------------------------------------------- facts
@@ -148,22 +148,21 @@ def test_trial_numbers_may_start_again_with_a_block_or_session(name: str) -> Non
 def test_facts_are_found_over_all_subjects_and_reported(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO, "rlpymc"):
         trials = read_trials(
-            small(action=[0, 0, 0, 0, 0], stimulus=[0, 4, 0, 0, 0], cue=[1] * 5, state=[0] * 5, next_state=[2] * 5)
+            small(action=[0] * 5, stimulus=[0, 4, 1, 2, 3], cue=[0] * 5, state=[0] * 5, next_state=[0, 1, 2, 2, 2])
         )
-    assert trials.attrs["facts"] == {"n_actions": 2, "n_stimuli": 5, "n_cues": 2, "n_states": 3}
+    assert facts(trials) == {"n_actions": 2, "n_stimuli": 5, "n_cues": 1, "n_states": 3}
     assert_says(caplog.text, "n_actions=2", "n_stimuli=5")
 
 
 def test_facts_can_be_given_and_added() -> None:
     trials = read_trials(small(), facts={"n_actions": 4, "p_common": 0.7})
-    assert trials.attrs["facts"] == {"n_actions": 4, "p_common": 0.7}
+    assert facts(trials) == {"n_actions": 4, "p_common": 0.7}
 
 
-def test_actions_that_seem_to_start_at_one_are_pointed_out(caplog: pytest.LogCaptureFixture) -> None:
+def test_actions_that_seem_to_start_at_one_are_pointed_out() -> None:
     read_trials(small(action=[1, 1, 1, 1, 1]))
-    assert not caplog.text
-    read_trials(small(action=[1, 2, 2, 1, 1]))
-    assert "pass action_base=1" in caplog.text
+    with pytest.warns(TrialsWarning, match="pass action_base=1"):
+        read_trials(small(action=[1, 2, 2, 1, 1]))
 
 
 def test_a_given_fact_that_the_data_contradict() -> None:
@@ -179,7 +178,7 @@ def test_options_by_number() -> None:
     table = small(left=[0, 1, 1, 0, 0], right=[2, 2, 2, NAN, 1])
     trials = read_trials(table, {"available": ["left", "right"]})
     assert trials["available"].dims == ("subject", "trial", "option")
-    assert trials.attrs["facts"]["n_actions"] == 3
+    assert facts(trials)["n_actions"] == 3
     assert trials["available"].values[0].tolist() == [[True, False, True], [False, True, True], [True, False, False]]
     assert not trials["available"].values[1, 2].any()
     assert "action" in trials.data_vars
@@ -195,7 +194,7 @@ def test_options_by_number_follow_action_base() -> None:
 def test_options_by_flag(names: list[str]) -> None:
     table = small(**dict(zip(names, [[True] * 5, [True] * 5, [False] * 5], strict=True)))
     trials = read_trials(table, None if names[0] == "available_0" else {"available": names})
-    assert trials.attrs["facts"]["n_actions"] == 3
+    assert facts(trials)["n_actions"] == 3
     assert trials["available"].values[0, 0].tolist() == [True, True, False]
     assert "red" not in trials
 
@@ -265,38 +264,12 @@ def test_an_action_out_of_range_says_where_and_how_to_mend_it() -> None:
 def test_an_action_that_is_no_number_from_zero(cell: object, found: str) -> None:
     text = message(small(action=None, choice=[0, 1, 1, 0, cell]), {"action": "choice"})
     assert_says(text, "'action' ('choice' in the table)", "subject 'a', trial 1, row 4", f"found {found},")
-    assert_says(text, "action_base=", "missing=")
+    assert_says(text, "actions=[" if isinstance(cell, str) else "action_base=", "missing=")
 
 
 def test_an_action_below_the_base() -> None:
     text = message(small(), action_base=1)
     assert_says(text, "row 0", "found 0", "an integer, 1 or more", "pass action_base=0")
-
-
-@pytest.mark.parametrize("name", ["stimulus", "cue", "state", "state2", "next_state"])
-def test_indices_count_from_zero(name: str) -> None:
-    assert_says(message(small(**{name: [0, 1, -2, 0, 0]})), f"'{name}'", "row 2", "found -2", "Count from 0")
-    assert_says(message(small(**{name: list("xyzzy")})), f"'{name}'", "row 0", "found 'x'", "Count from 0")
-
-
-def test_indices_are_needed_on_trials_that_are_used() -> None:
-    text = message(small(stimulus=[0, 1, NAN, 0, 0]))
-    assert_says(text, "'stimulus'", "subject 'b', trial 1, row 2", "an empty cell", "scored and learned")
-    assert_says(message(small(stimulus=[0, 1, NAN, 0, 0], learned=[1, 1, 0, 1, 1])), "'stimulus'", "row 2")
-    trials = read_trials(small(stimulus=[0, 1, NAN, 0, 0], scored=[1, 1, 0, 1, 1], learned=[1, 1, 0, 1, 1]))
-    assert trials["stimulus"].values[0].tolist() == [0, -1, 0]
-
-
-@pytest.mark.parametrize("name", ["reward", "reward_other"])
-@pytest.mark.parametrize(("cell", "found"), [(NAN, "an empty cell"), (float("-inf"), "-inf"), ("win", "'win'")])
-def test_rewards_are_numbers_where_learned(name: str, cell: object, found: str) -> None:
-    text = message(small(**{name: [1.0, 0.0, 0.5, cell, 1.0]}))
-    assert_says(text, f"'{name}'", "subject 'b', trial 2, row 3", f"found {found},", "named learned")
-
-
-def test_rewards_may_lack_where_nothing_is_learned() -> None:
-    read_trials(small(reward=[1.0, NAN, 0.5, 0.0, 1.0], learned=[1, 0, 1, 1, 1]))
-    read_trials(small(reward=[1.0, NAN, 0.5, 0.0, 1.0], action=[1, NAN, 1, 0, 1]))
 
 
 def test_a_scored_trial_has_a_response() -> None:
@@ -356,8 +329,11 @@ def test_columns_that_clash() -> None:
 
 @pytest.mark.parametrize("name", ["exists", "row", "trial_number"])
 def test_names_that_trials_keep_for_themselves(name: str) -> None:
-    assert_says(message(small(**{name: 1})), repr(name), f"columns={{'my_{name}': '{name}'}}")
-    read_trials(small(**{name: 1}), {f"my_{name}": name})
+    table = small(**{name: [3.0, 1.0, 2.0, 5.0, 4.0]}, trial=[1, 1, 2, 3, 2])
+    trials = read_trials(table)
+    assert trials[f"{name}_column"].values[0].tolist() == [3.0, 2.0, 5.0]
+    assert_comes_back(table)
+    assert_says(message(small(x=1), {name: "x"}), f"columns[{name!r}]", "another name")
 
 
 def test_things_that_are_no_table() -> None:
@@ -439,8 +415,33 @@ BACK: dict[str, tuple[pd.DataFrame, dict[str, Any]]] = {
     "options": (small(left=[1, 1, 1, 0, 0], right=[0, 2, 2, NAN, 1]), {"columns": {"available": ["right", "left"]}}),
     "flags": (small(available_0=1, available_1=True), {}),
     "parts": (small(x=[1, 2, 3, 4, 5], y=0.5), {"columns": {"features": ["x", "y"]}}),
-    "preset": (pd.DataFrame({"gain": [1.5, 2], "subjID": [2, 1], "choice": [2, 4]}), {"columns": "hbayesdm"}),
-    "unused indices": (small(action=[NAN, 1, 0, 0, 0], state=[NAN, 1, 2, 2, 1], scored=[0, 1, 1, 1, 1]), {}),
+    "preset": (pd.DataFrame({"gain": [1.5, 2], "subjID": [2, 1], "choice": [2, 1]}), {"columns": "hbayesdm"}),
+    "two steps": (
+        pd.DataFrame({"subjID": [1, 1], "level1_choice": [2, 1], "level2_choice": [4, 2]}),
+        {"columns": "hbayesdm"},
+    ),
+    "indices": (small(state=[NAN, 1, 0, 2, 1]), {}),
+    "indices that do not count": (
+        small(state=["NSW", "VIC", None, "x", "x"], cue=-1, stimulus=[0.5, NAN, 1, 1, 1]),
+        {},
+    ),
+    "labels": (
+        small(action=["r", " l", "r", None, "late"], best_option=list("lrlrl")),
+        {"actions": ["l", "r"], "missing": "late"},
+    ),
+    "numbers as labels": (small(action=[37, 39, 37, -9, 39]), {"actions": [39, 37], "missing": -9}),
+    "labels of states": (
+        small(state=list("abcab"), cue=[3, 1, 3, 3, 1]),
+        {"states": {"state": list("cba"), "cue": [1, 3]}},
+    ),
+    "ordered category": (
+        small(action=pd.Categorical(list("ppqqp"), ["q", "p"], ordered=True)),
+        {"actions": ["p", "q"]},
+    ),
+    "spaces": (small(subject=[" s0", "s0 x", " s0", " s0", "s0 x"], word=[" a", "b ", "c", "d", None]), {}),
+    "text for want of numbers": (small(reward=["1", ".", "0.50", "1e3", None]), {"missing": "."}),
+    "numbers among objects": (small(reward=pd.Series([1, None, 0.5, True, NAN], dtype=object)), {}),
+    "response times": (small(rt=[0.1, 0.5, 0.6, 9.0, NAN], scored=[1, 1, 1, 1, 0]), {"rt_limits": (0.2, 5.0)}),
 }
 
 
@@ -451,11 +452,12 @@ def test_the_table_comes_back(name: str) -> None:
     assert_comes_back(table.set_index(np.arange(5)[::-1][: len(table)]), **options)
 
 
-def test_what_brings_the_table_back_is_plain_data() -> None:
+def test_trials_are_kept_in_a_file_and_the_table_comes_back_from_it(tmp_path: Path) -> None:
     for table, options in BACK.values():
         trials = read_trials(table, **options)
-        trials.attrs["table"] = json.loads(json.dumps(trials.attrs["table"]))
-        pd.testing.assert_frame_equal(to_table(trials), table)
+        assert all(isinstance(json.loads(value), dict | list) for value in trials.attrs.values())
+        trials.to_netcdf(tmp_path / "trials.nc")
+        pd.testing.assert_frame_equal(to_table(xr.load_dataset(tmp_path / "trials.nc")), table)
 
 
 def test_some_subjects_and_trials_come_back() -> None:
@@ -492,7 +494,7 @@ def tables(draw: st.DrawFn) -> tuple[pd.DataFrame, dict[str, Any]]:
             "choice": column(draw(st.sampled_from([answers, answers | missed]))),
             "who": subjects,
             "trial": np.cumsum(column(st.integers(1, 3))),
-            "block": column(st.integers(1, 2)),
+            "new": column(st.booleans()),
             "reward": column(st.integers(-5, 5)),
             "note": column(st.text("xyz", max_size=3)),
             "easy": column(st.booleans()),
@@ -503,7 +505,8 @@ def tables(draw: st.DrawFn) -> tuple[pd.DataFrame, dict[str, Any]]:
         "columns": columns,
         "action_base": base,
         "missing": code,
-        "reset": draw(st.sampled_from([None, "block"])),
+        "facts": {"n_actions": 4},
+        "reset": draw(st.sampled_from([False, "new"])),
     }
 
 
@@ -567,7 +570,7 @@ def test_columns_that_mean_an_action_are_coded_as_actions(name):
     table = pd.DataFrame({"subject": [1, 1, 2], "action": [1, 2, 2], name: pd.Series([2, None, 3], dtype="Int64")})
     trials = read_trials(table, action_base=1)
     np.testing.assert_array_equal(trials[name].values, [[1, -1], [2, -1]])
-    assert trials.attrs["facts"]["n_actions"] == 3
+    assert facts(trials)["n_actions"] == 3
     assert to_table(trials).equals(table)
 
 
@@ -621,14 +624,14 @@ def test_samples_are_rows_of_their_own() -> None:
 
 def test_the_mend_for_labels_of_options_works() -> None:
     table = pd.DataFrame({"subject": 1, "choice": ["right", "left", None, "left"]})
-    message = refusal(read_trials, table, {"action": "choice"})
-    assert_says(message, "'choice'", "'right'", "table['choice'] = table['choice'].map({'left': 0, 'right': 1})")
-    exec(message.partition("Number the options: ")[2].rstrip("."), {"table": table})
-    np.testing.assert_array_equal(read_trials(table, {"action": "choice"})["action"].values, [[1, 0, -1, 0]])
+    mend = "actions=['left', 'right']"
+    assert_says(refusal(read_trials, table, {"action": "choice"}), "'choice'", "'right'", mend)
+    trials = read_trials(table, {"action": "choice"}, **eval(f"dict({mend})"))
+    np.testing.assert_array_equal(trials["action"].values, [[1, 0, -1, 0]])
 
 
 def test_the_mend_for_one_persons_table_works() -> None:
     table = pd.DataFrame({"action": [0, 1, 1]})
     message = refusal(read_trials, table)
-    assert_says(message, "table.assign(subject='one')", "wide_to_long")
+    assert_says(message, "table.assign(subject='one')")
     assert read_trials(table.assign(subject="one")).sizes["subject"] == 1

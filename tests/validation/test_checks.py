@@ -159,7 +159,7 @@ def test_random_trials_have_every_kind_of_trial():
 
 def test_a_model_of_two_actions_is_checked_on_two():
     coin = rl.get_model("biased_coin")
-    assert material.random_trials(coin, n_actions=3).attrs["facts"] == {"n_actions": 2}
+    assert rl.facts(material.random_trials(coin, n_actions=3)) == {"n_actions": 2}
     assert material.default_task(coin).facts == {"n_actions": 2}
 
 

@@ -12,6 +12,7 @@ import pandas as pd
 import xarray as xr
 
 from rlpymc.checks import check_seed, check_type, check_whole, is_number, unknown
+from rlpymc.fitting.assumptions import doubts
 from rlpymc.fitting.coupled import check_coupled
 from rlpymc.fitting.em.group import Covariates, Group
 from rlpymc.fitting.em.population_fit import EM, collect
@@ -23,6 +24,7 @@ from rlpymc.likelihood.backends import check_backend
 from rlpymc.model import Model
 from rlpymc.model.registry import get_model
 from rlpymc.population.population import Population
+from rlpymc.trials.doubts import say
 from rlpymc.trials.fingerprints import data_hash
 from rlpymc.trials.model_data import ModelData, data_for, require_scored
 
@@ -154,6 +156,7 @@ def fit_em(
     _check_smooth(data.model, population)
     population.check(data)
     check_coupled(data, population, coupled)
+    say(doubts(data, population, with_priors=prior != "flat"))
     problem = Unbounded(data, population, coupled, backend, threads)
     flat = prior == "flat"
     depends = Covariates(problem, covariates or {})

@@ -7,6 +7,7 @@ import xarray as xr
 from threadpoolctl import threadpool_limits
 
 from rlpymc.checks import check_seed, check_whole
+from rlpymc.fitting.assumptions import doubts
 from rlpymc.fitting.coupled import check_coupled, estimated
 from rlpymc.fitting.mle.bounds import check_bounds
 from rlpymc.fitting.mle.estimates import MLE, estimates
@@ -18,6 +19,7 @@ from rlpymc.model import Model
 from rlpymc.model.priors import Prior
 from rlpymc.model.registry import get_model
 from rlpymc.population.population import Population
+from rlpymc.trials.doubts import say
 from rlpymc.trials.model_data import data_for, require_scored
 
 __all__ = ["MLE", "fit_mle"]
@@ -102,6 +104,11 @@ def fit_mle(
     ------
     ValueError
         If trials, test trials, parameters or bounds do not fit the model, or a subject has no scored trial.
+
+    Warns
+    -----
+    TrialsWarning
+        If the data contradict what the model takes for granted: where learning starts, a known world.
     """
     check_backend(backend)
     data = data_for(get_model(model), trials)
@@ -120,6 +127,7 @@ def fit_mle(
     population = Population("none", priors=given, fixed=fixed or {}, free=free, shared=shared)
     population.check(data)
     check_coupled(data, population, coupled)
+    say(doubts(data, population, with_priors))
     within = check_bounds(estimated(data.model, population, coupled)[0], bounds)
     problem = Problem(data, population, coupled, l2, with_priors, backend, mode, test, within)
     search = problem.search(problem.coordinates, method, starts, seed)

@@ -8,8 +8,6 @@ import numpy as np
 import xarray as xr
 
 from rlpymc.model import Model
-from rlpymc.population.population import Population
-from rlpymc.trials.model_data import ModelData
 
 
 class SamplingWarning(UserWarning):
@@ -106,40 +104,8 @@ def _extreme(values: xr.Dataset, reduce: object) -> tuple[float, str]:
     return found[name], name
 
 
-def problems_before_sampling(data: ModelData, population: Population) -> list[str]:
-    """Features of data and priors that make a posterior hard to get or to read."""
-    return [*_scale_problems(data, population), *_smoothness_problems(data.model)]
-
-
-def _scale_problems(data: ModelData, population: Population) -> list[str]:
-    scaled = [
-        p.name
-        for p in data.model.parameters
-        if p.units and population.is_free(p) and not {p.name, f"{p.name}_mu"} & {*population.priors}
-    ]
-    found = []
-    for entry in data.model.inputs:
-        if entry.name not in ("reward", "reward_other") or not scaled:
-            continue
-        values = data.inputs[entry.name][data.masks["learned"]]
-        if not values.size:
-            continue
-        spread = float(values.max() - values.min())
-        if not 0.1 <= spread <= 10 and spread > 0:
-            found.append(
-                f"{entry.name} runs from {values.min():g} to {values.max():g}, and the priors of {', '.join(scaled)} "
-                f"are made for rewards about 1 apart: divide the rewards by about {spread / 2:.2g}, or give "
-                f"priors={{'{scaled[0]}': ...}} that fit."
-            )
-        elif abs(float(np.median(values))) > 5 * max(spread, 1e-12):
-            found.append(
-                f"{entry.name} is about {np.median(values):g}, far from the values' start at q0: subtract a constant "
-                "from the rewards, or free q0."
-            )
-    return found
-
-
-def _smoothness_problems(model: Model) -> list[str]:
+def smoothness_problems(model: Model) -> list[str]:
+    """Return what makes a posterior impossible to sample by its gradient."""
     return [
         f"{rule.name} makes the likelihood a staircase in the learning parameters: its gradient is 0, and NUTS cannot "
         "see the steps. Use fit_mle to look at it, or softmax+lapse, the smooth alternative."
