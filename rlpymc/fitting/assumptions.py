@@ -103,8 +103,8 @@ def _starts(data: ModelData, population: Population) -> list[str]:
         for p in scaled:
             if p.units != column or p.value is None or population.is_free(p) or p.name in population.fixed:
                 continue
-            if not 2 * low - high <= p.value <= 2 * high - low:
-                middle, width = float(np.median(values)), max(high - low, 1.0)
+            middle, width = float(np.median(values)), max(high - low, 1.0)
+            if not low - width <= p.value <= high + width:
                 found.append(
                     f"column {column!r}: found {low:g} to {high:g}, far from {p.name} = {p.value:g}, where learning "
                     f"starts: subtract a constant from the column, or pass fixed={{{p.name!r}: {middle:g}}}, or "

@@ -160,7 +160,7 @@ def test_one_mask_is_that_of_both_responses() -> None:
 def test_one_mask_that_scores_a_missing_second_response_is_refused_in_the_likelihood() -> None:
     data = trials().drop_vars(["scored", "response"]).assign(scored=trials()["exists"])
     data["scored"][1, 2] = False
-    assert_says(refused(data), "column 'action2'", "subject 'a'", "trial 1", "found -1")
+    assert_says(refused(data), "column 'action2'", "subject 'a'", "trial 1", "no response")
 
 
 def test_masks_are_found_by_the_label_of_the_response() -> None:
