@@ -6,9 +6,9 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.markup import escape
+from rich.text import Text
 
-from rlpymc.terminal import comparison, listing, markdown, show_warnings, summary
+from rlpymc.terminal import comparison, listing, markdown, show_warnings, summary, text
 from rlpymc.terminal import table as as_table
 
 app = typer.Typer(help="Reinforcement-learning models of behaviour for PyMC.", no_args_is_help=True)
@@ -50,19 +50,19 @@ def models(
         else:
             console.print(listing(rows, columns, "models"))
     else:
-        console.print(str(_or_exit(get_model, name)), markup=False)
+        console.print(text(str(_or_exit(get_model, name))))
 
 
 @app.command()
 def fit(
-    table: Annotated[Path, typer.Argument(help="The table of trials: csv, tsv or parquet.")],
+    table: Annotated[Path, typer.Argument(help="The table of trials: csv, tsv, txt or parquet.")],
     model: Annotated[str, typer.Option(help="Such as 'delta+stickiness'.")],
     columns: Annotated[str, typer.Option(help="Our names and the table's: 'subject=id,action=choice'.")] = "",
     out: Annotated[Path, typer.Option(help="The file for the fit (netCDF).")] = Path("fit.nc"),
     pooling: Annotated[str, typer.Option(help="partial, none or complete.")] = "partial",
     action_base: Annotated[int, typer.Option(help="The code of the first action.")] = 0,
     missing: Annotated[str, typer.Option(help="The code of a missed response.")] = "",
-    reset: Annotated[str, typer.Option(help="The column whose change restarts learning, such as block.")] = "",
+    reset: Annotated[str, typer.Option(help="Columns whose change restarts learning: block, or session,block.")] = "",
     draws: Annotated[int, typer.Option(help="Draws of each chain.")] = 1000,
     tune: Annotated[int, typer.Option(help="Draws for tuning.")] = 1000,
     chains: Annotated[int, typer.Option(help="Number of chains.")] = 4,
@@ -70,17 +70,20 @@ def fit(
 ) -> None:
     """Sample the posterior of a model with NUTS, check it and write it to a file."""
     import rlpymc as rl
+    from rlpymc.fitting.files import writable
 
     def study() -> None:
-        mapping = dict(pair.split("=", 1) for pair in columns.split(",")) if columns else None
-        code = float(missing) if missing else None
-        trials = rl.read_trials(table, mapping, action_base=action_base, missing=code, reset=reset or None)
+        writable(out)  # before hours of sampling, and not after them
+        parts = [name for name in reset.split(",") if name]
+        trials = rl.read_trials(
+            table, _mapping(columns), action_base=action_base, missing=_code(missing), reset=parts or None
+        )
         built = rl.build(model, trials, pooling=pooling)
         found = rl.sample(built, draws=draws, tune=tune, chains=chains, seed=seed)
         rl.save(found, out)
         console.print(as_table(summary(found), f"{model}: {trials.sizes['subject']} subjects", 3))
-        console.print(str(rl.diagnose(found)).splitlines()[0], highlight=False)
-        console.print(f"The fit is in {out}.")
+        console.print(text(str(rl.diagnose(found)).splitlines()[0]))
+        console.print(text(f"The fit is in {out}."))
 
     _or_exit(study)
 
@@ -94,16 +97,44 @@ def compare(
     import rlpymc as rl
 
     def study() -> None:
-        found = rl.compare({path.stem: rl.load(path) for path in fits}, unit=unit)
+        found = rl.compare({name: rl.load(path) for name, path in _names(fits).items()}, unit=unit)
         console.print(comparison(found, unit))
 
     _or_exit(study)
+
+
+def _mapping(columns: str) -> dict[str, str] | None:
+    """Return pairs such as "subject=id,action=choice" as a mapping."""
+    if not columns:
+        return None
+    pairs = [pair.partition("=") for pair in columns.split(",")]
+    if wrong := ["".join(pair) for pair in pairs if not all(pair)]:
+        raise ValueError(f"--columns: found {wrong[0]!r}, expected our name and the table's, such as 'subject=id'")
+    return {ours: theirs for ours, _, theirs in pairs}
+
+
+def _code(missing: str) -> float | str | None:
+    """Return the code of a missed response, a number if it is one."""
+    try:
+        return float(missing) if missing else None
+    except ValueError:
+        return missing
+
+
+def _names(fits: list[Path]) -> dict[str, Path]:
+    """Return a name for each file: its own without the ending, or the whole path where two files share that."""
+    stems = [path.stem for path in fits]
+    found = {path.stem if stems.count(path.stem) == 1 else str(path): path for path in fits}
+    if len(found) < len(fits):
+        twice = next(path for path in fits if fits.count(path) > 1)
+        raise ValueError(f"{twice}: named twice, expected different fits")
+    return found
 
 
 def _or_exit[**P, T](function: Callable[P, T], *arguments: P.args, **options: P.kwargs) -> T:
     """Call a function; what a user can mend is said without a traceback."""
     try:
         return function(*arguments, **options)
-    except (ValueError, TypeError, OSError) as error:
-        console.print(f"[red]error:[/red] {escape(str(error))}", highlight=False)
+    except (ValueError, TypeError, OSError, RuntimeError) as error:
+        console.print(Text.assemble(("error: ", "red"), text(str(error))))
         raise typer.Exit(1) from None

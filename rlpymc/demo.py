@@ -19,7 +19,7 @@ from rlpymc.fitting.nuts.diagnostics import diagnose
 from rlpymc.fitting.nuts.sampling import sample
 from rlpymc.model.registry import get_model
 from rlpymc.simulation.prediction import predict
-from rlpymc.terminal import comparison, summary, table
+from rlpymc.terminal import comparison, summary, table, text
 
 MODELS = ("counterfactual+stickiness", "counterfactual", "delta", "choice_kernel")  # three learners, one baseline
 
@@ -53,7 +53,7 @@ def run(folder: Path, draws: int = 1000, tune: int = 500, seed: int = 1, console
         console.print(get_model(name).card["summary"])
         built[name] = build(name, trials)
         fits[name] = sample(built[name], draws=draws, tune=tune, seed=seed)
-        console.print(str(diagnose(fits[name])).splitlines()[0], highlight=False)
+        console.print(text(str(diagnose(fits[name])).splitlines()[0]))
         console.print(table(summary(fits[name], "_group"), "the group"))
         save(fits[name], folder / f"{name.replace('+', '_')}.nc")
     console.rule("NUTS against maximum likelihood")
@@ -71,8 +71,8 @@ def run(folder: Path, draws: int = 1000, tune: int = 500, seed: int = 1, console
     console.rule("figures")
     for file, figure in figures(built, fits, tables["trial"]).items():
         figure.savefig(folder / file, dpi=120, bbox_inches="tight")
-        console.print(f"  {folder / file}")
-    console.print(f"Fits and figures are in [bold]{folder}[/bold]; {time.monotonic() - began:.0f} s in all.")
+        console.print(text(f"  {folder / file}"))
+    console.print(text(f"Fits and figures are in {folder}; {time.monotonic() - began:.0f} s in all."))
 
 
 def against_mle(fit: xr.DataTree, mle: MLE) -> pd.DataFrame:

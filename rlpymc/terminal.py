@@ -1,13 +1,16 @@
 """What the command line and the demo print: tables, and warnings without a file name."""
 
+import unicodedata
 import warnings
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
+
+CONTROL = ("Cc", "Cf", "Cs")  # of Unicode: control characters, and marks that turn the direction of writing
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -19,10 +22,24 @@ def listing(rows: Iterable[Sequence[str]], columns: Sequence[str], title: str) -
     rows = list(rows)
     out = _empty(title, columns[0])
     for k, name in enumerate(columns[1:], 1):
-        out.add_column(name, no_wrap=max((len(row[k]) for row in rows), default=0) <= 16)
+        out.add_column(text(name), no_wrap=max((len(row[k]) for row in rows), default=0) <= 16)
     for row in rows:
-        out.add_row(*row)
+        out.add_row(*map(text, row))
     return out
+
+
+def text(label: object) -> Text:
+    """Return a label as it is, never as markup, without characters that would steer a terminal."""
+    return Text(printable(str(label)))
+
+
+def printable(label: str) -> str:
+    """Return a text with control characters written out, such as U+001B as its escape."""
+    return "".join(_escaped(c) if c != "\n" and unicodedata.category(c) in CONTROL else c for c in label)
+
+
+def _escaped(character: str) -> str:
+    return character.encode("unicode_escape").decode()
 
 
 def markdown(rows: Iterable[Sequence[str]], columns: Sequence[str]) -> str:
@@ -32,8 +49,8 @@ def markdown(rows: Iterable[Sequence[str]], columns: Sequence[str]) -> str:
 
 
 def _empty(title: str, first: str) -> Table:
-    out = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
-    out.add_column(first, no_wrap=True)
+    out = Table(title=text(title), title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    out.add_column(text(first), no_wrap=True)
     return out
 
 
@@ -48,9 +65,9 @@ def table(frame: "pd.DataFrame", title: str, digits: int = 2) -> Table:
         whole = pd.api.types.is_integer_dtype(column)
         cells.append([f"{v:.{digits}f}" if number and not whole else str(v) for v in column])
         short = max(map(len, cells[-1]), default=0) <= 16
-        out.add_column(str(name), justify="right" if number else "left", no_wrap=short)
+        out.add_column(text(name), justify="right" if number else "left", no_wrap=short)
     for row in zip(*cells, strict=True):
-        out.add_row(*row)
+        out.add_row(*map(text, row))
     return out
 
 
@@ -76,6 +93,6 @@ def show_warnings(console: Console) -> None:
     """Print warnings from now on as notes, without file and line."""
 
     def show(message: Warning | str, *_: Any, **__: Any) -> None:
-        console.print(f"[yellow]note:[/yellow] {escape(str(message))}", highlight=False)
+        console.print(Text.assemble(("note: ", "yellow"), text(message)), highlight=False)
 
     warnings.showwarning = show

@@ -16,7 +16,7 @@ import rlpymc
 
 ROOT = Path(rlpymc.__file__).parent
 ROOMS = [  # in the order in which data travel; those of one line do not import each other
-    ["checks"],
+    ["checks", "storage"],
     ["math"],
     ["model"],
     ["priors", "responses"],

@@ -2,26 +2,36 @@
 
 What is on disk is found by a fingerprint of the function's text, the version of the compiler and the processor, and is
 used only if it is unchanged: each file starts with a fingerprint of the rest.  A file that is not, for whatever reason,
-is made anew.  Files are written under another name and then renamed, so that processes at work at once never see half
-a file.  Where nothing can be written, every process compiles for itself.
+is made anew.  A fingerprint is no signature: files and folders that somebody else can write are not used at all.  Where
+nothing can be written, every process compiles for itself.
 """
 
 import ctypes
+import errno
 import os
+import re
+import stat
 import sys
+import warnings
 from collections.abc import Callable
 from contextlib import suppress
 from functools import cache, lru_cache
 from hashlib import sha256
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 from typing import Any
 
 import llvmlite
 import llvmlite.binding as llvm
 
+from rlpymc.storage import write_whole
+
 RECIPE = 1  # to be counted up when `_compile` changes
 MOST_FILES = 2000  # the oldest are removed beyond
+OWN_FILE = re.compile("[0-9a-f]{64}[.]o")  # whatever else lies in the folder is not ours to remove
+
+
+class CacheWarning(UserWarning):
+    """Machine code is not kept, as others could change it."""
 
 
 def folder() -> Path:
@@ -110,27 +120,64 @@ def _compile(text: str, wide: bool) -> bytes:
 
 
 def _read(key: str) -> bytes | None:
-    """Machine code from the cache, or None if there is none or its digest does not match."""
+    """Machine code from the cache, or None if there is none, it is not ours alone, or its digest does not match."""
     try:
-        content = (folder() / f"{key}.o").read_bytes()
-    except (OSError, RuntimeError):  # there is no such file, or no home folder
+        place = _own_folder()
+        if place is None:
+            return None
+        # A link or a pipe in the file's place is not followed, nor waited for.
+        file = os.open(place / f"{key}.o", os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
+    except (OSError, RuntimeError) as problem:  # there is no such file, or no home folder
+        if getattr(problem, "errno", None) == errno.ELOOP:
+            _doubt(f"{folder() / f'{key}.o'} is a link")
         return None
+    with open(file, "rb") as opened:
+        if not _is_ours(os.fstat(file), stat.S_ISREG):
+            _doubt(f"{place / f'{key}.o'} is not a file that only we can write")
+            return None
+        content = opened.read()
     digest, code = content[:32], content[32:]
     return code if sha256(key.encode() + code).digest() == digest else None
 
 
 def _write(key: str, code: bytes) -> None:
     with suppress(OSError, RuntimeError):  # a disk that is full or locked costs time alone
-        path = folder()
-        path.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with NamedTemporaryFile(dir=path, suffix=".part", delete=False) as file:
-            part = Path(file.name)
-            try:
-                file.write(sha256(key.encode() + code).digest() + code)
-                file.close()
-                part.replace(path / f"{key}.o")
-            finally:
-                part.unlink(missing_ok=True)
-        files = sorted(path.glob("*.o"), key=lambda f: f.stat().st_mtime)
-        for old in files[: max(0, len(files) - MOST_FILES)]:
-            old.unlink(missing_ok=True)
+        folder().mkdir(parents=True, exist_ok=True, mode=0o700)
+        place = _own_folder()
+        if place is None:
+            return
+        write_whole(place / f"{key}.o", sha256(key.encode() + code).digest() + code)
+        own = [file for file in place.iterdir() if OWN_FILE.fullmatch(file.name)]
+        if len(own) > MOST_FILES:
+            own.sort(key=lambda file: file.lstat().st_mtime)
+            for old in own[:-MOST_FILES]:
+                old.unlink(missing_ok=True)
+
+
+def _own_folder() -> Path | None:
+    """Return the folder of machine code, or None, with a warning, if others can put files into it."""
+    place = folder()
+    if not _is_ours(os.stat(place), stat.S_ISDIR):
+        _doubt(f"{place} is not a folder that only we can write")
+        return None
+    return place
+
+
+def _is_ours(found: os.stat_result, kind: Callable[[int], bool]) -> bool:
+    """Whether a file or folder is of a kind, belongs to us, and can be written by nobody else."""
+    if not kind(found.st_mode):
+        return False
+    if sys.platform == "win32":  # where owners and modes are not told by stat
+        return True
+    return found.st_uid == os.getuid() and not found.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+
+
+@cache
+def _doubt(what: str) -> None:
+    """Warn, once in a process, that the cache is not used."""
+    warnings.warn(
+        f"machine code is compiled anew in each process: {what}; make it yours alone (chmod go-w), remove it, or name "
+        "another folder in the environment's RLPYMC_CACHE",
+        CacheWarning,
+        stacklevel=2,
+    )

@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 from itertools import product
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import xarray as xr
 
 from rlpymc.checks import unknown
-from rlpymc.fitting.factory import RLModel
+from rlpymc.fitting.factory import Spec
 from rlpymc.likelihood.draws import log_prob_draws
 from rlpymc.model.parameters import Parameter
 from rlpymc.model.responses import Categorical
@@ -16,8 +16,20 @@ from rlpymc.population.whole_numbers import whole_numbers
 from rlpymc.trials.model_data import ModelData
 
 
+class Fitted(Protocol):
+    """What was fitted: an `RLModel`, or what a fit says of it."""
+
+    @property
+    def spec(self) -> Spec:
+        """Model and population."""
+
+    @property
+    def data(self) -> ModelData:
+        """The data."""
+
+
 def parameter_draws(
-    model: RLModel,
+    model: Fitted,
     posterior: xr.Dataset,
     data: ModelData,
     rng: np.random.Generator | None = None,
@@ -27,7 +39,7 @@ def parameter_draws(
 
     Parameters
     ----------
-    model : RLModel
+    model : Fitted
         What was fitted.
     posterior : xr.Dataset
         With the dim ``sample``.
@@ -62,7 +74,7 @@ def parameter_draws(
     return found
 
 
-def _constant(model: RLModel, parameter: Parameter, data: ModelData) -> np.ndarray:
+def _constant(model: Fitted, parameter: Parameter, data: ModelData) -> np.ndarray:
     """Return the values of a constant parameter for the subjects of some data, by their labels."""
     fitted = model.data
     values = model.spec.population.constant(parameter, fitted)
@@ -98,7 +110,7 @@ def _by_subject(
     return np.stack(columns, axis=1)
 
 
-def draw_whole_numbers(model: RLModel, posterior: xr.Dataset, seed: int | None) -> xr.Dataset:
+def draw_whole_numbers(model: Fitted, posterior: xr.Dataset, seed: int | None) -> xr.Dataset:
     """Return a posterior with draws of the parameters that are whole numbers, over which the likelihood was summed.
 
     Each is drawn from its probabilities given the draw of all other parameters and the subject's data.
@@ -142,7 +154,7 @@ def flat(posterior: xr.Dataset) -> xr.Dataset:
     return posterior.stack(sample=("chain", "draw"), create_index=False)
 
 
-def log_likelihood(model: RLModel, posterior: xr.Dataset, unit: str) -> xr.Dataset:
+def log_likelihood(model: Fitted, posterior: xr.Dataset, unit: str) -> xr.Dataset:
     """Return the log likelihood of each draw by observation ("obs") or summed by subject ("subject")."""
     if unit not in ("obs", "subject"):
         raise unknown("unit of the log likelihood", unit, ("auto", "obs", "subject", "False"))

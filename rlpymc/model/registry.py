@@ -51,6 +51,11 @@ def register(model: Model) -> Model:
     return model
 
 
+def is_found_elsewhere(name: str) -> bool:
+    """Whether other processes find a model of this name: no part of it was registered in this one alone."""
+    return not {*re.findall("[a-z][a-z0-9_]*", name)} & _registered.keys()
+
+
 @cache
 def _models() -> dict[str, Model]:
     """Return every model by name; two of one name are an error."""
@@ -113,6 +118,10 @@ def get_model(name: str | Model, policy: str | None = None, **options: Any) -> M
         if written is None:
             raise ValueError(f"cannot read model name {name!r}; write it like 'delta(rates=sign)+stickiness+lapse'")
         learner, inside, rules = written.groups()
+        if rules is not None and "" in rules.split("+"):
+            raise ValueError(
+                f"model name {name!r}: found a + without a choice rule; write 'delta+stickiness', or 'delta'"
+            )
         if learner == "hmm" and not inside:
             raise ValueError("hmm goes around a learner: write 'hmm(delta)', or 'hmm(delta+stickiness, n_states=3)'")
         if learner == "hmm":
@@ -144,7 +153,7 @@ def _hidden(inside: str, rules: str | None, options: dict[str, Any]) -> Model:
         )
     if wrong := re.search(r",(?![^()]*\))(.*)", learner):
         raise unknown("option of hmm", wrong[1].partition("=")[0], ["n_states"])
-    if asked and not n_states.isdigit():
+    if asked and not (n_states.isascii() and n_states.isdigit()):
         raise ValueError(f"n_states: found {n_states!r}, expected a whole number")
     return with_hidden_states(get_model(learner), int(n_states or 2))
 

@@ -51,7 +51,7 @@ class Counted:
 
 def is_action(name: str) -> bool:
     """Whether a column of this name holds actions: action, action1, action2, ..."""
-    return re.fullmatch(r"action\d*", name) is not None
+    return re.fullmatch("action[0-9]{0,3}", name) is not None
 
 
 def means_action(name: str) -> bool:

@@ -3,6 +3,7 @@
 import json
 import warnings
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -178,10 +179,10 @@ def fit_em(
         "seed": seed,
         "backend": backend,
     }
-    store = None if folder is None else _folder(Path(folder), data, options)
-    rounds = Rounds(problem, group, first_shared, variance, l2, seed, store)
     alone = flat or not problem.n_own  # nothing that a second round would change
-    modes = rounds.run(0 if alone else iterations, tol, progress)
+    with nullcontext() if folder is None else _folder(folder, data, options) as store:
+        rounds = Rounds(problem, group, first_shared, variance, l2, seed, store)
+        modes = rounds.run(0 if alone else iterations, tol, progress)
     asked = tol is not None and iterations > 0
     settled = True if alone else rounds.settled(tol) if asked else None
     found = collect(problem, rounds.group, modes, depends, l2, rounds.history, settled)
@@ -263,12 +264,12 @@ def _start(
     return group, row[problem.n_own :]
 
 
-def _folder(path: Path, data: ModelData, options: Mapping[str, Any]) -> RunFolder:
+def _folder(folder: str | Path, data: ModelData, options: Mapping[str, Any]) -> RunFolder:
     """Return the folder of a run of this model, data and options."""
     described = {name: _described(value) for name, value in options.items()}
     facts = {name: _described(value) for name, value in vars(data.facts).items()}
     made_from = {"model": data.model.name, "data": data_hash(data), "facts": facts, "options": described}
-    return RunFolder(path, made_from, "the rounds")
+    return RunFolder(folder, made_from, "the rounds")
 
 
 def _described(value: Any) -> Any:

@@ -1,6 +1,6 @@
 """The rounds of expectation-maximisation, kept in a folder so that a broken run goes on where it was."""
 
-from pathlib import Path
+from io import BytesIO
 from typing import Any
 
 import numpy as np
@@ -115,14 +115,14 @@ class Rounds:
         self._history.append(np.concatenate([moments, shared, [objective, change, n_failed]]))
         self._rows, self._curvature, self._shared_inverse = modes.rows, modes.curvature, modes.shared_inverse
         if self._folder is not None:
-            self._folder.write(FILE, self._save)
+            self._folder.write(FILE, self._save())
 
     def _modes(self) -> Modes:
         step = EStep(self.problem, self.group, self.l2)
         rows = step.first_rows(self._shared, self._seed) if self._rows is None else self._rows
         return step.search(rows, self._curvature, self._shared_inverse)
 
-    def _save(self, path: Path) -> None:
+    def _save(self) -> bytes:
         state: dict[str, Any] = {
             "coefficients": np.concatenate(self.group.coefficients),
             "cov": self.group.cov,
@@ -131,11 +131,12 @@ class Rounds:
             "shared_inverse": self._shared_inverse,
             "history": np.array(self._history),
         }
-        with path.open("wb") as file:
-            np.savez(file, **state)
+        file = BytesIO()
+        np.savez(file, **state)
+        return file.getvalue()
 
-    def _read(self, path: Path) -> None:
-        with np.load(path) as kept:
+    def _read(self, content: bytes) -> None:
+        with np.load(BytesIO(content)) as kept:
             state: dict[str, Any] = {name: kept[name] for name in kept.files}
         self.group = self.group.with_values(state["coefficients"], state["cov"])
         self._rows, self._curvature = state["rows"], state["curvature"]

@@ -6,7 +6,7 @@ import os
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from rlpymc.checks import check_seed, check_whole, unknown
 from rlpymc.fitting.factory import RLModel
-from rlpymc.fitting.files import SPEC_VERSION, load, save
+from rlpymc.fitting.files import SPEC_VERSION, from_bytes, to_bytes
 from rlpymc.fitting.nuts.diagnostics import SamplingWarning, diagnose, smoothness_problems
 from rlpymc.fitting.nuts.machine_sampler import MachinePosterior
 from rlpymc.fitting.posterior import draw_whole_numbers
@@ -120,8 +120,8 @@ def sample(
     why = MachinePosterior.obstacle(rl_model) if sampler == "nutpie" else f"{sampler} takes PyTensor's function"
     logger.info("sampled by %s", f"PyTensor: {why}" if why else "machine code")
     if sampler == "nutpie":
-        store = _Folder(Path(folder), made_from) if folder is not None else None
-        fit = _sample_nutpie(rl_model, not why, chains, seed, cores, progress, store, settings)
+        with nullcontext() if folder is None else _Folder(folder, made_from) as store:
+            fit = _sample_nutpie(rl_model, not why, chains, seed, cores, progress, store, settings)
     else:
         fit = _sample_pymc(rl_model, chains, seed, sampler, cores, progress, settings)
     fit["posterior"] = xr.DataTree(draw_whole_numbers(rl_model, fit["posterior"].to_dataset(), seed))
@@ -155,16 +155,16 @@ def _unit(asked: str | bool, n: int) -> str | None:
 class _Folder(RunFolder):
     """Finished chains of one run, a file each."""
 
-    def __init__(self, path: Path, made_from: dict[str, Any]) -> None:
-        super().__init__(path, made_from, "the chains")
+    def __init__(self, folder: str | Path, made_from: dict[str, Any]) -> None:
+        super().__init__(folder, made_from, "the chains")
 
-    def chain(self, k: int) -> xr.DataTree | None:
+    def chain(self, k: int, seed: int | None) -> xr.DataTree | None:
         """Return a finished chain, or None."""
-        return self.read(f"chain_{k}.nc", load)
+        return self.read(f"chain_{k}.nc", lambda content: _plain(from_bytes(content)), chain=k, seed=seed)
 
-    def write_chain(self, k: int, chain: xr.DataTree) -> None:
+    def write_chain(self, k: int, seed: int | None, chain: xr.DataTree) -> None:
         """Write a finished chain."""
-        self.write(f"chain_{k}.nc", lambda file: save(chain, file))
+        self.write(f"chain_{k}.nc", to_bytes(chain), chain=k, seed=seed)
 
 
 def _sample_nutpie(
@@ -180,8 +180,9 @@ def _sample_nutpie(
     """Sample each chain on its own, so that finished ones can be kept and one seed gives one result."""
     import nutpie
 
-    seeds = np.random.SeedSequence(seed).generate_state(chains)
-    done = {k: chain for k in range(chains) if store and (chain := store.chain(k)) is not None}
+    seeds = [int(number) for number in np.random.SeedSequence(seed).generate_state(chains)]
+    known = seeds if seed is not None else [None] * chains  # without a seed, no two runs have the same
+    done = {k: chain for k in range(chains) if store and (chain := store.chain(k, known[k])) is not None}
     waiting = [k for k in range(chains) if k not in done]
     machine = MachinePosterior(rl_model) if waiting and by_machine else None
     compiled = nutpie.compile_pymc_model(rl_model) if waiting and machine is None else None
@@ -196,7 +197,7 @@ def _sample_nutpie(
                         compiled if machine is None else machine.chain().compiled,
                         chains=1,
                         cores=1,
-                        seed=int(seeds[k]),
+                        seed=seeds[k],
                         progress_bar=False,
                         progress_callback=report(k),
                         save_warmup=False,
@@ -206,13 +207,13 @@ def _sample_nutpie(
                     )
                 for k in list(running):
                     with suppress(TimeoutError):  # not finished yet
-                        done[k] = running[k].wait(timeout=0.01)
+                        done[k] = _plain(running[k].wait(timeout=0.01))
                         if machine is not None:
                             points = done[k]["posterior"].to_dataset()["point"].values[0]
                             done[k]["posterior"] = xr.DataTree(machine.variables(points))
                         del running[k]
                         if store:
-                            store.write_chain(k, done[k])
+                            store.write_chain(k, known[k], done[k])
         except BaseException:
             for sampler in running.values():
                 sampler.cancel()
@@ -227,6 +228,13 @@ def _sample_nutpie(
     return xr.DataTree.from_dict({**joined, **_data_groups(rl_model)})
 
 
+def _plain(chain: xr.DataTree) -> xr.DataTree:
+    """Return a chain whose messages are text, "" for none, as they come back from a file."""
+    stats = chain["sample_stats"].to_dataset()
+    texts = {k: v.fillna("").astype(str) for k, v in stats.data_vars.items() if v.dtype == object}
+    return chain.assign({"sample_stats": xr.DataTree(stats.assign(texts))})
+
+
 def _data_groups(rl_model: RLModel) -> dict[str, xr.Dataset]:
     """The observed responses, and the columns and masks beside them."""
 
@@ -239,7 +247,9 @@ def _data_groups(rl_model: RLModel) -> dict[str, xr.Dataset]:
 
     responses = [r.name for r in rl_model.spec.model.responses]
     columns = [v.name for v in rl_model.data_vars]
-    return {"observed_data": dataset(responses), "constant_data": dataset([c for c in columns if c not in responses])}
+    constant = dataset([c for c in columns if c not in responses])
+    constant["exists"] = (("subject", "trial"), rl_model.data.masks["exists"])
+    return {"observed_data": dataset(responses), "constant_data": constant}
 
 
 @contextmanager
