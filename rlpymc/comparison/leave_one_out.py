@@ -31,7 +31,8 @@ def loo(
     Parameters
     ----------
     fit : xr.DataTree
-        From `sample`.
+        From `sample`; or from ``pymc.sample(..., idata_kwargs={"log_likelihood": True})``, of a PyMC model with the
+        responses in it by `Model.distribution` (by subject), `Model.categorical` or `Model.bernoulli` (all units).
     unit : {"trial", "session", "subject"}
         What is left out.  "trial": one response; its action still drives later values, so this is how well single
         responses are predicted given all others.  "session": a person's responses in a session (column ``session``
