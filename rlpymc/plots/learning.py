@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from rlpymc.checks import check_whole, unknown
-from rlpymc.likelihood.by_trial import latents
+from rlpymc.likelihood.by_trial import latents_of
 from rlpymc.model import Model
 from rlpymc.model.registry import get_model
 from rlpymc.plots.look import COLOURS, mean_and_range
@@ -63,7 +63,7 @@ def trial_values(
         raise unknown("subject", subject, labels)
     i = 0 if subject is None else labels.index(subject)
     there = {"subject": i, "trial": trials["exists"].values[i]}
-    seen, found = trials.isel(there), latents(model, trials, params).isel(there)
+    seen, found = trials.isel(there), latents_of(model, trials, params).isel(there)
     response = model.responses[0].name
     action, probs, x = seen[response].values, found[f"{response}_probs"].values, seen["trial"].values
     name, values = _value_of_actions(model, found, probs)
