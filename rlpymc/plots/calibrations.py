@@ -57,7 +57,7 @@ def calibration(
     if f"{response}_probs" not in prediction:
         raise ValueError(
             f"the prediction has no probabilities of {response!r}; take predict(..., kind='one_step') of a model of "
-            "choices"
+            "choices. Numbers have none: learning_curve holds them against their prediction"
         )
     check_whole(1, bins=bins)
     probs = prediction[f"{response}_probs"].mean("sample").values  # (subject, trial, option)

@@ -117,7 +117,13 @@ def elpd_by_unit(results: Mapping[str, Elpd], ax: Axes | None = None) -> Figure:
         limits = " or ".join(sorted({f"{result.good_k:.2f}" for result in (one, other)}))
         words = f"not reliable, Pareto k above {limits}: {unsure.sum()} of {one.n}"
         ax.scatter(
-            difference[order][unsure], rows[unsure], c="white", edgecolors=shades[unsure], marker="D", s=26, zorder=3
+            difference[order][unsure],
+            rows[unsure],
+            c="white",
+            edgecolors=shades[unsure].tolist(),
+            marker="D",
+            s=26,
+            zorder=3,
         )
         mark = Line2D([], [], c="0.3", lw=0, marker="D", mfc="white", ms=5)
         ax.legend([mark], [words], frameon=False, fontsize="small")

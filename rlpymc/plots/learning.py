@@ -58,7 +58,10 @@ def trial_values(
     """
     model, labels = get_model(model), trials["subject"].values.tolist()
     if len(model.responses) != 1 or model.responses[0].dtype != "int64":
-        raise ValueError(f"trial_values is for models with one choice in a trial; {model.name} has other responses")
+        raise ValueError(
+            f"trial_values is for models with one choice in a trial, and {model.name} responds with "
+            f"{', '.join(r.name for r in model.responses)}; rlpymc.latents gives the values, to be drawn as you like"
+        )
     if subject is not None and subject not in labels:
         raise unknown("subject", subject, labels)
     i = 0 if subject is None else labels.index(subject)
@@ -126,15 +129,15 @@ def _outcomes(seen: xr.Dataset, made: np.ndarray) -> dict[str, np.ndarray]:
 def learning_curve(
     prediction: xr.Dataset, target: int | str | None = None, bins: int = 20, ax: Axes | None = None
 ) -> Figure:
-    """Draw how often an action is chosen as trials go by, as observed and as predicted.
+    """Draw how often an action is chosen as trials go by, as observed and as predicted, or the mean of numbers.
 
     Parameters
     ----------
     prediction : xr.Dataset
-        From `predict`.
+        From `predict`, of the kind "one_step" or "yoked".
     target : int or str, optional
         An action, or the column (subject, trial) that says which action is meant in each trial, such as
-        "better_option"; one curve for each action unless told.
+        "better_option"; one curve for each action unless told.  None for responses that are numbers.
     bins : int
         At most how many points a curve has; each is the mean over neighbouring trials.
     ax : matplotlib.axes.Axes, optional
@@ -144,32 +147,47 @@ def learning_curve(
     -------
     Figure
         Over the trials since the last reset: the observed share of choices, mean over subjects with its standard
-        error, and the predicted one, mean over subjects with its mean and 94 % interval over the draws.  Only scored
+        error, and the predicted one, mean over subjects with its mean and 94 % interval over the draws.  The same of
+        the response itself, one curve, where it is a number.  Of several responses the first is drawn.  Only scored
         trials count.
 
     Raises
     ------
     ValueError
-        If the prediction has no such column or action, the column does not mean an action, or `bins` is below 1.
+        If the prediction has nothing observed beside it or no such column or action, the column does not mean an
+        action, there is a target for numbers, or `bins` is below 1.
     """
     check_whole(1, bins=bins)
-    observed, drawn = prediction["observed"].values, prediction[prediction.attrs["response"]].values
+    response = prediction.attrs["response"]
+    seen = "observed" if "observed" in prediction else f"observed_{response}"
+    if seen not in prediction:
+        raise ValueError(
+            f"found a prediction of the kind {prediction.attrs.get('kind')!r}, beside which nothing was observed; "
+            "take predict(..., kind='one_step') or kind='yoked'"
+        )
+    observed, drawn = prediction[seen].values, prediction[response].values
+    numbers = observed.dtype.kind == "f"
+    if numbers and target is not None:
+        raise ValueError(f"target {target!r}: it means an action, and {response!r} is a number; leave it out")
     first = prediction["scored"].isel(response=0, missing_dims="ignore")
     scored, since = first.values, _since_reset(prediction["reset"].values)
+    curves = {"": None} if numbers else _targets(prediction, observed, target)
     width = -(-int(since[scored].max() + 1) // bins)
     if ax is None:
         _, ax = plt.subplots(figsize=(6, 4), layout="constrained")
-    curves = _targets(prediction, target)
     lines: list[Line2D] = []
     for k, wanted in enumerate(curves.values()):
-        counted, colour = scored & (wanted >= 0), COLOURS[k % len(COLOURS)]
-        x, shares = _by_bin(observed == wanted, counted, since, width)  # (subject, bin)
-        _, predicted = _by_bin(drawn == wanted, counted, since, width)  # (sample, subject, bin)
-        (mean, _, above), (middle, low, high) = mean_and_range(shares), mean_and_range(predicted)
+        counted, colour = scored if wanted is None else scored & (wanted >= 0), COLOURS[k % len(COLOURS)]
+        values, predicted = (v if wanted is None else v == wanted for v in (observed, drawn))
+        x, shares = _by_bin(values, counted, since, width)  # (subject, bin)
+        _, of_draws = _by_bin(predicted, counted, since, width)  # (sample, subject, bin)
+        (mean, _, above), (middle, low, high) = mean_and_range(shares), mean_and_range(of_draws)
         ax.fill_between(x, low, high, color=colour, alpha=0.25, lw=0)
         lines += ax.plot(x, middle, c=colour, lw=1.5)
         ax.errorbar(x, mean, above - mean, c=colour, fmt="o", ms=4, capsize=2, lw=1)
-    ax.set(ylim=(-0.03, 1.03), xlabel="trials since the last reset", ylabel="share of choices")
+    ax.set(xlabel="trials since the last reset", ylabel=f"mean {response}" if numbers else "share of choices")
+    if not numbers:
+        ax.set_ylim(-0.03, 1.03)
     shade = "0.4" if len(lines) > 1 else COLOURS[0]
     dot = Line2D([], [], c=shade, marker="o", ms=4, lw=0)
     band = (Patch(color=shade, alpha=0.25, lw=0), Line2D([], [], c=shade))
@@ -178,7 +196,7 @@ def learning_curve(
     key["predicted, mean and 94 % interval"] = band
     if len(lines) > 1:
         key |= dict(zip(curves, lines, strict=True))
-    else:
+    elif not numbers:
         ax.set_ylabel(f"share of choices of {next(iter(curves))}")
     ax.legend(list(key.values()), list(key), frameon=False, fontsize="small")
     return ax.get_figure(root=True)  # type: ignore[return-value]
@@ -190,26 +208,25 @@ def _since_reset(reset: np.ndarray) -> np.ndarray:
     return np.asarray(trial - np.maximum.accumulate(np.where(reset, trial, 0), axis=1))
 
 
-def _targets(prediction: xr.Dataset, target: int | str | None) -> dict[str, np.ndarray]:
+def _targets(prediction: xr.Dataset, observed: np.ndarray, target: int | str | None) -> dict[str, np.ndarray]:
     """Return by label which action is meant in each trial, (subject, trial)."""
-    shape, facts = prediction["observed"].shape, prediction.attrs["trials_facts"]
-    actions = range(facts.get("n_actions", int(prediction["observed"].max()) + 1))
+    actions = range(prediction.attrs["trials_facts"].get("n_actions", int(observed.max()) + 1))
     if isinstance(target, str):
         return {target: target_actions(prediction, target)}
     if target is not None and target not in actions:
         raise unknown("action", target, actions)
-    return {f"action {k}": np.full(shape, k) for k in (actions if target is None else [target])}
+    return {f"action {k}": np.full(observed.shape, k) for k in (actions if target is None else [target])}
 
 
-def _by_bin(hits: np.ndarray, counted: np.ndarray, since: np.ndarray, width: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the mean place (bin,) and each subject's share of hits (..., subject, bin) in bins of trials.
+def _by_bin(values: np.ndarray, counted: np.ndarray, since: np.ndarray, width: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the mean place (bin,) and each subject's mean value (..., subject, bin) in bins of trials.
 
     NaN where a subject has no trial that counts; bins without any are left out.
     """
-    x, shares = [], []
+    x, means = [], []
     for number in np.unique(since[counted] // width):
         here = counted & (since // width == number)
         n = here.sum(axis=1)
         x.append(since[here].mean())
-        shares.append((hits & here).sum(axis=-1) / np.where(n > 0, n, np.nan))
-    return np.array(x), np.stack(shares, axis=-1)
+        means.append(np.where(here, values, 0).sum(axis=-1) / np.where(n > 0, n, np.nan))
+    return np.array(x), np.stack(means, axis=-1)
