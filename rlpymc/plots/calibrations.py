@@ -43,7 +43,7 @@ def calibration(
         A dot for each bin: the observed share of choices against the mean predicted probability, over people and
         scored trials; options that were not on offer, and trials with one option alone, do not count.  The band is
         where 94 % of the dots of a calibrated model lie.  Of two options the second is drawn, as the first mirrors it;
-        of more, all together.
+        of more, all together.  With `loo`, the legend counts the choices on which importance sampling is not reliable.
 
     Raises
     ------
@@ -86,6 +86,8 @@ def calibration(
     ax.fill_between(x, np.maximum(low, 0), np.minimum(high, 1), color="0.85", lw=0, label="94 % if calibrated")
     ax.plot([0, 1], [0, 1], c="0.6", lw=0.8)
     ax.plot(x, share, "o", c=COLOURS[0], ms=5, label="observed")
+    if loo is not None and (unsure := loo.bad & ~loo.refitted.values).any():
+        ax.plot([], [], " ", label=f"not reliable, Pareto k above {loo.good_k:.2f}: {unsure.sum()} of {loo.n}")
     what = "option 1" if len(options) == 2 else "an option"
     ax.set(xlim=(-0.03, 1.03), ylim=(-0.03, 1.03), aspect="equal")
     ax.set(xlabel=f"predicted probability of {what}", ylabel=f"share of choices of {what}")

@@ -126,7 +126,7 @@ def elpd_by_unit(results: Mapping[str, Elpd], ax: Axes | None = None) -> Figure:
             zorder=3,
         )
         mark = Line2D([], [], c="0.3", lw=0, marker="D", mfc="white", ms=5)
-        ax.legend([mark], [words], frameon=False, fontsize="small")
+        ax.legend([mark], [words], fontsize="small")
     ax.axvline(0, color="0.6", lw=0.8, zorder=0)
     if one.n <= MOST_NAMES:
         ax.set_yticks(rows, _names(one)[order].tolist(), fontsize="small")

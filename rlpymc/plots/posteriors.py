@@ -174,8 +174,8 @@ def _fit_to_bulk(ax: Axes, low: np.ndarray, mean: np.ndarray, high: np.ndarray, 
     ):
         if beyond.any():
             ax.plot(np.full(beyond.sum(), edge), rows[beyond], marker, c=COLOURS[0], ms=6, clip_on=False, zorder=3)
-            with_means = f" ({means.sum()} with the mean)" if means.any() else ""
-            notes.append(f"beyond the axis: {beyond.sum()} of {len(low)}{with_means}, {end}")
+            with_means = f"\n({means.sum()} with the mean)" if means.any() else ""
+            notes.append(f"beyond the axis: {beyond.sum()} of {len(low)}, {end}{with_means}")
     ax.set_title("\n".join(notes), fontsize="small")
 
 

@@ -258,6 +258,12 @@ def test_calibration_leaves_out_what_is_predicted(one_step):
     (ax,) = rl.plots.calibration(one_step, by_trial, bins=1).axes
     dots = next(line for line in ax.lines if line.get_label() == "observed").get_xydata()
     assert_allclose(dots, [[0.3, seen.mean()]])
+    assert "not reliable" not in " ".join(t.get_text() for t in ax.get_legend().get_texts())
+    k, refitted = by_trial.pareto_k.copy(), by_trial.refitted.copy()
+    k[[3, 5, 7]], refitted[7] = [0.9, np.nan, 1.2], True
+    (ax,) = rl.plots.calibration(one_step, rl.Elpd(loo.elpd_i, k, refitted, 1.0, 0.7, "trial"), bins=1).axes
+    words = [t.get_text() for t in ax.get_legend().get_texts()]
+    assert words[-1] == "not reliable, Pareto k above 0.70: 2 of 4000"
     with pytest.raises(ValueError, match="expected by trial"):
         rl.plots.calibration(one_step, loo)
 
