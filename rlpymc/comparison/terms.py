@@ -49,9 +49,9 @@ def terms_of(fit: xr.DataTree, unit: str, form: str, name: str) -> xr.DataArray:
         terms = labelled_terms(fit, name)
         if unit != "subject" and "subject" in terms.dims:
             raise ValueError(
-                f"{name} has its log likelihood by subject, unit={unit!r} needs it by observation: sample with "
-                "log_likelihood='obs'; in a PyMC model of your own, add the responses by categorical or bernoulli "
-                "instead of distribution"
+                f"{name} has its log likelihood by subject, unit={unit!r} needs it by observation: sample a model from "
+                "rlpymc.build with log_likelihood='obs'; in a PyMC model of your own, add choices by categorical or "
+                "bernoulli instead of distribution (several responses in a trial, and numbers, need rlpymc.build)"
             )
     _check_finite(terms, name)
     if unit == "session":

@@ -1,6 +1,7 @@
 """Figures of model comparison: differences, which units prefer which model, reliability, groups, and the future."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -116,15 +117,14 @@ def elpd_by_unit(results: Mapping[str, Elpd], ax: Axes | None = None) -> Figure:
     if unsure.any():
         limits = " or ".join(sorted({f"{result.good_k:.2f}" for result in (one, other)}))
         words = f"not reliable, Pareto k above {limits}: {unsure.sum()} of {one.n}"
-        ax.scatter(
-            difference[order][unsure],
-            rows[unsure],
-            c="white",
-            edgecolors=shades[unsure].tolist(),
-            marker="D",
-            s=26,
-            zorder=3,
-        )
+        look: dict[str, Any] = {
+            "c": "white",
+            "edgecolors": shades[unsure].tolist(),
+            "marker": "D",
+            "s": 26,
+            "zorder": 3,
+        }
+        ax.scatter(difference[order][unsure], rows[unsure], **look)
         mark = Line2D([], [], c="0.3", lw=0, marker="D", mfc="white", ms=5)
         ax.legend([mark], [words], fontsize="small")
     ax.axvline(0, color="0.6", lw=0.8, zorder=0)

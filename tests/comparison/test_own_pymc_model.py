@@ -98,6 +98,23 @@ def test_sessions_are_written_beside_the_terms(form: str) -> None:
 def test_sums_by_subject_are_no_terms_of_trials(unit: str) -> None:
     message = refusal(rl.loo, own("distribution"), unit)
     assert_says(message, "by subject", f"unit='{unit}'", "categorical or bernoulli instead of distribution")
+    assert_says(message, "numbers, need rlpymc.build")
+
+
+def test_numbers_are_left_out_by_trial_as_they_were_built() -> None:
+    from rlpymc.fitting.posterior import log_likelihood
+
+    params = {"alpha": 0.3, "sigma": 8.0}
+    data = rl.simulate("delta_prediction", rl.tasks.Prediction(), params, 2, 6, seed=1)
+    rng = np.random.default_rng(1)
+    draws = {k: (("chain", "draw", "subject"), v * rng.normal(1, 0.02, (2, 60, 2))) for k, v in params.items()}
+    known = xr.Dataset(draws, coords={"chain": [0, 1], "draw": np.arange(60), "subject": data["subject"].values})
+    terms = log_likelihood(rl.build("delta_prediction", data, pooling="none"), known, "obs")
+    assert rl.loo(xr.DataTree.from_dict({"posterior": known, "log_likelihood": terms})).n == 12
+    with pm.Model():
+        alpha = pm.Beta("alpha", 1, 1, shape=2)
+        with pytest.raises(ValueError, match="use distribution or potential"):
+            rl.get_model("delta_prediction").categorical("choice", data, alpha=alpha, sigma=8.0)
 
 
 @pytest.mark.parametrize("unit", UNITS)
