@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from rlpymc.fitting.factory import RLModel
 
 FORMS = (
-    "latents takes a model, trials and parameters, latents(model, trials, params), or a model from rlpymc.build and its "
-    "fit, latents(rl_model, fit, draws=100)"
+    "latents takes a model, trials and parameters, latents(model, trials, params), or a model from rlpymc.build and "
+    "its fit, latents(rl_model, fit, draws=100)"
 )
 
 
