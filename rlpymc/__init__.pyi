@@ -27,7 +27,6 @@ from .fitting.nuts.diagnostics import Diagnostics as Diagnostics
 from .fitting.nuts.diagnostics import SamplingWarning as SamplingWarning
 from .fitting.nuts.diagnostics import diagnose as diagnose
 from .fitting.nuts.sampling import sample as sample
-from .likelihood.by_trial import latents as latents
 from .likelihood.by_trial import log_prob as log_prob
 from .likelihood.curvature import hessian as hessian
 from .model.learner import Model as Model
@@ -38,6 +37,7 @@ from .model.registry import hmm as hmm
 from .model.registry import list_models as list_models
 from .model.registry import register as register
 from .model.rules import Rule as Rule
+from .simulation.inner_course import latents as latents
 from .simulation.prediction import predict as predict
 from .simulation.running import simulate as simulate
 from .trials.attributes import facts as facts

@@ -23,15 +23,11 @@ def values(p, s, x):
     return take(s.q, x.state)
 
 
-def best(p, q):
-    return max(q)
-
-
-def learner(value, ends=True):
-    """Return signals and update of a learner for which ``value(p, q)`` is the value of a state with these q."""
+def learner(ends=True):
+    """Return signals and update of a learner for which an end has no value, or is a state like the others."""
 
     def future(p, s, x):
-        after = value(p, take(s.q, x.next_state))
+        after = max(take(s.q, x.next_state))
         return where(x.done, 0.0, after) if ends else after
 
     def signals(p, s, x):
@@ -43,12 +39,12 @@ def learner(value, ends=True):
     return {"signals": signals, "update": update}
 
 
-def terminal(value):
-    """Return the option by which the end of an episode can be a state like the others."""
+def terminal(learner):
+    """Return the option by which the end of an episode can be a state like the others, of a ``learner(ends)``."""
 
     def bootstraps(model):
         departures = (*model.departures, "the end of an episode has a value")
-        return model.changed(**learner(value, ends=False), departures=departures)
+        return model.changed(**learner(ends=False), departures=departures)
 
     return {"stops": None, "bootstraps": bootstraps}
 
@@ -83,7 +79,7 @@ q_mdp = Model(
     ),
     start=start,
     values=values,
-    **learner(best),
+    **learner(),
     policy="softmax",
-    options={"terminal": terminal(best)},
+    options={"terminal": terminal(learner)},
 )

@@ -10,6 +10,7 @@ from scipy.special import logsumexp
 
 from rlpymc.comparison.elpd import Elpd
 from rlpymc.comparison.exact import leave_out
+from rlpymc.comparison.refits import LEFT_OUT_ALONE
 from rlpymc.comparison.terms import check_unit, labels_of, responses_of, terms_of
 from rlpymc.fitting.factory import RLModel
 
@@ -31,7 +32,8 @@ def loo(
     Parameters
     ----------
     fit : xr.DataTree
-        From `sample`.
+        From `sample`; or from ``pymc.sample(..., idata_kwargs={"log_likelihood": True})``, of a PyMC model with the
+        responses in it by `Model.distribution` (by subject), `Model.categorical` or `Model.bernoulli` (all units).
     unit : {"trial", "session", "subject"}
         What is left out.  "trial": one response; its action still drives later values, so this is how well single
         responses are predicted given all others.  "session": a person's responses in a session (column ``session``
@@ -101,9 +103,10 @@ def warn_of_bad_k(name: str, elpd: Elpd, stacklevel: int) -> None:
     """Warn of units on which importance sampling is not reliable and that were not refitted."""
     bad = elpd.bad & ~elpd.refitted.values
     if bad.any():
+        usual = "refitting without those units, refit=..., mends it"
         warnings.warn(
             f"Pareto k is above {elpd.good_k:.2f} for {bad.sum()} of {elpd.n} {elpd.unit.split(',')[0]}s in {name}: "
-            "its elpd is not reliable there. See k_max and k_bad; refitting without those units, refit=..., mends it.",
+            f"its elpd is not reliable there. See k_max and k_bad; {usual if elpd.n > 1 else LEFT_OUT_ALONE}.",
             UserWarning,
             stacklevel=stacklevel + 1,
         )

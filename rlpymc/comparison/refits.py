@@ -12,9 +12,15 @@ from rlpymc.checks import check_type
 from rlpymc.fitting.factory import RLModel, build
 from rlpymc.fitting.nuts.diagnostics import SamplingWarning
 from rlpymc.fitting.nuts.sampling import sample
+from rlpymc.population.population import OF_ONE_SUBJECT
 from rlpymc.trials.attributes import with_facts
 from rlpymc.trials.fingerprints import data_hash
 from rlpymc.trials.model_data import ModelData
+
+LEFT_OUT_ALONE = (
+    f"{OF_ONE_SUBJECT}, and take form='integrated' after rlpymc.marginal_log_likelihood, or leave out trials or "
+    "sessions"
+)
 
 
 def check_fit_of(rl_model: RLModel, fit: xr.DataTree) -> None:
@@ -68,7 +74,8 @@ class Refits:
         """
         kept = scored.reshape(len(scored), -1).any(axis=1)
         if not kept.any():
-            raise ValueError(f"without {name} nothing is left to fit")
+            alone = f". {LEFT_OUT_ALONE}" if self.data.shape[0] == 1 else ""
+            raise ValueError(f"without {name} nothing is left to fit{alone}")
         model = part_of(self.rl_model, scored, kept)
         seed = None if self._seed is None else int(np.random.SeedSequence([self._seed, number]).generate_state(1)[0])
         folder = None if self._folder is None else self._folder / file

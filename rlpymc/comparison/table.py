@@ -125,6 +125,8 @@ def check_same_data(found: Mapping[str, Elpd]) -> None:
                 lacking = name if coord in one.elpd_i.coords else first
                 if coord in ("session", "block") and one.unit != "session":
                     continue
+                if coord == "response" and _one_response(one, other):
+                    continue
                 raise ValueError(f"fits {pair} cannot be lined up: {lacking!r} does not say the {coord} of its terms")
             if coord in one.elpd_i.coords:
                 here, there = one.elpd_i[coord].values, other.elpd_i[coord].values
@@ -140,6 +142,12 @@ def check_same_data(found: Mapping[str, Elpd]) -> None:
             f"fits are of different responses, so their data differ: {seen}. Compare models of the same choices, "
             "scored on the same trials"
         )
+
+
+def _one_response(*results: Elpd) -> bool:
+    """Whether those results that name the responses name one alone, so that subject and trial tell units apart."""
+    named = [elpd.elpd_i["response"].values for elpd in results if "response" in elpd.elpd_i.coords]
+    return len(np.unique(np.concatenate(named))) == 1
 
 
 def _table(found: Mapping[str, Elpd], weights: str) -> pd.DataFrame:

@@ -6,6 +6,7 @@ import numpy as np
 import xarray as xr
 
 from rlpymc.checks import check_type, unknown
+from rlpymc.comparison.labels import labelled_terms, unlabelled
 
 UNITS = ("trial", "session", "subject")
 FORMS = ("conditional", "integrated")
@@ -41,24 +42,28 @@ def terms_of(fit: xr.DataTree, unit: str, form: str, name: str) -> xr.DataArray:
         if INTEGRATED not in fit.children:
             raise ValueError(
                 f"{name} has no likelihood integrated over each subject's own parameters; compute it once: "
-                "rlpymc.marginal_log_likelihood(rl_model, fit)"
+                "rlpymc.marginal_log_likelihood(rl_model, fit), where the model is from rlpymc.build"
             )
         terms = fit[INTEGRATED].to_dataset()["choice"]
     else:
-        if "log_likelihood" not in fit.children:
-            raise ValueError(f"{name} has no log likelihood; sample with log_likelihood='obs' or 'subject'")
-        terms = fit["log_likelihood"].to_dataset()["choice"]
-        if unit != "subject" and "obs" not in terms.dims:
-            raise ValueError(f"{name} has its log likelihood by subject; sample with log_likelihood='obs'")
+        terms = labelled_terms(fit, name)
+        if unit != "subject" and "subject" in terms.dims:
+            raise ValueError(
+                f"{name} has its log likelihood by subject, unit={unit!r} needs it by observation: sample a model from "
+                "rlpymc.build with log_likelihood='obs'; in a PyMC model of your own, add choices by categorical or "
+                "bernoulli instead of distribution (several responses in a trial, and numbers, need rlpymc.build)"
+            )
     _check_finite(terms, name)
     if unit == "session":
         return _by_session(terms, name)
     if unit == "subject":
-        return _by_subject(terms)
+        return _by_subject(terms, name)
     return terms
 
 
-def _by_subject(terms: xr.DataArray) -> xr.DataArray:
+def _by_subject(terms: xr.DataArray, name: str) -> xr.DataArray:
+    if "subject" not in terms.coords:
+        raise unlabelled(terms, name, "subject")
     labels, number = np.unique(terms["subject"].values, return_inverse=True)
     return _summed(terms, number).rename(unit="subject").assign_coords(subject=labels)
 
@@ -66,10 +71,9 @@ def _by_subject(terms: xr.DataArray) -> xr.DataArray:
 def _by_session(terms: xr.DataArray, name: str) -> xr.DataArray:
     column = next((c for c in SESSIONS if c in terms.coords), None)
     if column is None:
-        raise ValueError(
-            f"{name} does not say which session a trial belongs to: its trials have no column 'session' or 'block'. "
-            "Name it in read_trials(..., columns={'session': ...}), and sample again"
-        )
+        raise unlabelled(terms, name, "session")
+    if "subject" not in terms.coords:
+        raise unlabelled(terms, name, "subject")
     _, person = np.unique(terms["subject"].values, return_inverse=True)
     _, session = np.unique(terms[column].values, return_inverse=True)
     _, first, number = np.unique(person * (session.max() + 1) + session, return_index=True, return_inverse=True)

@@ -131,10 +131,11 @@ def _read(key: str) -> bytes | None:
         if getattr(problem, "errno", None) == errno.ELOOP:
             _doubt(f"{folder() / f'{key}.o'} is a link")
         return None
-    with open(file, "rb") as opened:
-        if not _is_ours(os.fstat(file), stat.S_ISREG):
-            _doubt(f"{place / f'{key}.o'} is not a file that only we can write")
-            return None
+    if not _is_ours(os.fstat(file), stat.S_ISREG):
+        os.close(file)
+        _doubt(f"{place / f'{key}.o'} is not a file that only we can write")
+        return None
+    with os.fdopen(file, "rb") as opened:
         content = opened.read()
     digest, code = content[:32], content[32:]
     return code if sha256(key.encode() + code).digest() == digest else None
@@ -157,6 +158,8 @@ def _write(key: str, code: bytes) -> None:
 def _own_folder() -> Path | None:
     """Return the folder of machine code, or None, with a warning, if others can put files into it."""
     place = folder()
+    if place.exists() and not place.is_dir():
+        return None  # nothing can be kept there, by nobody
     if not _is_ours(os.stat(place), stat.S_ISDIR):
         _doubt(f"{place} is not a folder that only we can write")
         return None

@@ -10,10 +10,13 @@ import xarray as xr
 from rlpymc.checks import unknown
 from rlpymc.fitting.factory import Spec
 from rlpymc.likelihood.draws import log_prob_draws
+from rlpymc.likelihood.parameter_arrays import parameter_array
 from rlpymc.model.parameters import Parameter
 from rlpymc.model.responses import Categorical
 from rlpymc.population.whole_numbers import whole_numbers
 from rlpymc.trials.model_data import ModelData
+
+BY_TRIAL = {"session", "block", "trial"}  # dims by which a person's parameter may differ
 
 
 class Fitted(Protocol):
@@ -53,7 +56,7 @@ def parameter_draws(
     Returns
     -------
     dict of (sample, subject, *shape)
-        By parameter.
+        By parameter; (sample, subject, trial, *shape) of one that differs between sessions, blocks or trials.
     """
     found = {}
     for parameter in data.model.parameters:
@@ -65,7 +68,10 @@ def parameter_draws(
             found[parameter.name] = np.broadcast_to(_constant(model, parameter, data), full)
             continue
         draws = posterior[parameter.name]
-        if "subject" not in draws.dims:
+        if BY_TRIAL & set(draws.dims):
+            by_draw = (parameter_array(data, parameter, draws.isel(sample=k)) for k in range(draws.sizes["sample"]))
+            found[parameter.name] = np.stack(list(by_draw))
+        elif "subject" not in draws.dims:
             found[parameter.name] = np.broadcast_to(draws.transpose("sample", ...).values[:, None], full)
         else:
             found[parameter.name] = _by_subject(

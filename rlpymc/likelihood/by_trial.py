@@ -77,14 +77,14 @@ def log_prob(
     return out, xr.Dataset(found, coords=dims if by_trial else {"subject": data.subjects})
 
 
-def latents(
+def latents_of(
     model: Model | str,
     trials: xr.Dataset,
     params: Mapping[str, Any] | xr.Dataset,
     backend: str = "fused",
     mode: str = "quick",
 ) -> xr.Dataset:
-    """The learner's states and values on each trial.
+    """Return the learner's states and values on each trial, as `rlpymc.latents` describes them.
 
     Parameters
     ----------
@@ -93,29 +93,40 @@ def latents(
 
     Returns
     -------
-    xr.Dataset
-        Each state before the trial, (subject, trial, ...); ``<state>_final``, (subject, ...), after the subject's last
-        trial; what it derived from its parameters beforehand, (subject, ...); the model's signals, (subject, trial,
-        ...); and the probability of each response, ``<response>_probs``, where it is discrete.  NaN in padding; a
-        signal is NaN where a column that it may need is missing.
+    xr.Dataset (subject, trial, ...)
     """
     check_backend(backend)
     data = data_for(get_model(model), trials)
-    values = evaluate(data, parameter_arrays(data, params), "latents", backend, mode)
+    return labelled_latents(data, evaluate(data, parameter_arrays(data, params), "latents", backend, mode))
+
+
+def labelled_latents(data: ModelData, values: Mapping[str, np.ndarray], samples: int | None = None) -> xr.Dataset:
+    """Return latents from `evaluate` under the names that users know, with NaN where there are none.
+
+    Parameters
+    ----------
+    data : ModelData
+        The data.
+    values : mapping
+        Arrays (subject, ...) or, where there are samples, (sample, subject, ...).
+    samples : int, optional
+        Number of samples.
+    """
     labels = {"before": "{}", "signal": "{}", "probs": "{}_probs", "final": "{}_final", "derived": "{}"}
-    out = {}
+    first, out = () if samples is None else ("sample",), {}
     for key, value in values.items():
         what, _, name = key.partition("_")
-        outer: tuple[str, ...] = ("subject",)
+        outer: tuple[str, ...] = (*first, "subject")
         if what not in ("final", "derived"):
-            outer = ("subject", "trial")
+            outer = (*outer, "trial")
             shown = data.masks["complete" if what == "signal" else "exists"]
-            value = np.where(shown.reshape(shown.shape + (1,) * (value.ndim - 2)), value, np.nan)
+            value = np.where(shown.reshape(shown.shape + (1,) * (value.ndim - len(outer))), value, np.nan)
         label = labels[what].format(name)
         axes = name if what == "final" else label  # a final state has the axes of the state
         own = own_dims(axes, value.ndim - len(outer))
         out[label] = ((*outer, *own), value)
-    return xr.Dataset(out, coords={"subject": data.subjects, "trial": trials["trial"].values})
+    coords = {"subject": data.subjects, "trial": data.trials["trial"].values}
+    return xr.Dataset(out, coords=coords if samples is None else {"sample": np.arange(samples), **coords})
 
 
 def evaluate(

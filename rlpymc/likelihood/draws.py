@@ -47,6 +47,12 @@ def response_draws(data: ModelData, params: Mapping[str, np.ndarray], backend: s
     return found
 
 
+def latent_draws(data: ModelData, params: Mapping[str, np.ndarray], backend: str) -> dict[str, np.ndarray]:
+    """Return what `evaluate` calls latents, (draw, subject, ...), for parameters (draw, subject, *shape)."""
+    parts = list(_in_chunks(data, params, "latents", backend))
+    return {k: np.concatenate([part[k] for part in parts]) for k in parts[0]}
+
+
 def _in_chunks(
     data: ModelData, params: Mapping[str, np.ndarray], what: str, backend: str
 ) -> Iterator[dict[str, np.ndarray]]:

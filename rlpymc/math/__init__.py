@@ -222,18 +222,25 @@ def onehot(i: Value, n: int) -> Value:
     return put(zeros(n), i, 1.0)
 
 
-def logsumexp(x: Value) -> Value:
-    """Return log(sum(exp(x))) over the last axis; entries of -inf count as impossible."""
+def _top_and_rest(x: Value) -> tuple[Value, Value]:
+    """Return two numbers whose sum is log(sum(exp(x))): the larger of them apart, so that the smaller is not lost."""
     if size(x) == 2:  # one exponential will do
         a, b = x[..., 0], x[..., 1]
-        return maximum(a, b) + log(1.0 + exp(where(a >= b, b - a, a - b)))
+        return maximum(a, b), log(1.0 + exp(where(a >= b, b - a, a - b)))
     top = stop_gradient(max(x))  # its gradient cancels
-    return top + log(sum(exp(x - top[..., None])))
+    return top, log(sum(exp(x - top[..., None])))
 
 
-def log_softmax(x: Value) -> Value:
-    """Return x - logsumexp(x): the log probabilities of choices with logits x."""
-    return x - logsumexp(x)[..., None]
+def logsumexp(x: Value) -> Value:
+    """Return log(sum(exp(x))) over the last axis; entries of -inf count as impossible."""
+    top, rest = _top_and_rest(x)
+    return top + rest
+
+
+def log_softmax(x: Value, i: Value | None = None) -> Value:
+    """Return x - logsumexp(x), the log probabilities of choices with logits x, or that of choice i alone."""
+    top, rest = _top_and_rest(x)
+    return (x - top[..., None]) - rest[..., None] if i is None else (take(x, i) - top) - rest
 
 
 def softmax(x: Value) -> Value:

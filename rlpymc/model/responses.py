@@ -52,7 +52,7 @@ class Categorical:
         if math.size(logits) == 2:  # one exponential will do
             sign = math.where(math.equal(action, 1), 1.0, -1.0)
             return -math.softplus(sign * (logits[..., 0] - logits[..., 1]))
-        return math.take(logits, action) - math.logsumexp(logits)
+        return math.log_softmax(logits, action)
 
     def sample(self, rng: np.random.Generator) -> np.ndarray:
         """Return a random action for each leading index of NumPy arrays; one uniform number is used for each."""

@@ -10,6 +10,7 @@ from scipy import stats
 from rlpymc.checks import check_type, check_whole, unknown
 from rlpymc.comparison.elpd import Elpd
 from rlpymc.plots.look import COLOURS, INTERVAL
+from rlpymc.plots.targets import action_name
 
 
 def calibration(
@@ -43,7 +44,7 @@ def calibration(
         A dot for each bin: the observed share of choices against the mean predicted probability, over people and
         scored trials; options that were not on offer, and trials with one option alone, do not count.  The band is
         where 94 % of the dots of a calibrated model lie.  Of two options the second is drawn, as the first mirrors it;
-        of more, all together.
+        of more, all together.  With `loo`, the legend counts the choices on which importance sampling is not reliable.
 
     Raises
     ------
@@ -57,7 +58,7 @@ def calibration(
     if f"{response}_probs" not in prediction:
         raise ValueError(
             f"the prediction has no probabilities of {response!r}; take predict(..., kind='one_step') of a model of "
-            "choices"
+            "choices. Numbers have none: learning_curve holds them against their prediction"
         )
     check_whole(1, bins=bins)
     probs = prediction[f"{response}_probs"].mean("sample").values  # (subject, trial, option)
@@ -86,7 +87,9 @@ def calibration(
     ax.fill_between(x, np.maximum(low, 0), np.minimum(high, 1), color="0.85", lw=0, label="94 % if calibrated")
     ax.plot([0, 1], [0, 1], c="0.6", lw=0.8)
     ax.plot(x, share, "o", c=COLOURS[0], ms=5, label="observed")
-    what = "option 1" if len(options) == 2 else "an option"
+    if loo is not None and (unsure := loo.bad & ~loo.refitted.values).any():
+        ax.plot([], [], " ", label=f"not reliable, Pareto k above {loo.good_k:.2f}: {unsure.sum()} of {loo.n}")
+    what = action_name(prediction, 1, response) if len(options) == 2 else "an option"
     ax.set(xlim=(-0.03, 1.03), ylim=(-0.03, 1.03), aspect="equal")
     ax.set(xlabel=f"predicted probability of {what}", ylabel=f"share of choices of {what}")
     ax.legend(frameon=False, fontsize="small", loc="upper left")

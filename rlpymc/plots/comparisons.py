@@ -1,12 +1,14 @@
 """Figures of model comparison: differences, which units prefer which model, reliability, groups, and the future."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from rlpymc.checks import check_type
 from rlpymc.comparison.elpd import Elpd
@@ -29,17 +31,34 @@ def comparison(table: pd.DataFrame) -> Figure:
     -------
     Figure
         Best on top.  Left, the expected log predictive density with its standard error; right, its difference to the
-        best with the error of the difference; beside them the weights.
+        best with the error of the difference; beside them the weights.  Models with units on which importance sampling
+        is not reliable, and that were not refitted, are hollow diamonds; how many units stands below their names.
+
+    Raises
+    ------
+    ValueError
+        If the table lacks a column.
     """
     check_type(table, pd.DataFrame, "a table from rlpymc.compare")
     if absent := [name for name in ("elpd", "se", "elpd_diff", "dse", "weight") if name not in table]:
         raise ValueError(f"the table has no column {absent[0]!r}; expected one from rlpymc.compare")
-    rows, n = np.arange(len(table)), len(table)
+    rows, n, unsure = np.arange(len(table)), len(table), _unsure(table)
     figure, (left, right) = plt.subplots(1, 2, sharey=True, figsize=(8, 1.2 + 0.45 * n), layout="constrained")
     left.errorbar(table["elpd"], rows, xerr=table["se"], fmt="o", c=COLOURS[0], capsize=3)
     right.errorbar(table["elpd_diff"], rows, xerr=table["dse"], fmt="o", c=COLOURS[1], capsize=3)
     right.axvline(0, color="0.6", lw=0.8, zorder=0)
-    left.set_yticks(rows, [str(name) for name in table.index])
+    names = [str(name) for name in table.index]
+    if unsure.any():
+        for ax, column, colour in ((left, "elpd", COLOURS[0]), (right, "elpd_diff", COLOURS[1])):
+            ax.plot(table[column][unsure > 0], rows[unsure > 0], "D", c=colour, mfc="white", ms=7, zorder=3)
+        mark = Line2D([], [], c="0.3", lw=0, marker="D", mfc="white", ms=7)
+        words = (
+            "not reliable: Pareto k, which says how far importance sampling\ncan be trusted, is too high in some units"
+        )
+        figure.legend([mark], [words], loc="outside lower center", frameon=False, fontsize="small")
+        of = table["n"].to_numpy()
+        names = [f"{name}\nk too high: {k} of {m}" if k else name for name, k, m in zip(names, unsure, of, strict=True)]
+    left.set_yticks(rows, names)
     left.set_ylim(n - 0.5, -0.5)
     left.set_xlabel("elpd ± SE (nats, higher is better)")
     right.set_xlabel("difference to the best ± SE (nats)")
@@ -50,6 +69,13 @@ def comparison(table: pd.DataFrame) -> Figure:
     for row, weight in zip(rows, table["weight"], strict=True):
         right.text(1.04, row, f"{weight:.2f}", transform=beside, va="center")
     return figure
+
+
+def _unsure(table: pd.DataFrame) -> np.ndarray:
+    """Return in how many units each model's elpd is not reliable, (model,); 0 in tables without Pareto k."""
+    if not {"k_bad", "k_refitted", "n"} <= set(table):
+        return np.zeros(len(table), dtype=int)
+    return np.asarray(table["k_bad"] - table["k_refitted"], dtype=int)
 
 
 def elpd_by_unit(results: Mapping[str, Elpd], ax: Axes | None = None) -> Figure:
@@ -66,7 +92,8 @@ def elpd_by_unit(results: Mapping[str, Elpd], ax: Axes | None = None) -> Figure:
     -------
     Figure
         A dot for each unit, sorted: the log predictive density under the first model less that under the second.
-        The title says how many prefer each.
+        The title says how many prefer each.  Hollow diamonds: units on which importance sampling is not reliable under
+        one model or both, and that were not refitted; the legend counts them.
 
     Raises
     ------
@@ -84,7 +111,22 @@ def elpd_by_unit(results: Mapping[str, Elpd], ax: Axes | None = None) -> Figure:
         _, ax = plt.subplots(figsize=(5, 1 + min(max(2.0, 0.2 * one.n), 7)), layout="constrained")
     colours = [COLOURS[0] if d > 0 else COLOURS[1] for d in difference[order]]
     ax.hlines(rows, 0, difference[order], colors=colours, lw=1)
-    ax.scatter(difference[order], rows, c=colours, s=18, zorder=3)
+    unsure = np.any([result.bad & ~result.refitted.values for result in (one, other)], axis=0)[order]
+    shades = np.array(colours)
+    ax.scatter(difference[order][~unsure], rows[~unsure], c=shades[~unsure], s=18, zorder=3)
+    if unsure.any():
+        limits = " or ".join(sorted({f"{result.good_k:.2f}" for result in (one, other)}))
+        words = f"not reliable, Pareto k above {limits}: {unsure.sum()} of {one.n}"
+        look: dict[str, Any] = {
+            "c": "white",
+            "edgecolors": shades[unsure].tolist(),
+            "marker": "D",
+            "s": 26,
+            "zorder": 3,
+        }
+        ax.scatter(difference[order][unsure], rows[unsure], **look)
+        mark = Line2D([], [], c="0.3", lw=0, marker="D", mfc="white", ms=5)
+        ax.legend([mark], [words], fontsize="small")
     ax.axvline(0, color="0.6", lw=0.8, zorder=0)
     if one.n <= MOST_NAMES:
         ax.set_yticks(rows, _names(one)[order].tolist(), fontsize="small")
@@ -119,26 +161,40 @@ def pareto_k(result: Elpd, ax: Axes | None = None) -> Figure:
     -------
     Figure
         Pareto k of each unit, in order, and the threshold as a dashed line; units above it are named, and hollow where
-        they were refitted.  Units that needed no importance sampling have no dot.
+        they were refitted.  A k that is infinite or no number lies at the top, and its value stands beside the name.
+        Units that needed no importance sampling have no dot.  The legend counts every unit once.
     """
     check_type(result, Elpd, "a result of rlpymc.loo or leave_future_out")
     if ax is None:
         _, ax = plt.subplots(figsize=(7, 3), layout="constrained")
-    k, at, bad, mended = result.pareto_k.values, np.arange(result.n), result.bad, result.refitted.values
-    shown = np.isfinite(k)
+    k, at, names = result.pareto_k.values, np.arange(result.n), _names(result)
+    exact, mended = np.isneginf(k), result.refitted.values
+    bad = result.bad & ~exact
+    top = 1.1 * max([0.1, *k[np.isfinite(k)], *([result.good_k] if np.isfinite(result.good_k) else [])])
+    height = np.where(np.isfinite(k), k, top)
     for label, which, colour, face in (
-        ("reliable", shown & ~bad, COLOURS[0], COLOURS[0]),
-        ("not reliable", shown & bad & ~mended, COLOURS[1], COLOURS[1]),
-        ("refitted", shown & bad & mended, COLOURS[1], "white"),
+        ("reliable", ~bad & ~exact & ~mended, COLOURS[0], COLOURS[0]),
+        ("not reliable", bad & ~mended, COLOURS[1], COLOURS[1]),
+        ("refitted", mended, COLOURS[1], "white"),
     ):
         if which.any():
-            ax.scatter(at[which], k[which], s=16, c=face, edgecolors=colour, lw=0.9, label=f"{label}: {which.sum()}")
-    names = _names(result)
-    for i in np.flatnonzero(shown & bad) if (shown & bad).sum() <= MOST_NAMES else ():
-        ax.annotate(names[i], (at[i], k[i]), xytext=(4, 2), textcoords="offset points", fontsize="small")
-    ax.axhline(result.good_k, color="0.4", lw=0.8, ls="--")
+            ax.scatter(
+                at[which], height[which], s=16, c=face, edgecolors=colour, lw=0.9, label=f"{label}: {which.sum()}"
+            )
+    if np.isfinite(result.good_k):  # not where all was asked to be fitted anew
+        ax.axhline(result.good_k, color="0.4", lw=0.8, ls="--")
+    if (untouched := exact & ~mended).any():
+        ax.plot([], [], " ", label=f"nothing approximated: {untouched.sum()}")
+    for i in np.flatnonzero(bad) if bad.sum() <= MOST_NAMES else ():
+        name = names[i] if np.isfinite(k[i]) else f"{names[i]}: k {k[i]}"
+        ax.annotate(name, (at[i], height[i]), xytext=(4, 2), textcoords="offset points", fontsize="small")
     ax.set(xlabel=f"left out, in order: {result.unit}", ylabel="Pareto k")
-    ax.legend(frameon=False, fontsize="small")
+    ax.legend(
+        frameon=False,
+        fontsize="small",
+        title=f"{result.n} units, threshold {result.good_k:.2f}",
+        title_fontsize="small",
+    )
     return ax.get_figure(root=True)  # type: ignore[return-value]
 
 

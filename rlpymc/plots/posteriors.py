@@ -6,11 +6,14 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 import xarray as xr
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from rlpymc.checks import unknown
 from rlpymc.model.parameter_vector import entry_labels
 from rlpymc.plots.look import COLOURS, INTERVAL
+
+BEYOND = 1.0  # how far from the bulk of people's intervals an axis goes on, in widths of the bulk
 
 
 def traces(fit: xr.DataTree, var_names: Sequence[str] | None = None) -> Figure:
@@ -113,7 +116,8 @@ def population(fit: xr.DataTree) -> Figure:
     -------
     Figure
         A panel for each parameter: subjects sorted by their posterior mean, with 94 % intervals, and, where there is
-        a group, its value as a line and its 94 % interval as a band.
+        a group, its value as a line and its 94 % interval as a band.  The axis fits the bulk of the intervals; those
+        that go on beyond it end in arrows, and the panel's title says how many these are, and how far they go.
 
     Raises
     ------
@@ -131,14 +135,15 @@ def population(fit: xr.DataTree) -> Figure:
     for ax in axes.flat[n:]:
         ax.set_axis_off()
     for ax, (label, values, group) in zip(axes.flat, panels, strict=False):
-        mean, order = values.mean(axis=0), np.argsort(values.mean(axis=0))
-        low, high = np.quantile(values, INTERVAL, axis=0)
+        order = np.argsort(values.mean(axis=0))
+        mean, (low, high) = values.mean(axis=0)[order], np.quantile(values, INTERVAL, axis=0)[:, order]
         rows = np.arange(len(subjects))
-        ax.hlines(rows, low[order], high[order], colors=COLOURS[0], lw=1.2)
-        ax.plot(mean[order], rows, "o", c=COLOURS[0], ms=4, label="subject, mean and 94 % interval")
+        ax.hlines(rows, low, high, colors=COLOURS[0], lw=1.2)
+        ax.plot(mean, rows, "o", c=COLOURS[0], ms=4, label="subject, mean and 94 % interval")
         if group is not None:
             ax.axvspan(*np.quantile(group, INTERVAL), color=COLOURS[1], alpha=0.2, lw=0)
             ax.axvline(group.mean(), color=COLOURS[1], lw=1.5, label="group, mean and 94 % interval")
+        _fit_to_bulk(ax, low, mean, high, None if group is None else np.quantile(group, INTERVAL))
         ax.set_yticks(rows if len(rows) <= 40 else [], subjects[order] if len(rows) <= 40 else [], fontsize="small")
         ax.set_xlabel(label)
     for ax in axes[:, 0]:
@@ -146,6 +151,32 @@ def population(fit: xr.DataTree) -> Figure:
     handles, words = axes.flat[0].get_legend_handles_labels()
     figure.legend(handles, words, loc="outside upper center", ncols=1 if n == 1 else 2, frameon=False)
     return figure
+
+
+def _fit_to_bulk(ax: Axes, low: np.ndarray, mean: np.ndarray, high: np.ndarray, group: np.ndarray | None) -> None:
+    """Limit an axis to the bulk of intervals (subject,) and the group's, and mark those that go on beyond it.
+
+    The bulk reaches from the lower quartile of the lower ends to the upper quartile of the upper ones, and the axis
+    `BEYOND` times as far on either side, as whiskers of box plots do; or only to the ends of the intervals.
+    """
+    bulk = np.quantile(low, 0.25), np.quantile(high, 0.75)
+    reach = BEYOND * (bulk[1] - bulk[0])
+    left, right = max(low.min(), bulk[0] - reach), min(high.max(), bulk[1] + reach)
+    if group is not None:
+        left, right = min(left, group[0]), max(right, group[1])
+    margin = 0.05 * ((right - left) or 1.0)
+    left, right = left - margin, right + margin
+    ax.set_xlim(left, right)
+    rows, notes = np.arange(len(low)), []
+    for beyond, means, edge, marker, end in (
+        (low < left, mean < left, left, "<", f"down to {low.min():.3g}"),
+        (high > right, mean > right, right, ">", f"up to {high.max():.3g}"),
+    ):
+        if beyond.any():
+            ax.plot(np.full(beyond.sum(), edge), rows[beyond], marker, c=COLOURS[0], ms=6, clip_on=False, zorder=3)
+            with_means = f"\n({means.sum()} with the mean)" if means.any() else ""
+            notes.append(f"beyond the axis: {beyond.sum()} of {len(low)}, {end}{with_means}")
+    ax.set_title("\n".join(notes), fontsize="small")
 
 
 def _entries(draws: xr.Dataset, name: str) -> list[tuple[str, np.ndarray, np.ndarray | None]]:

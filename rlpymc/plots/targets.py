@@ -1,10 +1,17 @@
-"""The action that a trial is about, such as the right one: a column coded as the actions are."""
+"""Actions in figures: what they are called, and the one that a trial is about, such as the right one."""
 
 import numpy as np
 import xarray as xr
 
 from rlpymc.checks import unknown
+from rlpymc.trials.attributes import attribute
 from rlpymc.trials.columns import means_action
+
+
+def action_name(trials: xr.Dataset, action: int, response: str = "action") -> str:
+    """Return what an action is called: its label, if trials or prediction have labels, or its number."""
+    labels = attribute(trials, "labels").get(response, [])
+    return str(labels[action]) if action < len(labels) else f"action {action}"
 
 
 def target_actions(trials: xr.Dataset, target: str) -> np.ndarray:

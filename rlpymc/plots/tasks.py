@@ -9,13 +9,13 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from rlpymc.checks import unknown
+from rlpymc.checks import check_type, unknown
 from rlpymc.plots.look import COLOURS, mean_and_range
 from rlpymc.plots.targets import target_actions
 from rlpymc.tasks import GridWorld
 
 
-def stay_probabilities(trials: xr.Dataset, ax: Axes | None = None) -> Figure:
+def stay_probabilities(trials: xr.Dataset, prediction: xr.Dataset | None = None, ax: Axes | None = None) -> Figure:
     """Draw how often the first action of a two-step task is repeated, by the reward and the transition before.
 
     Parameters
@@ -23,6 +23,8 @@ def stay_probabilities(trials: xr.Dataset, ax: Axes | None = None) -> Figure:
     trials : xr.Dataset
         Trials from `read_trials` or `simulate`, or a prediction from `predict`, with the columns action1, state2 and
         reward.  A transition is common if first action a led to state a.
+    prediction : xr.Dataset, optional
+        A prediction to draw over the trials.
     ax : matplotlib.axes.Axes, optional
         Where to draw; a new figure unless given.
 
@@ -31,14 +33,37 @@ def stay_probabilities(trials: xr.Dataset, ax: Axes | None = None) -> Figure:
     Figure
         Bars for common and rare transitions, after reward above 0 and after none: the mean over subjects of their
         shares of repeated first actions.  Of trials with the standard error of the mean; of a prediction with the 94 %
-        interval over the draws.  Trials count if their first action is scored and the trial before, after the same
-        reset, was completed; one-step predictions are held against the action that was observed before.
+        interval over the draws.  A prediction over trials is drawn as dots on their bars.  Trials count if their first
+        action is scored and the trial before, after the same reset, was completed; one-step predictions are held
+        against the action that was observed before.
 
     Raises
     ------
+    TypeError
+        If `prediction` is none.
     ValueError
-        If a column is missing, or the prediction is yoked: its transitions do not follow from its actions.
+        If a column is missing, or a prediction is yoked: its transitions do not follow from its actions; or if trials
+        and prediction are given the other way round.
     """
+    _check_overlay(trials, prediction)
+    bars, dots = _stays(trials), {} if prediction is None else _stays(prediction)
+    if ax is None:
+        _, ax = plt.subplots(figsize=(4, 3.4), layout="constrained")
+    for k, (label, (mean, error)) in enumerate(bars.items()):
+        ax.bar(np.arange(2) + 0.4 * k - 0.2, mean, 0.38, yerr=error, color=COLOURS[k], capsize=3, label=label)
+    look: dict[str, Any] = {"fmt": "o", "c": "black", "mfc": "white", "ms": 5, "capsize": 3}
+    for k, (mean, error) in enumerate(dots.values()):
+        ax.errorbar(np.arange(2) + 0.4 * k - 0.1, mean, error, **look, label=None if k else "predicted")
+    ax.set_xticks([0, 1], ["reward", "no reward"])
+    ax.set_yticks(np.arange(0, 1.1, 0.2))
+    ax.set(ylim=(0, 1.22), xlabel="outcome of the trial before", ylabel="probability of repeating the first action")
+    ax.set_title(_heading(trials, prediction, ("bars", "dots")), fontsize="small")
+    ax.legend(title="transition", loc="upper right", ncols=3, frameon=False, fontsize="small", columnspacing=1)
+    return ax.get_figure(root=True)  # type: ignore[return-value]
+
+
+def _stays(trials: xr.Dataset) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Return by transition how often the first action is repeated after reward and after none, and its error bars."""
     _require(trials, "action1", "state2", "reward")
     if trials.attrs.get("kind") == "yoked":
         raise ValueError("transitions of a yoked prediction do not follow from its actions; take one_step or free_run")
@@ -49,21 +74,21 @@ def stay_probabilities(trials: xr.Dataset, ax: Axes | None = None) -> Figure:
     complete = trials["exists"].values & (known >= 0) & (state >= 0) & np.isfinite(reward)
     counted = complete[..., :-1] & first[..., 1:] & ~trials["reset"].values[..., 1:]
     stay, common, won = made[..., 1:] == known[..., :-1], (state == known)[..., :-1], reward[..., :-1] > 0
-    if ax is None:
-        _, ax = plt.subplots(figsize=(4, 3.2), layout="constrained")
-    for k, (label, here) in enumerate({"common": common, "rare": ~common}.items()):
+    found = {}
+    for label, here in {"common": common, "rare": ~common}.items():
         shares = np.stack([_share(stay, counted & here & after) for after in (won, ~won)], axis=-1)
         mean, low, high = mean_and_range(shares)
-        error = np.maximum([mean - low, high - mean], 0)
-        ax.bar(np.arange(2) + 0.4 * k - 0.2, mean, 0.38, yerr=error, color=COLOURS[k], capsize=3, label=label)
-    ax.set_xticks([0, 1], ["reward", "no reward"])
-    ax.set(ylim=(0, 1), ylabel="probability of repeating the first action")
-    ax.legend(title="transition", loc="upper right", ncols=2, frameon=False, fontsize="small")
-    return ax.get_figure(root=True)  # type: ignore[return-value]
+        found[label] = mean, np.maximum([mean - low, high - mean], 0)
+    return found
 
 
 def set_size_curves(
-    trials: xr.Dataset, target: str | None = None, presentations: int | None = None, ax: Axes | None = None
+    trials: xr.Dataset,
+    target: str | None = None,
+    presentations: int | None = None,
+    ax: Axes | None = None,
+    *,
+    prediction: xr.Dataset | None = None,
 ) -> Figure:
     """Draw how learning in blocks of stimuli depends on how many there are.
 
@@ -78,42 +103,92 @@ def set_size_curves(
         Up to how many presentations of a stimulus are drawn; all unless told.
     ax : matplotlib.axes.Axes, optional
         Where to draw; a new figure unless given.
+    prediction : xr.Dataset, optional
+        A prediction to draw over the trials.
 
     Returns
     -------
     Figure
         A curve for each set size: the share of right actions against how often the stimulus has been shown since the
         last reset, this time included; mean over subjects.  Of trials with the standard error of the mean; of a
-        prediction with the 94 % interval over the draws.  Only scored trials count.
+        prediction with the 94 % interval over the draws.  With a prediction over them, trials are dots.  Only scored
+        trials count.
 
     Raises
     ------
+    TypeError
+        If `prediction` is none.
     ValueError
-        If a column is missing, or a target that the prediction needs, or the target does not mean an action.
+        If a column is missing, or a target that the prediction needs, or the target does not mean an action, or the
+        response is a number; or if trials and prediction are given the other way round.
     """
+    _check_overlay(trials, prediction)
+    drawn = [_by_set_size(one, target, presentations) for one in (trials, prediction) if one is not None]
+    if ax is None:
+        _, ax = plt.subplots(figsize=(5, 3.6), layout="constrained")
+    sizes = sorted({size for curves in drawn for size in curves})
+    for curves in drawn:
+        for size, (x, shares) in curves.items():
+            mean, low, high = mean_and_range(shares)
+            look: dict[str, Any] = {"c": COLOURS[sizes.index(size) % len(COLOURS)], "lw": 1.2}
+            if curves is drawn[0]:
+                look |= {"label": f"{size:g}", "marker": "o", "ms": 3}
+            if shares.ndim == 3:
+                ax.fill_between(x, low, high, color=look["c"], alpha=0.12, lw=0)
+                ax.plot(x, mean, **look)
+            else:
+                ax.errorbar(x, mean, high - mean, capsize=2, **look, ls="-" if prediction is None else "")
+    ax.set(ylim=(-0.03, 1.03), xlabel="times the stimulus was shown", ylabel="share of right actions")
+    ax.set_title(_heading(trials, prediction, ("dots", "lines")), fontsize="small")
+    ax.legend(title="set size", loc="lower right", ncols=2, frameon=False, fontsize="small")
+    return ax.get_figure(root=True)  # type: ignore[return-value]
+
+
+def _by_set_size(
+    trials: xr.Dataset, target: str | None, presentations: int | None
+) -> dict[float, tuple[np.ndarray, np.ndarray]]:
+    """Return by set size how often a stimulus was shown, (x,), and shares of right actions, (..., subject, x)."""
     _require(trials, "stimulus", "set_size", *([] if target else ["reward"]))
     kind, response = trials.attrs.get("kind"), trials.attrs.get("response", "action")
+    if trials[response].dtype.kind == "f":
+        raise ValueError(f"set_size_curves counts right actions, and {response!r} is a number; take learning_curve")
     if target is None and kind in ("one_step", "yoked"):
         raise ValueError(f"a {kind} prediction keeps the observed rewards: name the column with the right action")
     made = trials[response].values
     right = trials["reward"].values > 0 if target is None else made == target_actions(trials, target)
     shown, size = _times_shown(trials), trials["set_size"].values
     counted = trials["scored"].values & (shown <= (presentations or shown.max()))
-    if ax is None:
-        _, ax = plt.subplots(figsize=(5, 3.6), layout="constrained")
-    for k, one in enumerate(np.unique(size[counted])):
+    found = {}
+    for one in np.unique(size[counted]):
         x = np.unique(shown[counted & (size == one)])
-        shares = np.stack([_share(right, counted & (size == one) & (shown == n)) for n in x], axis=-1)
-        mean, low, high = mean_and_range(shares)
-        look: dict[str, Any] = {"c": COLOURS[k % len(COLOURS)], "label": f"{one:g}", "marker": "o", "ms": 3, "lw": 1.2}
-        if made.ndim == 3:
-            ax.fill_between(x, low, high, color=look["c"], alpha=0.12, lw=0)
-            ax.plot(x, mean, **look)
-        else:
-            ax.errorbar(x, mean, high - mean, capsize=2, **look)
-    ax.set(ylim=(-0.03, 1.03), xlabel="times the stimulus was shown", ylabel="share of right actions")
-    ax.legend(title="set size", loc="lower right", ncols=2, frameon=False, fontsize="small")
-    return ax.get_figure(root=True)  # type: ignore[return-value]
+        found[one] = x, np.stack([_share(right, counted & (size == one) & (shown == n)) for n in x], axis=-1)
+    return found
+
+
+def _check_overlay(trials: xr.Dataset, prediction: xr.Dataset | None) -> None:
+    """Raise an error unless these are trials and a prediction that goes over them, or one of both alone."""
+    if prediction is None:
+        return
+    check_type(prediction, xr.Dataset, "a prediction from rlpymc.predict")
+    if "sample" in trials.dims or "sample" not in prediction.dims:
+        found = ["a prediction" if "sample" in one.dims else "trials" for one in (trials, prediction)]
+        raise ValueError(
+            f"found {found[0]} and {found[1]}, expected trials, and prediction= from rlpymc.predict to draw over them"
+        )
+
+
+def _heading(trials: xr.Dataset, prediction: xr.Dataset | None, marks: tuple[str, str]) -> str:
+    """Return a title that says what is drawn, by which marks, and what the error bars are."""
+    if prediction is None:
+        return _what(trials)
+    return f"{marks[0]}: {_what(trials)}\n{marks[1]}: {_what(prediction)}"
+
+
+def _what(one: xr.Dataset) -> str:
+    if "sample" not in one.dims:
+        return "trials, mean ± standard error"
+    kind = {"one_step": "one-step ", "yoked": "yoked ", "free_run": "free-running "}.get(one.attrs.get("kind", ""), "")
+    return f"{kind}prediction, mean and 94 % interval"
 
 
 def grid_maps(maps: Mapping[str, Any], task: GridWorld, label: str = "reward") -> Figure:

@@ -16,6 +16,7 @@ from rlpymc.population.whole_numbers import Marginal, shares
 from rlpymc.trials.model_data import ModelData
 
 POOLINGS = ("none", "complete", "partial")
+OF_ONE_SUBJECT = "Of one subject, build the model without a population: rlpymc.build(..., pooling='none')"
 
 
 @dataclass(frozen=True)

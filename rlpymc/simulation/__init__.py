@@ -1,1 +1,1 @@
-"""Models that act in tasks, and predictions from fits."""
+"""Models that act in tasks, predictions from fits, and what learners knew on each trial."""

@@ -1,23 +1,22 @@
 """What a fitted model predicts: choices given what people saw, and choices in its own course."""
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
-from rlpymc.checks import check_whole, unknown
+from rlpymc.checks import unknown
 from rlpymc.fitting.factory import RLModel
-from rlpymc.fitting.posterior import flat, parameter_draws
 from rlpymc.likelihood.draws import repeat_subjects, response_draws
 from rlpymc.likelihood.steps import yoked
 from rlpymc.model import Model
 from rlpymc.model.responses import Normal
+from rlpymc.simulation.chosen_draws import chosen_draws
 from rlpymc.simulation.running import simulate
 from rlpymc.tasks import Task
 from rlpymc.trials.attributes import as_attributes, attribute
-from rlpymc.trials.model_data import ModelData, data_for
+from rlpymc.trials.model_data import ModelData
 
 KINDS = ("one_step", "yoked", "free_run")
 
@@ -72,25 +71,9 @@ def predict(
         raise unknown("kind of prediction", kind, KINDS)
     if (kind == "free_run") != (task is not None):
         raise ValueError("kind='free_run' needs a task, such as task=rlpymc.tasks.Bandit(...); the others take none")
-    if not isinstance(rl_model, RLModel):
-        raise TypeError(f"predict takes a model from rlpymc.build and its fit, found {type(rl_model).__name__}")
-    if "posterior" not in getattr(idata, "children", {}):
-        raise ValueError("predict takes a fit from rlpymc.sample, with a group 'posterior'")
-    made_from = json.loads(idata.attrs["rlpymc"])["spec"] if "rlpymc" in idata.attrs else None
-    if made_from is not None and made_from != json.loads(rl_model.spec.to_json()):
-        raise ValueError(f"the fit is of {made_from}, and the model is {rl_model.spec.to_json()}")
-    model, trials = rl_model.spec.model, rl_model.trials if trials is None else trials
-    data, rng = data_for(model, trials), np.random.default_rng(seed)
-    posterior = flat(idata["posterior"].to_dataset())
-    free = [p.name for p in model.parameters if rl_model.spec.population.is_free(p)]
-    if missing := [name for name in free if name not in posterior]:
-        raise ValueError(f"the posterior has no {missing[0]!r}: it is not a fit of {model.name}")
-    if fixed := [p.name for p in model.parameters if p.name in posterior and p.name not in free]:
-        raise ValueError(f"{fixed[0]!r} is fixed in the model and free in the posterior: it is not a fit of this model")
-    check_whole(1, draws=draws)
-    n = posterior.sizes["sample"]
-    chosen = np.sort(rng.choice(n, size=draws, replace=draws > n))
-    params = parameter_draws(rl_model, posterior.isel(sample=chosen), data, rng)
+    rng = np.random.default_rng(seed)
+    data, params = chosen_draws("predict", rl_model, idata, draws, rng, trials)
+    model, trials = data.model, data.trials
     if task is not None:
         return _free_run(data, params, task, rng).assign_attrs(_about(trials, model, task.facts))
     out = xr.Dataset(coords={"sample": np.arange(draws), "subject": data.subjects, "trial": trials["trial"].values})

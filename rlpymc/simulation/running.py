@@ -7,8 +7,7 @@ import numpy as np
 import xarray as xr
 
 from rlpymc.likelihood.backends import check_backend
-from rlpymc.likelihood.by_trial import evaluate
-from rlpymc.likelihood.by_trial import latents as latents_of
+from rlpymc.likelihood.by_trial import evaluate, latents_of
 from rlpymc.likelihood.derived import derive
 from rlpymc.likelihood.parameter_arrays import parameter_arrays
 from rlpymc.likelihood.steps import at_trial, restart, stepper

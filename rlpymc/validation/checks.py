@@ -16,7 +16,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from rlpymc.fitting.mle import fit_mle
 from rlpymc.likelihood.backends import BACKENDS
-from rlpymc.likelihood.by_trial import evaluate, latents, log_prob
+from rlpymc.likelihood.by_trial import evaluate, latents_of, log_prob
 from rlpymc.likelihood.modes import QUICK
 from rlpymc.likelihood.parameter_arrays import parameter_arrays
 from rlpymc.model import Model
@@ -60,7 +60,10 @@ def check_probabilities(model: Model) -> None:
     """Require on every trial probabilities in [0, 1] that sum to one, and that log_prob is their log."""
     trials = random_trials(model)
     params, data = random_params(model, trials), data_for(model, trials)
-    found, terms = latents(model, trials, params), evaluate(data, params, "terms")["terms"].reshape((*data.shape, -1))
+    found, terms = (
+        latents_of(model, trials, params),
+        evaluate(data, params, "terms")["terms"].reshape((*data.shape, -1)),
+    )
     masks = data.masks["scored"].reshape(terms.shape)
     for k, entry in enumerate(model.responses):
         if entry.dtype != "int64":
@@ -126,7 +129,7 @@ def check_backends(model: Model) -> None:
     steps, value = replay(data_for(model, trials), params), log_prob(model, trials, params).values
     message = f"{model.name}: the compiled loop differs from stepping through the trials in NumPy"
     assert_allclose(value, steps, rtol=1e-9, atol=1e-9, err_msg=message)
-    found, expected = (latents(model, trials, params, backend=backend) for backend in ("fused", "scan"))
+    found, expected = (latents_of(model, trials, params, backend=backend) for backend in ("fused", "scan"))
     assert set(found) == set(expected), f"{model.name}: the compiled loop has other latents than the scan"
     for name in found:
         message = f"{model.name}: the compiled loop differs from the scan in {name}"

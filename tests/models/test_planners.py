@@ -27,9 +27,10 @@ def learned(model, task, params):
 def test_soft_q_is_q_learning_within_what_the_soft_maximum_can_add():
     trials = random_trials(rl.get_model("q_mdp"), n_actions=3)
     params = {"alpha": 0.4, "gamma": GAMMA, "beta": 1e4}
-    soft, hard = (rl.latents(name, trials, params)["q_final"].values for name in ("soft_q", "q_mdp"))
-    assert (soft >= hard).all()
-    assert (soft - hard).max() > 0
+    soft = rl.latents("soft_q", trials, params)["logits_final"].values / params["beta"]
+    hard = rl.latents("q_mdp", trials, params)["q_final"].values
+    assert (soft >= hard - 1e-12).all()  # rounding is by beta Q
+    assert (soft - hard).max() > 1e-9
     assert_allclose(soft, hard, rtol=0, atol=np.log(3) / 1e4 / (1 - GAMMA))
 
 
@@ -37,15 +38,25 @@ def test_soft_q_learns_the_values_of_soft_planning():
     rewards = RNG.normal(size=(4, 2))
     found = learned("soft_q", world(rewards), {"alpha": 1.0, "beta": 2.0})
     exact = rl.mdp.soft_value_iteration(rl.mdp.MDP(CERTAIN, rewards, discount=GAMMA), temperature=0.5)
-    assert_allclose(found["q_final"], exact.q, atol=1e-8)
+    assert_allclose(found["logits_final"] / 2.0, exact.q, atol=1e-8)
 
 
 @pytest.mark.parametrize("name", ["soft_q", "soft_q(terminal=bootstraps)"])
-def test_soft_q_without_inverse_temperature_chooses_at_random(name):
+def test_soft_q_and_its_slopes_have_a_limit_where_only_entropy_counts(name):
+    """The slope at beta = 0 is that of choices between which the entropy left to come differs, and is finite."""
     trials = random_trials(rl.get_model(name))
-    found = rl.log_prob(name, trials, {"alpha": 0.4, "gamma": GAMMA, "beta": 0.0}).values
-    wanted = np.where(trials["scored"], -np.log(trials["available"].sum(axis=2)), 0.0)
-    assert_allclose(found, wanted, rtol=1e-12)
+    params = {"alpha": 0.4, "gamma": GAMMA}
+    limit, slopes = rl.log_prob(name, trials, params | {"beta": 0.0}, gradient=True)
+    near, near_slopes = rl.log_prob(name, trials, params | {"beta": 1e-12}, gradient=True)
+    assert_allclose(near, limit, rtol=0, atol=1e-10)
+    step = 1e-5
+    above, further = (rl.log_prob(name, trials, params | {"beta": k * step}).sum() for k in (1, 2))
+    forward = float(4 * above - further - 3 * limit.sum()) / (2 * step)  # exact to step squared
+    for found in (slopes, near_slopes):
+        assert float(found["beta"].sum()) == pytest.approx(forward, rel=1e-6)
+    for beta in (1e-300, 1e-100, 1e-8):
+        found = rl.log_prob(name, trials, params | {"beta": beta}, gradient=True)[1]
+        assert float(found["beta"].sum()) == pytest.approx(float(slopes["beta"].sum()), rel=1e-6)
 
 
 @pytest.mark.parametrize("name", ["actor_critic", "actor_critic(actor=gradient)", "reinforce"])

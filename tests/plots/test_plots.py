@@ -11,6 +11,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 import rlpymc as rl
 from tests.helpers.messages import assert_says, refusal
+from tests.helpers.results import elpd
 
 mpl.use("Agg")
 TRUTH = {"alpha": 0.4, "beta": 3.0}
@@ -213,79 +214,6 @@ def test_posterior_of_an_unknown_variable_is_refused():
         rl.plots.posterior(fake_fit(), reference={"beta": 1})
 
 
-def test_comparison_puts_the_best_on_top():
-    table = pd.DataFrame(
-        {"elpd": [-10.0, -20.0], "se": 1.0, "elpd_diff": [0.0, -10.0], "dse": [0.0, 2.0], "weight": [0.9, 0.1]},
-        index=["good", "bad"],
-    )
-    figure = rl.plots.comparison(table.assign(unit="trial"))
-    ax = figure.axes[0]
-    heights = {t.get_text().split("\n")[0]: y for t, y in zip(ax.get_yticklabels(), ax.get_yticks(), strict=True)}
-    up = ax.get_ylim()[1] > ax.get_ylim()[0]
-    assert (heights["good"] > heights["bad"]) == up
-    left, right = figure.axes
-    assert list(left.containers[0].lines[0].get_xdata()) == [-10, -20]
-    assert_allclose(right.containers[0].lines[2][0].get_segments()[1][:, 0], [-12, -8])
-    assert [t.get_text() for t in right.texts] == ["weight", "0.90", "0.10"]
-
-
-# ---------------------------------------------------------------- comparison of models
-
-
-def elpd(values, subjects, k=None, refitted=(), **coords):
-    """Return a result by subject, or by window of the future where there is a coordinate cut."""
-    at = {"subject": ("unit", np.array(subjects))} | {name: ("unit", np.array(v)) for name, v in coords.items()}
-    arrays = (values, np.zeros(len(values)) if k is None else k, np.isin(np.arange(len(values)), refitted))
-    by_unit = [xr.DataArray(np.array(v), dims="unit", coords=at) for v in arrays]
-    return rl.Elpd(*by_unit, p=1.0, good_k=0.7, unit="1 trial ahead, from 5 on" if coords else "subject, conditional")
-
-
-def test_elpd_by_unit_shows_who_prefers_which():
-    one, other = elpd([-1.0, -5.0, -3.0], ["a", "b", "c"]), elpd([-2.0, -2.0, -3.5], ["a", "b", "c"])
-    (ax,) = rl.plots.elpd_by_unit({"one": one, "other": other}).axes
-    assert_allclose(ax.collections[1].get_offsets(), [[-3, 0], [0.5, 1], [1, 2]])
-    assert [t.get_text() for t in ax.get_yticklabels()] == ["b", "c", "a"]
-    assert ax.get_title() == "one: 2, other: 1 of 3"
-    assert ax.get_ylabel() == "subject, sorted"
-    with pytest.raises(ValueError, match="compares two results, found 1"):
-        rl.plots.elpd_by_unit({"one": one})
-    with pytest.raises(ValueError, match="differ in subject"):
-        rl.plots.elpd_by_unit({"one": one, "other": elpd([-2.0, -2.0, -3.5], ["a", "b", "z"])})
-
-
-def test_pareto_k_names_what_is_not_reliable():
-    result = elpd([-1.0] * 5, [*"abcde"], k=[0.1, 0.9, -np.inf, 1.2, 0.3], refitted=[3])
-    (ax,) = rl.plots.pareto_k(result).axes
-    by_label = {c.get_label(): c.get_offsets().tolist() for c in ax.collections}
-    assert by_label == {"reliable: 2": [[0, 0.1], [4, 0.3]], "not reliable: 1": [[1, 0.9]], "refitted: 1": [[3, 1.2]]}
-    assert np.allclose(ax.collections[2].get_facecolors()[0], to_rgba("white"))
-    assert [(t.get_text(), t.xy[0]) for t in ax.texts] == [("b", 1), ("d", 3)]
-    assert list(ax.lines[0].get_ydata()) == [0.7, 0.7]
-
-
-def test_group_bms_shows_frequencies_and_exceedance():
-    found = rl.group_bms({"a": np.r_[np.zeros(7), np.full(2, -99.0)], "b": np.r_[np.full(7, -99.0), np.zeros(2)]})
-    (ax,) = rl.plots.group_bms(found).axes
-    assert_allclose([patch.get_height() for patch in ax.patches], [8 / 11, 3 / 11])
-    lines = {line.get_label(): line.get_ydata() for line in ax.lines}
-    assert_allclose(lines["exceedance"], found.exceedance)
-    assert_allclose(lines["protected exceedance"], found.protected_exceedance)
-    assert [t.get_text() for t in ax.get_xticklabels()] == ["a", "b"]
-
-
-def test_future_draws_the_mean_over_people():
-    subjects, cut = [*"ab", *"ab", "a"], [5, 5, 6, 6, 7]
-    one = elpd([-1.0, -3.0, -1.0, -2.0, -0.5], subjects, refitted=[2, 3], cut=cut)
-    (ax,) = rl.plots.future({"one": one, "other": elpd([-1.0] * 5, subjects, cut=cut)}).axes
-    assert_allclose(ax.lines[0].get_xydata(), [[5, -2], [6, -1.5], [7, -0.5]])
-    assert_allclose(ax.lines[1].get_xydata(), [[6, -1.5]])
-    band = ax.collections[0].get_paths()[0].vertices
-    assert_allclose([band[band[:, 0] == 5, 1].min(), band[band[:, 0] == 5, 1].max()], [-3, -1])
-    assert ax.lines[0].get_label() == "one, -7.5 in all"
-    with pytest.raises(ValueError, match="expected a result of leave_future_out"):
-        rl.plots.future({"one": elpd([-1.0], ["a"])})
-
-
 # ---------------------------------------------------------------- calibration
 
 
@@ -330,6 +258,12 @@ def test_calibration_leaves_out_what_is_predicted(one_step):
     (ax,) = rl.plots.calibration(one_step, by_trial, bins=1).axes
     dots = next(line for line in ax.lines if line.get_label() == "observed").get_xydata()
     assert_allclose(dots, [[0.3, seen.mean()]])
+    assert "not reliable" not in " ".join(t.get_text() for t in ax.get_legend().get_texts())
+    k, refitted = by_trial.pareto_k.copy(), by_trial.refitted.copy()
+    k[[3, 5, 7]], refitted[7] = [0.9, np.nan, 1.2], True
+    (ax,) = rl.plots.calibration(one_step, rl.Elpd(loo.elpd_i, k, refitted, 1.0, 0.7, "trial"), bins=1).axes
+    words = [t.get_text() for t in ax.get_legend().get_texts()]
+    assert words[-1] == "not reliable, Pareto k above 0.70: 2 of 4000"
     with pytest.raises(ValueError, match="expected by trial"):
         rl.plots.calibration(one_step, loo)
 

@@ -10,6 +10,7 @@ import xarray as xr
 
 from rlpymc.checks import unknown
 from rlpymc.fitting.em.unbounded import Unbounded
+from rlpymc.population.population import OF_ONE_SUBJECT
 from rlpymc.trials.model_data import ModelData
 
 
@@ -146,13 +147,14 @@ class Covariates:
     def check(self, problem: Unbounded) -> None:
         """Raise a ValueError if there are too few subjects for the group, or covariates say the same."""
         n = problem.data.shape[0]
+        alone = f". {OF_ONE_SUBJECT}" if n == 1 else ""
         for p in problem.own:
             design, names = self.designs[problem.entries.places[p.name].start], self.names[p.name]
             if n < len(names) + 1:
                 what = " and ".join(["mean", "standard deviation"] if len(names) == 1 else [*names, "sigma"])
                 raise ValueError(
                     f"parameter {p.name!r}: {n} subject{'s' if n > 1 else ''} for {len(names) + 1} parameters of the "
-                    f"group ({what}); share it (shared=['{p.name}']), fix it, or use fit_mle"
+                    f"group ({what}); share it (shared=['{p.name}']), fix it, or use fit_mle{alone}"
                 )
             if np.linalg.matrix_rank(design) < design.shape[1]:
                 raise ValueError(

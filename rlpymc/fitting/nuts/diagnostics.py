@@ -8,6 +8,8 @@ import numpy as np
 import xarray as xr
 
 from rlpymc.model import Model
+from rlpymc.population.population import OF_ONE_SUBJECT, Population
+from rlpymc.trials.model_data import ModelData
 
 
 class SamplingWarning(UserWarning):
@@ -67,13 +69,15 @@ def diagnose(fit: xr.DataTree) -> Diagnostics:
         r_hat = _extreme(az.rhat(posterior), np.nanmax) if chains > 1 else (float("nan"), "one chain only")
         ess = min(_extreme(az.ess(posterior, method=m), np.nanmin) for m in ("bulk", "tail"))
     bfmi = float(np.min(az.bfmi(fit)["energy"].values)) if "energy" in stats and draws > 3 else float("nan")
+    alone = posterior.sizes.get("subject") == 1 and any(f"{name}_sigma" in posterior for name in posterior.data_vars)
     problems = []
     if draws < 4:
         problems.append(f"too few draws to judge anything ({draws} in each chain); take at least some hundred.")
     if divergences:
+        usual = "Give tighter priors, fix what the data cannot tell, or sample(..., target_accept=0.95)"
         problems.append(
-            f"{divergences} of {chains * draws} transitions diverged: parts of the posterior may be missing. Give "
-            "tighter priors, fix what the data cannot tell, or raise target_accept: sample(..., target_accept=0.95)."
+            f"{divergences} of {chains * draws} transitions diverged: parts of the posterior may be missing. "
+            f"{OF_ONE_SUBJECT if alone else usual}."
         )
     if chains == 1:
         problems.append("one chain cannot show whether chains agree; use at least 4.")
@@ -88,9 +92,10 @@ def diagnose(fit: xr.DataTree) -> Diagnostics:
             "noisy. Take more draws."
         )
     if bfmi < 0.3:
+        usual = "Give the *_sigma parameters tighter priors, or pool completely what hardly varies"
         problems.append(
             f"low BFMI ({bfmi:.2f}, should be above 0.3): the sampler moves slowly through the population's spread. "
-            "Give the *_sigma parameters tighter priors, or pool completely what hardly varies."
+            f"{OF_ONE_SUBJECT if alone else usual}."
         )
     return Diagnostics(divergences, r_hat, ess, bfmi, problems)
 
@@ -104,8 +109,22 @@ def _extreme(values: xr.Dataset, reduce: object) -> tuple[float, str]:
     return found[name], name
 
 
-def smoothness_problems(model: Model) -> list[str]:
-    """Return what makes a posterior impossible to sample by its gradient."""
+def problems_before_sampling(data: ModelData, population: Population) -> list[str]:
+    """Features of data and priors that make a posterior hard to get or to read."""
+    return [*_group_problems(data, population), *_smoothness_problems(data.model)]
+
+
+def _group_problems(data: ModelData, population: Population) -> list[str]:
+    pooled = [p.name for p in data.model.parameters if population.is_free(p) and p.name not in population.shared]
+    if data.shape[0] > 1 or population.pooling != "partial" or not pooled:
+        return []
+    return [
+        f"one subject, {data.subjects[0].item()!r}, says nothing of how people differ: under partial pooling the "
+        f"spread of {', '.join(pooled)} is as its prior has it, and slow to sample. {OF_ONE_SUBJECT}."
+    ]
+
+
+def _smoothness_problems(model: Model) -> list[str]:
     return [
         f"{rule.name} makes the likelihood a staircase in the learning parameters: its gradient is 0, and NUTS cannot "
         "see the steps. Use fit_mle to look at it, or softmax+lapse, the smooth alternative."

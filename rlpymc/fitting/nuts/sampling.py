@@ -17,7 +17,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rlpymc.checks import check_seed, check_whole, unknown
 from rlpymc.fitting.factory import RLModel
 from rlpymc.fitting.files import SPEC_VERSION, from_bytes, to_bytes
-from rlpymc.fitting.nuts.diagnostics import SamplingWarning, diagnose, smoothness_problems
+from rlpymc.fitting.nuts.diagnostics import SamplingWarning, diagnose, problems_before_sampling
 from rlpymc.fitting.nuts.machine_sampler import MachinePosterior
 from rlpymc.fitting.posterior import draw_whole_numbers
 from rlpymc.fitting.posterior import log_likelihood as pointwise
@@ -107,7 +107,7 @@ def sample(
         )
     data = rl_model.data
     unit = _unit(log_likelihood, chains * draws * len(data.observations[0]))
-    for problem in smoothness_problems(data.model):
+    for problem in problems_before_sampling(data, rl_model.spec.population):
         warnings.warn(problem, SamplingWarning, stacklevel=2)
     made_from = {
         "spec": json.loads(rl_model.spec.to_json()),
