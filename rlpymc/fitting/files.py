@@ -85,9 +85,8 @@ def load(path: str | Path) -> xr.DataTree:
         fit = from_bytes(content)
         version = int(fit.attrs.get("spec_version", 0))
     except Exception as problem:
-        cause = seal_problem or problem
         raise ValueError(
-            f"{path}: is no fit that rlpymc.save wrote, or was damaged ({cause}); save it again"
+            f"{path}: is no fit that rlpymc.save wrote, or was damaged ({problem}); save it again"
         ) from problem
     if version > SPEC_VERSION:
         raise ValueError(

@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable
 from decimal import Decimal, localcontext
 from functools import cache
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -693,6 +694,59 @@ def test_no_part_is_left_where_a_file_cannot_be_put(folder):
     with pytest.warns(machine.CacheWarning, match="not a file that only we can write"):
         assert answer_of(machine.Machine(simple())) == 42
     assert list(folder.iterdir()) == [in_the_way]
+
+
+def planted(folder, value):
+    """Put machine code that answers something else, with its digest as it should be, where `simple()` is looked for."""
+    machine.Machine(simple(value))
+    theirs, ours = (folder / f"{machine.fingerprint(simple(v))}.o" for v in (value, 42.0))
+    code = theirs.read_bytes()[32:]
+    ours.write_bytes(sha256(ours.stem.encode() + code).digest() + code)
+    return ours
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="owners and modes are not told there")
+@pytest.mark.parametrize("spoil", ["file", "folder", "link", "pipe", "owner"])
+def test_code_that_others_could_have_written_is_not_run(folder, compiled, monkeypatch, spoil):
+    file = planted(folder, 13.0)
+    assert answer_of(machine.Machine(simple())) == 13  # as if it were ours: the digest is no signature
+    compiled.clear()
+    machine._doubt.cache_clear()
+    if spoil == "file":
+        file.chmod(0o666)
+    elif spoil == "folder":
+        folder.chmod(0o777)
+    elif spoil == "link":
+        file.rename(folder / "elsewhere")
+        file.symlink_to(folder / "elsewhere")
+    elif spoil == "pipe":
+        file.unlink()
+        os.mkfifo(file)
+    else:
+        monkeypatch.setattr(machine.os, "getuid", lambda: os.geteuid() + 1)
+    before = {f.name for f in folder.iterdir()}
+    with pytest.warns(machine.CacheWarning, match="compiled anew in each process") as said:
+        assert answer_of(machine.Machine(simple())) == 42
+    assert len(said) == 1
+    assert compiled == [simple()]
+    assert {f.name for f in folder.iterdir()} == before
+    if spoil in ("folder", "owner"):  # nothing is written where others write
+        assert file.read_bytes()[:32] == sha256(file.stem.encode() + file.read_bytes()[32:]).digest()
+        compiled.clear()
+        assert answer_of(machine.Machine(simple())) == 42
+        assert compiled == [simple()]
+
+
+def test_only_files_of_the_cache_are_removed_from_its_folder(folder, monkeypatch):
+    folder.mkdir(parents=True)
+    strange = [folder / name for name in ("main.o", f"{'0' * 63}.o", f"{'g' * 64}.o", f"{'0' * 64}.obj")]
+    for file in strange:
+        file.write_bytes(b"somebody's")
+    monkeypatch.setattr(machine, "MOST_FILES", 2)
+    for k in range(5):
+        machine.Machine(simple(float(k)))
+    assert all(file.read_bytes() == b"somebody's" for file in strange)
+    assert len(list(folder.iterdir())) == len(strange) + 2
 
 
 def test_nobody_has_a_home(monkeypatch):
