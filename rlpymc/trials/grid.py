@@ -10,7 +10,15 @@ from rlpymc.trials.masks import MASKS
 
 # Third dimension of array-valued columns. Not "action": xarray would make the variable of that name a coordinate.
 ARRAY_DIMS = {"available": "option", "scored": "response"}
-PADDING = {"b": False, "i": 0, "u": 0, "f": np.nan, "M": np.datetime64("NaT", "ns"), "m": np.timedelta64("NaT", "ns")}
+PADDING = {
+    "b": False,
+    "i": 0,
+    "u": 0,
+    "f": np.nan,
+    "c": np.nan,
+    "M": np.datetime64("NaT", "ns"),
+    "m": np.timedelta64("NaT", "ns"),
+}
 
 
 def padding(name: str, dtype: np.dtype) -> Any:

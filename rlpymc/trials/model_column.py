@@ -115,7 +115,7 @@ def _expected(entry: Input, trials: xr.Dataset, facts: Facts) -> str:
 
 
 def not_numbers(entry: Input, model: Model, trials: xr.Dataset, exists: np.ndarray) -> str:
-    """Say which cell of a column is text, and how to make numbers of it."""
+    """Say which cell of a column is no number, and how to make numbers of it."""
     values = trials[entry.name].values
     wrong = exists & ~np.vectorize(_reads_as_number, otypes=[bool])(values)
     place = wrong if wrong.any() else exists
@@ -134,7 +134,7 @@ def not_numbers(entry: Input, model: Model, trials: xr.Dataset, exists: np.ndarr
             "write numbers; a text that means that there is none is read_trials(..., missing=<text>), a decimal comma "
             "read_trials(<path>, decimal=',')"
         )
-    return f"{where(trials, place, name)}: found the text {found}, {model.name} needs {entry.kind}; {cure}"
+    return f"{where(trials, place, name)}: found {found}, {model.name} needs {entry.kind}; {cure}"
 
 
 def _reads_as_number(cell: object) -> bool:

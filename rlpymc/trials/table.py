@@ -89,6 +89,8 @@ class Table:
     def numbers(self, column: str, cure: str = "", action: bool = False) -> np.ndarray:
         """Return a column as floats, NaN where there is nothing; texts that are numbers are taken as such."""
         cells, blank = self.frame[column], self.blank(column, action)
+        if pd.api.types.is_complex_dtype(cells):
+            raise self.error(column, ~blank, "a real number", cure)
         if not pd.api.types.is_numeric_dtype(cells):
             cells = cells.astype(object).where(~blank, np.nan)
             text = ~blank & ~cells.map(lambda cell: isinstance(cell, Real | np.bool)).to_numpy(dtype=bool)
@@ -126,7 +128,7 @@ class Table:
         """Whether a column holds nothing but numbers, or True and False, and cells with nothing in them."""
         cells = self.frame[column]
         if pd.api.types.is_numeric_dtype(cells):  # which booleans are, too
-            return True
+            return not pd.api.types.is_complex_dtype(cells)
         if not (pd.api.types.is_object_dtype(cells) or pd.api.types.is_string_dtype(cells)):
             return False
         blank = self.blank(column)
@@ -149,6 +151,8 @@ class Table:
     def plain(self, column: str) -> np.ndarray:
         """Return a column as a NumPy array: numbers, True and False, times, or text ("" for none)."""
         cells = self.frame[column]
+        if pd.api.types.is_complex_dtype(cells):
+            return np.asarray(cells.to_numpy())
         if self.is_numeric(column):
             if cells.isna().any() or self.blank(column).any() or not isinstance(cells.dtype, np.dtype):
                 whole = self.is_boolean(column) and not self.blank(column).any()

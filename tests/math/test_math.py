@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytensor
 import pytensor.tensor as pt
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.testing import assert_allclose, assert_array_equal
 
+import rlpymc as rl
 from rlpymc import math
 
 INF = float("inf")
@@ -255,3 +257,18 @@ def test_gradients_are_finite_differences(name: str, at: float) -> None:
     function, step = getattr(math, name), 1e-6
     slope = (function(at + step) - function(at - step)) / (2 * step)
     assert_allclose(gradient(function, at), slope, rtol=1e-5, atol=1e-8)
+
+
+@pytest.mark.parametrize("n", [2, 3])
+@pytest.mark.parametrize("size", [0.0, 1e17, -1e17, 1e300])
+def test_the_normaliser_is_not_lost_where_logits_are_huge(n: int, size: float) -> None:
+    ties = np.full(n, size)
+    assert_same(math.log_softmax, ties)
+    assert_same(lambda x: math.log_softmax(x, 1), ties)
+    assert_allclose(np.exp(math.log_softmax(ties)).sum(), 1.0, rtol=1e-14)
+    assert_allclose(gradient(lambda x: math.log_softmax(x, 0), ties), np.eye(n)[0] - 1 / n, rtol=1e-14)
+    trials = rl.read_trials(pd.DataFrame({"subject": 1, "action": [*range(n)], "scored": True, "reward": 1.0}))
+    params = {"alpha": 0.0, "beta": abs(size), "q0": np.sign(size)}
+    for backend in ("fused", "scan"):
+        found = rl.log_prob("delta", trials, params, backend=backend)
+        assert_allclose(found.values, -np.log(n), rtol=1e-14)

@@ -243,6 +243,7 @@ def test_shapes_of_the_parameters() -> None:
         ("hmm(delta, n_states=0)", ("n_states", "found 0", "at least 2")),
         ("hmm(delta, n_states=two)", ("n_states", "'two'", "whole number")),
         ("hmm(delta, n_states=2.5)", ("n_states", "'2.5'", "whole number")),
+        ("hmm(delta, n_states=²)", ("n_states", "'²'", "whole number")),
         ("hmm(two_step_hybrid)", ("one choice in a trial", "two_step_hybrid")),
         ("hmm(delta_prediction)", ("one choice in a trial", "delta_prediction")),
         ("hmm(nosuch)", ("'nosuch'", "delta")),

@@ -181,6 +181,8 @@ def test_a_model_without_values_takes_no_softmax() -> None:
         ("delta(rate=sign)", ("option of delta 'rate'", "Did you mean 'rates'?")),
         ("delta(rates=sing)", ("option rates 'sing'", "Did you mean 'sign'?")),
         ("", ("cannot read", "delta(rates=sign)+stickiness")),
+        ("delta+", ("'delta+'", "a + without a choice rule")),
+        ("delta++lapse", ("'delta++lapse'", "a + without a choice rule")),
         ("delta(rates=sign,rates=one)", ("'rates'", "twice")),
     ],
 )

@@ -171,6 +171,7 @@ def test_predictions_show_the_labels() -> None:
         {"next_state": [0.5, 1.0, 2.0]},
         {"rt": ["slow", "0,5", None]},
         {"reward_other": [NAN, 1.0, 2.0]},
+        {"phase": [1 + 2j, 0j, 1j]},
     ],
     ids=lambda column: next(iter(column)),
 )
@@ -195,6 +196,7 @@ def test_a_column_that_no_model_reads_may_hold_anything(column: dict[str, list[A
         ("stimulus", [0, NAN, 1], "an empty cell", "named scored and learned"),
         ("reward", [1, NAN, 0], "an empty cell", "named scored and learned"),
         ("reward", ["1", "win", "0"], "'win'", "write numbers"),
+        ("reward", [1 + 2j, 0, 1], "(1+2j)", "write numbers"),
         ("reward", ["1", "0,5", "0"], "'0,5'", "decimal=','"),
         ("reward", ["1", "0", "0"], "'1'", "table['reward'].astype(float)"),
     ],
@@ -211,6 +213,16 @@ def test_the_mends_of_a_column_that_a_model_reads_work() -> None:
     trials = rl.read_trials(data.assign(reward=data["reward"].astype(float)), states={"stimulus": ["a", "b"]})
     assert trials["stimulus"].values[0].tolist() == [1, 0, 1]
     rl.build("rlwm", trials, pooling="none")
+
+
+def test_actions_that_are_complex_numbers_are_refused() -> None:
+    data = table(action=[0, 1 + 1j, 1])
+    assert_says(refusal(rl.read_trials, data), "column 'action'", "row 0", "a real number")
+
+
+def test_a_column_with_a_very_long_number_in_its_name_is_no_action() -> None:
+    data = table(action=[0, 1], **{f"action{'9' * 5000}": [7, 8]})
+    assert rl.facts(rl.read_trials(data)) == {"n_actions": 2}
 
 
 # ---------------------------------------------------------------- what is missing

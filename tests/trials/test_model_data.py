@@ -241,7 +241,7 @@ def test_a_trial_is_named_by_the_user_s_number_and_row() -> None:
 
 def test_a_column_of_words_is_refused() -> None:
     trials = small().assign(reward=small()["reward"].astype(str))
-    assert_says(refused(trials), "column 'reward'", "subject 'a'", "found the text '1.0'", "astype(float)")
+    assert_says(refused(trials), "column 'reward'", "subject 'a'", "found '1.0'", "astype(float)")
 
 
 def test_a_choice_that_was_not_on_offer_is_refused() -> None:
