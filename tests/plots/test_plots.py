@@ -482,6 +482,20 @@ def test_what_is_not_coded_as_actions_is_no_target(draw, target):
     assert_says(message, f"target '{target}'", "coded as the actions are", "correct_action", f"'{target}_action'")
 
 
+def test_figures_show_the_labels_of_options():
+    table = TABLE.assign(action=TABLE["action"].map({1: "left", 2: "right"})).drop(
+        columns=["correct_action", "word_action"]
+    )
+    trials = rl.read_trials(table, actions=["left", "right"])
+    prediction = trials.assign(action=trials["action"].expand_dims(sample=2), observed=trials["action"]).assign_attrs(
+        response="action", kind="one_step", model="delta"
+    )
+    curve = rl.plots.learning_curve(prediction).axes[0].get_legend()
+    assert {"left", "right"} <= {text.get_text() for text in curve.get_texts()}
+    values = rl.plots.trial_values("delta", trials, {"alpha": 0.3, "beta": 2.0})
+    assert [tick.get_text() for tick in values.axes[0].get_yticklabels()] == ["left", "right"]
+
+
 def test_maps_of_a_grid_world_share_their_colours():
     task = rl.tasks.GridWorld(2, 3, goals=[(1, 2)])
     true, found = np.array([[0.0, 1.0, -2.0], [0.5, 0.0, 0.0]]), np.arange(6.0) / 10
