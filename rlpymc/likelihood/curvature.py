@@ -18,6 +18,8 @@ from rlpymc.model.registry import get_model
 from rlpymc.trials.model_data import ModelData, data_for
 
 STEP = 1e-4  # of a difference, for a parameter that goes from 0 to 1
+JUMP = 0.1  # share of the change of a gradient over a step by which it may differ over the next one
+SMALL = 1e-11  # the same, in nats over that step
 
 type Gradient = Callable[[np.ndarray], np.ndarray]
 
@@ -112,7 +114,7 @@ def second_derivatives(
     """
     rows = []
     for k in range(x.shape[-1]):
-        side = np.where(x[..., k] - step[k] < lower[k], 1, np.where(x[..., k] + step[k] > upper[k], -1, 0))
+        side = _side(x[..., k], step[k], lower[k], upper[k])
         row = np.zeros_like(x)
         for j, weight, bend in ((-1, -0.5, -1), (0, 0.0, 2), (1, 0.5, -1)):
             weights = weight + side * bend
@@ -123,6 +125,35 @@ def second_derivatives(
         rows.append(row / step[k])
     found = np.stack(rows, axis=-2)
     return (found + found.swapaxes(-1, -2)) / 2
+
+
+def kinks(gradient: Gradient, x: np.ndarray, step: np.ndarray, lower: np.ndarray, upper: np.ndarray) -> np.ndarray:
+    """Return along which entries a gradient jumps: the second derivatives ahead and behind are not the same.
+
+    Parameters
+    ----------
+    gradient, x, step, lower, upper
+        See `second_derivatives`, whose three points are looked at.
+
+    Returns
+    -------
+    (..., entry) bool
+    """
+    found = np.zeros(x.shape, dtype=bool)
+    for k in range(x.shape[-1]):
+        side, at = _side(x[..., k], step[k], lower[k], upper[k]), []
+        for j in (-1, 0, 1):
+            moved = x.copy()
+            moved[..., k] += step[k] * (side + j)
+            at.append(gradient(moved)[..., k])
+        behind, ahead = at[1] - at[0], at[2] - at[1]
+        found[..., k] = np.abs(ahead - behind) > JUMP * np.abs(ahead + behind) / 2 + SMALL / step[k]
+    return found
+
+
+def _side(x: np.ndarray, step: float, lower: float, upper: float) -> np.ndarray:
+    """Return on which side of a value three points lie so that they are within bounds: 1, -1, or 0 for around it."""
+    return np.where(x - step < lower, 1, np.where(x + step > upper, -1, 0))
 
 
 def _differences(

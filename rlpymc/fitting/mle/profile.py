@@ -1,0 +1,109 @@
+"""The profile likelihood: how far the log likelihood falls as one estimate moves and all others follow."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy.optimize import brentq
+from scipy.special import chdtri
+
+from rlpymc.fitting.mle.search import DERIVATIVE_FREE, METHODS, PRECISE, Optimum, Options, Search
+
+FALL = chdtri(1, 0.05) / 2  # nats, at the ends of an interval of 95 %
+OPEN = 0.05  # nats, by which the log likelihood falls at least where the data tell something
+REACH = 10.0  # how far it is followed where there is no bound, in units of the prior's width
+FIRST = 0.01  # the first step, in the same units; each further one is twice as far from the estimate
+FINE = 1e-5  # precision of the ends, in the same units
+
+ENOUGH: Options = {**PRECISE, "Nelder-Mead": {"fatol": 1e-3, "xatol": 1e-4}}  # falls are known to a thousandth
+
+
+@dataclass(frozen=True)
+class Reach:
+    """How far an estimate can move.
+
+    Parameters
+    ----------
+    interval : (2,)
+        Where the profile log likelihood has fallen by `FALL`, or else the bounds.
+    level : (2,)
+        Where it has fallen by `OPEN`, or else the bounds.
+    open : (2,) bool
+        On which sides it falls by less than `OPEN` all the way.
+    """
+
+    interval: np.ndarray
+    level: np.ndarray
+    open: np.ndarray
+
+
+class Profile:
+    """The profile of a function around its minimum.
+
+    Parameters
+    ----------
+    search : Search
+        How minima are searched for.
+    best : Optimum
+        The minimum.
+    width, box : (entry,), (entry, 2)
+        The scale of each entry, and how far each is followed at least, within its bounds.
+
+    Attributes
+    ----------
+    best : Optimum
+        The best point that was met on the way, which may be better than the minimum given.
+    """
+
+    def __init__(self, search: Search, best: Optimum, width: np.ndarray, box: np.ndarray) -> None:
+        self.best, self._start, self._search, self._width = best, best, search, width
+        lower, upper = best.target.bounds.T
+        self._ends = np.stack(
+            [
+                np.clip(np.minimum(box[:, 0], best.x - REACH * width), lower, best.x),
+                np.clip(np.maximum(box[:, 1], best.x + REACH * width), best.x, upper),
+            ],
+            axis=1,
+        )
+
+    def reach(self, k: int) -> Reach:
+        """Return how far an entry can move."""
+        bounds, found = self._start.target.bounds[k], np.empty((2, 2))
+        sides = [self._crossings(k, end) for end in self._ends[k]]
+        for side, crossings in enumerate(sides):
+            found[:, side] = [*crossings, *[bounds[side]] * (2 - len(crossings))]
+        return Reach(interval=found[1], level=found[0], open=np.array([not crossings for crossings in sides]))
+
+    def _crossings(self, k: int, end: float) -> list[float]:
+        """Return where the profile has fallen by `OPEN` and by `FALL` on the way to an end, as far as it does."""
+        start, width = float(self._start.x[k]), self._width[k]
+        solved = {start: (0.0, self._start.x)}
+
+        def fall(v: float) -> float:
+            if v not in solved:
+                nearest = min(solved, key=lambda u: abs(u - v))
+                optimum = self._at(k, v, solved[nearest][1])
+                solved[v] = optimum.value - self._start.value, optimum.x
+            return solved[v][0]
+
+        crossings, inner, distance = list[float](), start, FIRST * width
+        while inner != end and len(crossings) < 2:
+            outer = end if distance >= abs(end - start) else start + np.sign(end - start) * distance
+            for level in (OPEN, FALL)[len(crossings) :]:
+                if fall(outer) >= level:
+                    crossings.append(brentq(lambda v: fall(v) - level, inner, outer, xtol=FINE * width))  # noqa: B023
+            inner, distance = outer, 2 * distance
+        return crossings
+
+    def _at(self, k: int, v: float, x: np.ndarray) -> Optimum:
+        """Return the minimum over all other entries, near some point."""
+        target = self._start.target
+        x, bounds = x.copy(), target.bounds.copy()
+        x[k] = bounds[k] = v
+        if x.size == 1:
+            optimum = Optimum(x, target.function(x)[0], target)
+        else:
+            order = METHODS if self._search.smooth else DERIVATIVE_FREE
+            optimum = self._search.local(replace(target, bounds=bounds), x, np.inf, ENOUGH, None, order)
+        if optimum.value < self.best.value:
+            self.best = replace(optimum, target=target, note=self._start.note)
+        return optimum
