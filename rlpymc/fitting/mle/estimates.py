@@ -14,7 +14,6 @@ from rlpymc.model.parameter_vector import columns, dataset
 from rlpymc.model.parameters import Index
 from rlpymc.trials.model_data import ModelData
 
-
 BOUNDS = ("lower", "upper")  # of an interval
 
 

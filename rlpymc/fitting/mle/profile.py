@@ -6,13 +6,15 @@ import numpy as np
 from scipy.optimize import brentq
 from scipy.special import chdtri
 
-from rlpymc.fitting.mle.search import DERIVATIVE_FREE, METHODS, PRECISE, Optimum, Options, Search
+from rlpymc.fitting.mle.search import DERIVATIVE_FREE, METHODS, PRECISE, Optimum, Options, Search, value_of
 
 FALL = chdtri(1, 0.05) / 2  # nats, at the ends of an interval of 95 %
 OPEN = 0.05  # nats, by which the log likelihood falls at least where the data tell something
 REACH = 10.0  # how far it is followed where there is no bound, in units of the prior's width
 FIRST = 0.01  # the first step, in the same units; each further one is twice as far from the estimate
+CLOSE = 1e-3  # falls, in nats, that are as good as the same
 FINE = 1e-5  # precision of the ends, in the same units
+SPREAD, TRIED = 300, 10  # points looked at where the ends are, and how many of them a minimum is searched for from
 
 ENOUGH: Options = {**PRECISE, "Nelder-Mead": {"fatol": 1e-3, "xatol": 1e-4}}  # falls are known to a thousandth
 
@@ -47,6 +49,10 @@ class Profile:
         The minimum.
     width, box : (entry,), (entry, 2)
         The scale of each entry, and how far each is followed at least, within its bounds.
+    points : (point, entry)
+        Points all over the place, near which the profile may be better than near the minimum.
+    scale : (entry,)
+        What entries are multiplied by on the natural scale.
 
     Attributes
     ----------
@@ -54,8 +60,17 @@ class Profile:
         The best point that was met on the way, which may be better than the minimum given.
     """
 
-    def __init__(self, search: Search, best: Optimum, width: np.ndarray, box: np.ndarray) -> None:
+    def __init__(
+        self,
+        search: Search,
+        best: Optimum,
+        width: np.ndarray,
+        box: np.ndarray,
+        points: np.ndarray,
+        scale: np.ndarray,
+    ) -> None:
         self.best, self._start, self._search, self._width = best, best, search, width
+        self._points, self._scale, self._known = points[:SPREAD], scale, dict[int, Reach]()
         lower, upper = best.target.bounds.T
         self._ends = np.stack(
             [
@@ -67,16 +82,19 @@ class Profile:
 
     def reach(self, k: int) -> Reach:
         """Return how far an entry can move."""
-        bounds, found = self._start.target.bounds[k], np.empty((2, 2))
-        sides = [self._crossings(k, end) for end in self._ends[k]]
-        for side, crossings in enumerate(sides):
-            found[:, side] = [*crossings, *[bounds[side]] * (2 - len(crossings))]
-        return Reach(interval=found[1], level=found[0], open=np.array([not crossings for crossings in sides]))
+        if k not in self._known:
+            bounds, found = self._start.target.bounds[k], np.empty((2, 2))
+            sides = [self._crossings(k, end) for end in self._ends[k]]
+            for side, crossings in enumerate(sides):
+                found[:, side] = [*crossings, *[bounds[side]] * (2 - len(crossings))]
+            level, interval = found * self._scale[k]
+            self._known[k] = Reach(interval, level, open=np.array([not crossings for crossings in sides]))
+        return self._known[k]
 
     def _crossings(self, k: int, end: float) -> list[float]:
         """Return where the profile has fallen by `OPEN` and by `FALL` on the way to an end, as far as it does."""
         start, width = float(self._start.x[k]), self._width[k]
-        solved = {start: (0.0, self._start.x)}
+        solved = {start: (0.0, self._start.x)}  # falls, and where the others are then
 
         def fall(v: float) -> float:
             if v not in solved:
@@ -89,10 +107,24 @@ class Profile:
         while inner != end and len(crossings) < 2:
             outer = end if distance >= abs(end - start) else start + np.sign(end - start) * distance
             for level in (OPEN, FALL)[len(crossings) :]:
-                if fall(outer) >= level:
-                    crossings.append(brentq(lambda v: fall(v) - level, inner, outer, xtol=FINE * width))  # noqa: B023
+                while fall(outer) >= level:
+                    crossing = brentq(lambda v: fall(v) - level, inner, outer, xtol=FINE * width)  # noqa: B023
+                    other = self._elsewhere(k, crossing) if level == FALL else None
+                    if other is None or other.value - self._start.value > level - CLOSE:
+                        crossings.append(crossing)
+                        break
+                    # from here on the others are better off elsewhere
+                    solved = {v: known for v, known in solved.items() if abs(v - start) < abs(crossing - start)}
+                    solved[crossing], inner = (other.value - self._start.value, other.x), crossing
             inner, distance = outer, 2 * distance
         return crossings
+
+    def _elsewhere(self, k: int, v: float) -> Optimum | None:
+        """Return the best minimum over all other entries near some of the points."""
+        points = self._points.copy()
+        points[:, k] = v
+        best = np.argsort(self._start.target.values(points), kind="stable")[:TRIED] if points.shape[1] > 1 else ()
+        return min((self._at(k, v, points[j]) for j in best), key=value_of, default=None)
 
     def _at(self, k: int, v: float, x: np.ndarray) -> Optimum:
         """Return the minimum over all other entries, near some point."""

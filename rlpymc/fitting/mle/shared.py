@@ -251,7 +251,10 @@ class Joint:
         lost = np.where(shared, kink[0, shared].any(), own_open.any(axis=1, keepdims=True) | own_kink)
         lost |= common_open.any()
         profile = self._profile(search, best)
-        reaches = [{k: profile.reach(self._places[i, k]) for k in np.flatnonzero(row)} for i, row in enumerate(lost)]
+        reaches = [
+            {k: profile.reach(place) for k, place in enumerate(places) if row[k]}
+            for places, row in zip(self._places.tolist(), lost, strict=True)
+        ]
         if profile.best.value < best.value - POLISH:
             return self.describe(search, search.local(best.target, profile.best.x, profile.best.value, PRECISE))
         slopes, found = self._slopes_left(best), []
@@ -269,8 +272,9 @@ class Joint:
 
     def _profile(self, search: Search, best: Optimum) -> Profile:
         """Return the profile of everybody's log likelihood, along entries of a point."""
-        coordinates = self.coordinates
-        return Profile(search, best, self._alike_for_all(coordinates.width), self._alike_for_all(coordinates.box()))
+        width, box = (self._alike_for_all(entries) for entries in (self.coordinates.width, self.coordinates.box()))
+        points = search.points if self.all_shared else np.empty((0, width.size))
+        return Profile(search, best, width, box, points, self.scale)
 
     def _slopes_left(self, best: Optimum) -> np.ndarray:
         """Return the largest gradient over the prior's width left at the end, as a share of the value, (subject,)."""

@@ -77,7 +77,7 @@ def describe(search: Search, best: Optimum) -> tuple[Optimum, Uncertainty]:
     cov[~np.outer(inside, inside) | open_.any() | kink.any()] = np.nan
     reaches: dict[int, Reach] = {}
     if open_.any() or kink.any():
-        profile = Profile(search, best, width, coordinates.box())
+        profile = Profile(search, best, width, coordinates.box(), search.points, np.ones_like(width))
         reaches = {k: profile.reach(k) for k in range(coordinates.size)}
         if profile.best.value < best.value - POLISH:
             better = search.local(best.target, profile.best.x, profile.best.value, PRECISE)
