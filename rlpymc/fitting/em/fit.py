@@ -186,8 +186,7 @@ def fit_em(
         names = ", ".join(map(repr, data.subjects[failed.values][:NAMED].tolist()))
         warnings.warn(
             f"{data.model.name}: the last E step did not converge for {int(failed.sum())} of {data.shape[0]} subjects "
-            f"({names}{', ...' if failed.sum() > NAMED else ''}); their parameters are the best that were found. Where "
-            "values are tied, a likelihood has kinks, at which there is no curvature to be had",
+            f"({names}{', ...' if failed.sum() > NAMED else ''}); their parameters are the best that were found",
             UserWarning,
             stacklevel=2,
         )

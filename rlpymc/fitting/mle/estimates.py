@@ -42,13 +42,15 @@ class MLE:
     log_lik, aic, bic, pseudo_r2 : xr.DataArray (subject,)
         Log likelihood, information criteria, and McFadden's pseudo-R2: 1 - log_lik / (log likelihood of chance).
     interval : xr.Dataset (subject, *shape, bound)
-        Of estimates that have no standard error because of a kink or a flat direction, the 95 % interval of the profile
+        Of estimates that have no standard error because of a kink, a plateau or a flat direction, the 95 % interval of the profile
         likelihood, NaN for others: at its bounds, "lower" and "upper", the log likelihood is 1.92 below the maximum,
         with all other estimates as good as they can be there.  Where it falls less than that, the parameter's bound,
         which may be infinite.
     status : xr.DataArray (subject,) of str
         "converged", "at a bound", "at a kink" (a sharp maximum, where the gradient jumps: a prediction error changes
-        its sign, for example), "flat direction" (the data do not tell), "stopped" (by the callback), or "failed".
+        its sign, for example), "flat direction" (the data do not tell), "stopped" (by the callback), or "failed".  A
+        maximum may also be a plateau, as where choice rules make the likelihood a staircase: that has converged, is
+        noted, and has an interval.
     note : xr.DataArray (subject,) of str
         Which parameters the status is about, and which methods failed before another took over.  Of a flat direction,
         the values between which the profile log likelihood falls by less than 0.05 from its maximum; they reach to at

@@ -109,7 +109,8 @@ class Problem:
                 "their own beside the shared ones; choose a local method, or share all"
             )
         follower = None if watch is None else self._follow_all(joint, watch)
-        best, found = joint.describe(search, joint.best(search, self._alone(joint, search, progress), follower))
+        alone = self._alone(joint, search, progress)
+        best, found = joint.describe(search, joint.best(search, alone, follower), alone)
         points, whole = joint.spread(best.x), best.target.whole
         log_liks = joint.log_liks(points, whole)
         log_liks = np.where(np.isfinite(log_liks), log_liks, -np.inf)

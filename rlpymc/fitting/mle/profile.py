@@ -1,5 +1,6 @@
 """The profile likelihood: how far the log likelihood falls as one estimate moves and all others follow."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -14,9 +15,12 @@ REACH = 10.0  # how far it is followed where there is no bound, in units of the 
 FIRST = 0.01  # the first step, in the same units; each further one is twice as far from the estimate
 CLOSE = 1e-3  # falls, in nats, that are as good as the same
 FINE = 1e-5  # precision of the ends, in the same units
-SPREAD, TRIED = 300, 10  # points looked at where the ends are, and how many of them a minimum is searched for from
+LED_ON = 5  # how often an end is moved further out because there is a better point elsewhere
+SPREAD, TRIED = 300, 10  # other points looked at there, and how many of them a minimum is searched for from
 
 ENOUGH: Options = {**PRECISE, "Nelder-Mead": {"fatol": 1e-3, "xatol": 1e-4}}  # falls are known to a thousandth
+
+type Elsewhere = Callable[[int, np.ndarray], np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -49,8 +53,8 @@ class Profile:
         The minimum.
     width, box : (entry,), (entry, 2)
         The scale of each entry, and how far each is followed at least, within its bounds.
-    points : (point, entry)
-        Points all over the place, near which the profile may be better than near the minimum.
+    elsewhere : callable
+        Takes an entry and a point, and returns others, (point, entry), near which the profile may be better.
     scale : (entry,)
         What entries are multiplied by on the natural scale.
 
@@ -66,11 +70,11 @@ class Profile:
         best: Optimum,
         width: np.ndarray,
         box: np.ndarray,
-        points: np.ndarray,
+        elsewhere: Elsewhere,
         scale: np.ndarray,
     ) -> None:
         self.best, self._start, self._search, self._width = best, best, search, width
-        self._points, self._scale, self._known = points[:SPREAD], scale, dict[int, Reach]()
+        self._others, self._scale, self._known = elsewhere, scale, dict[int, Reach]()
         lower, upper = best.target.bounds.T
         self._ends = np.stack(
             [
@@ -103,27 +107,33 @@ class Profile:
                 solved[v] = optimum.value - self._start.value, optimum.x
             return solved[v][0]
 
-        crossings, inner, distance = list[float](), start, FIRST * width
+        crossings, inner, distance, led_on = list[float](), start, FIRST * width, 0
         while inner != end and len(crossings) < 2:
             outer = end if distance >= abs(end - start) else start + np.sign(end - start) * distance
             for level in (OPEN, FALL)[len(crossings) :]:
                 while fall(outer) >= level:
                     crossing = brentq(lambda v: fall(v) - level, inner, outer, xtol=FINE * width)  # noqa: B023
-                    other = self._elsewhere(k, crossing) if level == FALL else None
+                    other = None
+                    if level == FALL and led_on < LED_ON:
+                        fall(crossing)
+                        other = self._elsewhere(k, crossing, solved[crossing][1])
                     if other is None or other.value - self._start.value > level - CLOSE:
                         crossings.append(crossing)
                         break
                     # from here on the others are better off elsewhere
+                    led_on += 1
                     solved = {v: known for v, known in solved.items() if abs(v - start) < abs(crossing - start)}
                     solved[crossing], inner = (other.value - self._start.value, other.x), crossing
             inner, distance = outer, 2 * distance
         return crossings
 
-    def _elsewhere(self, k: int, v: float) -> Optimum | None:
-        """Return the best minimum over all other entries near some of the points."""
-        points = self._points.copy()
+    def _elsewhere(self, k: int, v: float, x: np.ndarray) -> Optimum | None:
+        """Return the best minimum over all other entries that is not searched for near a point, if there is any."""
+        if x.size == 1:
+            return None
+        points = self._others(k, np.where(np.arange(x.size) == k, v, x))
         points[:, k] = v
-        best = np.argsort(self._start.target.values(points), kind="stable")[:TRIED] if points.shape[1] > 1 else ()
+        best = np.argsort(self._start.target.values(points), kind="stable")[:TRIED]
         return min((self._at(k, v, points[j]) for j in best), key=value_of, default=None)
 
     def _at(self, k: int, v: float, x: np.ndarray) -> Optimum:

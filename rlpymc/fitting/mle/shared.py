@@ -7,7 +7,7 @@ import numpy as np
 
 from rlpymc.fitting.mle.coordinates import Coordinates
 from rlpymc.fitting.mle.monitoring import Follower
-from rlpymc.fitting.mle.profile import Profile
+from rlpymc.fitting.mle.profile import SPREAD, Profile
 from rlpymc.fitting.mle.search import (
     GAIN,
     IMPOSSIBLE,
@@ -217,7 +217,7 @@ class Joint:
         return (value if np.isfinite(value) else IMPOSSIBLE), whose
 
     # ------------------------------------------------------------------------------------------------ what is known
-    def describe(self, search: Search, best: Optimum) -> tuple[Optimum, list[Uncertainty]]:
+    def describe(self, search: Search, best: Optimum, alone: Alone) -> tuple[Optimum, list[Uncertainty]]:
         """What can be said of everybody's estimates, and the optimum: a better one if a profile leads to it.
 
         The Hessian is bordered: subjects' own entries are tied to each other through the shared ones alone.
@@ -250,13 +250,14 @@ class Joint:
         kink |= shared & kink.any(axis=0)
         lost = np.where(shared, kink[0, shared].any(), own_open.any(axis=1, keepdims=True) | own_kink)
         lost |= common_open.any()
-        profile = self._profile(search, best)
+        profile = self._profile(search, best, alone)
         reaches = [
             {k: profile.reach(place) for k, place in enumerate(places) if row[k]}
             for places, row in zip(self._places.tolist(), lost, strict=True)
         ]
         if profile.best.value < best.value - POLISH:
-            return self.describe(search, search.local(best.target, profile.best.x, profile.best.value, PRECISE))
+            better = search.local(best.target, profile.best.x, profile.best.value, PRECISE)
+            return self.describe(search, better, alone)
         slopes, found = self._slopes_left(best), []
         for i, (hessian, (inverse, _)) in enumerate(zip(hessians, own, strict=True)):
             answer = np.diag(shared) - inverse @ hessian * shared  # of everything to a change of what is shared
@@ -270,11 +271,22 @@ class Joint:
             found.append(Uncertainty(cov, intervals(coordinates, reaches[i]), status, note))
         return best, found
 
-    def _profile(self, search: Search, best: Optimum) -> Profile:
+    def _profile(self, search: Search, best: Optimum, alone: Alone) -> Profile:
         """Return the profile of everybody's log likelihood, along entries of a point."""
         width, box = (self._alike_for_all(entries) for entries in (self.coordinates.width, self.coordinates.box()))
-        points = search.points if self.all_shared else np.empty((0, width.size))
-        return Profile(search, best, width, box, points, self.scale)
+
+        def elsewhere(k: int, x: np.ndarray) -> np.ndarray:
+            if not self.all_shared and k < self.shared.sum():
+                return self.gather(alone(self.spread(x))[0])[None]
+            # of the subject whose entry this is, all else being as it was
+            i = int(np.argmax((self._places == k).any(axis=1)))
+            entries = self.shared if self.all_shared else ~self.shared
+            places, spread = self._places[i, entries], search.points[:SPREAD, entries]
+            points = np.tile(x, (len(spread), 1))
+            points[:, places] = spread / self.scale[places]
+            return points
+
+        return Profile(search, best, width, box, elsewhere, self.scale)
 
     def _slopes_left(self, best: Optimum) -> np.ndarray:
         """Return the largest gradient over the prior's width left at the end, as a share of the value, (subject,)."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from rlpymc.fitting.mle.coordinates import Coordinates
-from rlpymc.fitting.mle.profile import Profile, Reach
+from rlpymc.fitting.mle.profile import SPREAD, Profile, Reach
 from rlpymc.fitting.mle.search import POLISH, PRECISE, Optimum, Search
 from rlpymc.likelihood.curvature import kinks, second_derivatives
 
@@ -77,7 +77,8 @@ def describe(search: Search, best: Optimum) -> tuple[Optimum, Uncertainty]:
     cov[~np.outer(inside, inside) | open_.any() | kink.any()] = np.nan
     reaches: dict[int, Reach] = {}
     if open_.any() or kink.any():
-        profile = Profile(search, best, width, coordinates.box(), search.points, np.ones_like(width))
+        spread = search.points[:SPREAD]
+        profile = Profile(search, best, width, coordinates.box(), lambda *_: spread.copy(), np.ones_like(width))
         reaches = {k: profile.reach(k) for k in range(coordinates.size)}
         if profile.best.value < best.value - POLISH:
             better = search.local(best.target, profile.best.x, profile.best.value, PRECISE)
