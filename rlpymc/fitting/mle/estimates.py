@@ -39,13 +39,14 @@ class MLE:
     cov : xr.DataArray (subject, estimate, estimate_)
         Covariances of the estimates, the inverse Hessian of the negative log likelihood, less log prior or penalty.
         Where parameters are shared, of all subjects' estimates together: a subject's part of it.
+    interval : xr.Dataset (subject, *shape, bound)
+        Of estimates that have no standard error because of a kink, a plateau or a flat direction, the 95 % interval of
+        the profile likelihood; NaN for others.  At its ends, "lower" and "upper", the log likelihood is 1.92 below the
+        maximum, with all other estimates as good as they can be there.  Where it falls by less up to the end of the
+        range (see `note`), this is the parameter's bound, which may be infinite.  With priors or a penalty, the same of
+        their sum with the log likelihood.
     log_lik, aic, bic, pseudo_r2 : xr.DataArray (subject,)
         Log likelihood, information criteria, and McFadden's pseudo-R2: 1 - log_lik / (log likelihood of chance).
-    interval : xr.Dataset (subject, *shape, bound)
-        Of estimates that have no standard error because of a kink, a plateau or a flat direction, the 95 % interval of the profile
-        likelihood, NaN for others: at its bounds, "lower" and "upper", the log likelihood is 1.92 below the maximum,
-        with all other estimates as good as they can be there.  Where it falls less than that, the parameter's bound,
-        which may be infinite.
     status : xr.DataArray (subject,) of str
         "converged", "at a bound", "at a kink" (a sharp maximum, where the gradient jumps: a prediction error changes
         its sign, for example), "flat direction" (the data do not tell), "stopped" (by the callback), or "failed".  A
