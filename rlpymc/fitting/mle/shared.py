@@ -39,6 +39,8 @@ from rlpymc.trials.model_data import ModelData
 type Combinations = list[tuple[dict[str, np.ndarray], float]]
 type Alone = Callable[[np.ndarray], tuple[np.ndarray, Combinations]]
 
+TRIED_TOGETHER = 2  # points from which the profile over all subjects is searched for anew
+
 
 class Joint:
     """The negative log likelihood of all subjects, less what is added to it.
@@ -284,7 +286,10 @@ class Joint:
             places, spread = self._places[i, entries], search.points[:SPREAD, entries]
             points = np.tile(x, (len(spread), 1))
             points[:, places] = spread / self.scale[places]
-            return points
+            if self.all_shared:
+                return points
+            points[:, k] = x[k]  # searches over all subjects take long: few of them
+            return points[np.argsort(best.target.values(points), kind="stable")[:TRIED_TOGETHER]]
 
         return Profile(search, best, width, box, elsewhere, self.scale)
 
