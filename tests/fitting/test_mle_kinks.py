@@ -7,6 +7,7 @@ import pytest
 import xarray as xr
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.optimize import minimize
+from scipy.special import expit
 
 import rlpymc as rl
 from rlpymc.tasks import Bandit, DriftingBandit
@@ -119,8 +120,9 @@ def test_kinks_where_parameters_are_shared(shared: tuple[str, ...]) -> None:
                 assert_allclose(fall, FALL, rtol=0, atol=1e-2)
 
 
-def test_kinks_of_modes_without_a_group() -> None:
-    found = rl.fit_em(MODEL, trials(True), prior="flat", progress=False)
+@LIMITS
+def test_kinks_of_modes_without_a_group(limited: bool) -> None:
+    found = rl.fit_em(MODEL, trials(limited), prior="flat", progress=False)
     at_bound = found.params["alpha_pos"] > 0.999
     assert (found.status == "at a kink").any()
     assert set(found.status.values[~at_bound]) <= {"converged", "at a kink"}
@@ -158,6 +160,16 @@ def test_a_rate_that_rises_without_end_is_flat_from_somewhere_on() -> None:
     for beta, falls in ((start * 1.01, False), (start * 10, False), (start * 0.9, True)):
         again = rl.fit_mle("delta", data, fixed={"beta": beta}, progress=False)
         assert (float(found.log_lik[0] - again.log_lik[0]) > 0.05) == falls
+
+
+def test_a_ridge_far_out_is_no_kink() -> None:
+    """Ever slower learning with ever larger beta: the likelihood is smooth, on the scale of the small learning rate."""
+    rng = np.random.default_rng(3)
+    alpha, beta = expit(rng.normal(-1, 0.8, 20)), np.exp(rng.normal(1.3, 0.5, 20))
+    data = rl.simulate("delta", Bandit((0.3, 0.7)), {"alpha": alpha, "beta": beta}, 20, 100, 4).isel(subject=[6, 15])
+    found = rl.fit_mle("delta", data, progress=False)
+    assert set(found.status.values) == {"flat direction"}
+    assert found.note.str.contains("beta from .* to inf").all()
 
 
 def test_a_plateau_with_an_edge_is_not_flat() -> None:

@@ -40,8 +40,10 @@ def _at_kinks(problem: Unbounded, modes: Modes) -> np.ndarray:
     if not d:
         return np.zeros(n, dtype=bool)
     with np.errstate(invalid="ignore"):  # where the data are impossible near by
-        found = kinks(gradient, modes.rows[:, :d], 2 * DIFFERENCE * problem.width[:d], -free, free)
-    return found.any(axis=1)
+        # the steps of the differences that curvature is made of
+        steps = [times * DIFFERENCE * problem.width[:d] for times in (1, 2)]
+        found = [kinks(gradient, modes.rows[:, :d], step, -free, free) for step in steps]
+    return np.any(found, axis=(0, 2))
 
 
 def _flat(problem: Unbounded, modes: Modes) -> np.ndarray:
