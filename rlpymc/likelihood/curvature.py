@@ -18,6 +18,9 @@ from rlpymc.model.registry import get_model
 from rlpymc.trials.model_data import ModelData, data_for
 
 STEP = 1e-4  # of a difference, for a parameter that goes from 0 to 1
+JUMP = 0.1  # share of the change of a gradient over a step by which it may differ over the next one
+HALVINGS = 20  # of the step, after which what is left of a change is a jump
+SMALL = 1e-11  # change, in nats over a step, that is due to rounding
 
 type Gradient = Callable[[np.ndarray], np.ndarray]
 
@@ -112,7 +115,7 @@ def second_derivatives(
     """
     rows = []
     for k in range(x.shape[-1]):
-        side = np.where(x[..., k] - step[k] < lower[k], 1, np.where(x[..., k] + step[k] > upper[k], -1, 0))
+        side = _side(x[..., k], step[k], lower[k], upper[k])
         row = np.zeros_like(x)
         for j, weight, bend in ((-1, -0.5, -1), (0, 0.0, 2), (1, 0.5, -1)):
             weights = weight + side * bend
@@ -123,6 +126,65 @@ def second_derivatives(
         rows.append(row / step[k])
     found = np.stack(rows, axis=-2)
     return (found + found.swapaxes(-1, -2)) / 2
+
+
+def kinks(gradient: Gradient, x: np.ndarray, step: np.ndarray, lower: np.ndarray, upper: np.ndarray) -> np.ndarray:
+    """Return along which entries a gradient jumps.
+
+    A derivative of an entry may change within a step because the function is curved on a scale that is smaller still.
+    It jumps if halving the step, towards where it changes most, again and again, leaves a part of the change.
+
+    Parameters
+    ----------
+    gradient, x, step, lower, upper
+        See `second_derivatives`, whose three points are looked at.
+
+    Returns
+    -------
+    (..., entry) bool
+    """
+    found = np.zeros(x.shape, dtype=bool)
+    for k in range(x.shape[-1]):
+
+        def slope(value: np.ndarray, k: int = k) -> np.ndarray:
+            moved = x.copy()
+            moved[..., k] = value
+            return gradient(moved)[..., k]
+
+        middle = x[..., k] + step[k] * _side(x[..., k], step[k], lower[k], upper[k])
+        places = np.stack([middle - step[k], middle, middle + step[k]])
+        slopes = np.stack([slope(place) for place in places])
+        behind, ahead = np.diff(slopes, axis=0)
+        uneven = np.abs(ahead - behind)
+        found[..., k] = uneven > JUMP * np.abs(ahead + behind) / 2 + SMALL / step[k]
+        if found[..., k].any():
+            left = _change_left(slope, places, slopes)
+            found[..., k] &= left > JUMP * uneven
+    return found
+
+
+def _change_left(slope: Gradient, places: np.ndarray, slopes: np.ndarray) -> np.ndarray:
+    """Return how much a slope changes within the smallest part of a stretch, where it changes most.
+
+    Parameters
+    ----------
+    slope : callable
+        Takes and returns arrays (...).
+    places, slopes : (3, ...)
+        Two ends and the middle of the stretch, and the slopes there.
+    """
+    for _ in range(HALVINGS):
+        second = np.abs(slopes[2] - slopes[1]) > np.abs(slopes[1] - slopes[0])
+        ends = [np.where(second, pair[1:], pair[:2]) for pair in (places, slopes)]
+        middle = ends[0].mean(axis=0)
+        places = np.stack([ends[0][0], middle, ends[0][1]])
+        slopes = np.stack([ends[1][0], slope(middle), ends[1][1]])
+    return np.abs(slopes[2] - slopes[0])
+
+
+def _side(x: np.ndarray, step: float, lower: float, upper: float) -> np.ndarray:
+    """Return on which side of a value three points lie so that they are within bounds: 1, -1, or 0 for around it."""
+    return np.where(x - step < lower, 1, np.where(x + step > upper, -1, 0))
 
 
 def _differences(

@@ -207,7 +207,7 @@ def test_what_one_subject_leaves_open_is_no_matter_of_the_others() -> None:
     data["reward"][0] = 0.0
     found = rl.fit_mle("delta", data, shared="beta", progress=False, starts=3)
     assert found.status[0] == "flat direction"
-    assert found.note[0] == "alpha"
+    assert found.note[0] == "alpha from 0 to 1"
     assert np.isnan(found.se["alpha"][0])
     assert set(found.status.values[1:]) == {"converged"}
     assert np.isfinite(found.se["beta"]).all()

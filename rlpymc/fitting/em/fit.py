@@ -99,7 +99,7 @@ def fit_em(
         between its quantiles at 16 and 84 %.
     folder : path, optional
         Where each round is written when it is finished.  Calling again with the same arguments goes on from there,
-        with the same result as an unbroken run.
+        with the same result as an unbroken run.  A folder of another run is refused, and so is a second process in it.
     seed : int, optional
         For the points of which the best is where a subject's first search starts.
     backend : {"fused", "scan"}
@@ -190,8 +190,7 @@ def fit_em(
         names = ", ".join(map(repr, data.subjects[failed.values][:NAMED].tolist()))
         warnings.warn(
             f"{data.model.name}: the last E step did not converge for {int(failed.sum())} of {data.shape[0]} subjects "
-            f"({names}{', ...' if failed.sum() > NAMED else ''}); their parameters are the best that were found. Where "
-            "values are tied, a likelihood has kinks, at which there is no curvature to be had",
+            f"({names}{', ...' if failed.sum() > NAMED else ''}); their parameters are the best that were found",
             UserWarning,
             stacklevel=2,
         )

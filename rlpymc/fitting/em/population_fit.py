@@ -11,6 +11,7 @@ from rlpymc.checks import check_seed, check_whole
 from rlpymc.fitting.em import evidence
 from rlpymc.fitting.em.e_step import Modes
 from rlpymc.fitting.em.group import Covariates, Group
+from rlpymc.fitting.em.statuses import statuses
 from rlpymc.fitting.em.unbounded import Unbounded
 from rlpymc.model.parameter_vector import columns, dataset, entry_labels
 
@@ -61,7 +62,10 @@ class EM:
     n_free : int
         How many numbers were estimated: those of all subjects, and the shared ones once.
     status : xr.DataArray (subject,) of str
-        Of the last E step: "converged", "flat direction" (the data do not tell, without a prior), or "failed".
+        Of the last E step: "converged", "at a kink" (the gradient jumps next to the mode, as where a prediction error
+        changes its sign, and `hessian` and what is made of it are not to be trusted), "flat direction" (the data do not
+        tell, without a prior: the log likelihood falls by less than 0.05 over ten widths of the prior along the
+        flattest direction, on one side or both), or "failed".
     converged : bool or None
         Whether the last round changed less than `tol`, and the last E step converged for everybody; None with
         ``tol=None`` or no rounds.
@@ -147,10 +151,11 @@ class EM:
 
     def _title(self) -> str:
         data, n_rounds = self._made.problem.data, len(self.history)
-        n_failed = int((self.status == "failed").sum())
+        n_failed, n_kinked = (int((self.status == status).sum()) for status in ("failed", "at a kink"))
         parts = [f"{data.model.name}, {data.shape[0]} subjects, {n_rounds} round{'' if n_rounds == 1 else 's'}"]
         parts += ["converged"] if self.converged else ["not converged"] if self.converged is False else []
         parts += [f"E step failed for {n_failed}"] if n_failed else []
+        parts += [f"{n_kinked} at a kink"] if n_kinked else []
         flat = self._made.group.flat and self._made.problem.n_own
         value = (
             f"log likelihood {float(self.log_lik.sum()):.2f}"
@@ -197,9 +202,7 @@ def collect(
     n_scored = int(problem.data.masks["scored"].sum())
     log_evidence = evidence.laplace(modes, group)
     log_p = float(modes.log_lik.sum() if flat else log_evidence.sum())
-    good = modes.converged & modes.maximum
-    status = np.where(good, "converged", "flat direction" if flat else "failed")
-    status[~modes.converged & modes.maximum] = "failed"
+    status = statuses(problem, modes, flat)
 
     def by_subject(values: np.ndarray) -> xr.DataArray:
         return xr.DataArray(values, coords=subjects, dims="subject")

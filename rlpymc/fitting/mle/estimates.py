@@ -14,6 +14,8 @@ from rlpymc.model.parameter_vector import columns, dataset
 from rlpymc.model.parameters import Index
 from rlpymc.trials.model_data import ModelData
 
+BOUNDS = ("lower", "upper")  # of an interval
+
 
 @dataclass(frozen=True, repr=False)
 class MLE:
@@ -33,16 +35,28 @@ class MLE:
         Every parameter, constants included.
     se : xr.Dataset (subject, *shape)
         Standard errors on the natural scale, of the parameters that were estimated; NaN at a bound, where there is
-        none, and for all that a flat direction leaves open.
+        none, and for all that a kink or a flat direction leaves open.
     cov : xr.DataArray (subject, estimate, estimate_)
         Covariances of the estimates, the inverse Hessian of the negative log likelihood, less log prior or penalty.
         Where parameters are shared, of all subjects' estimates together: a subject's part of it.
+    interval : xr.Dataset (subject, *shape, bound)
+        Of estimates that have no standard error because of a kink, a plateau or a flat direction, the 95 % interval of
+        the profile likelihood; NaN for others.  At its ends, "lower" and "upper", the log likelihood is 1.92 below the
+        maximum, with all other estimates as good as they can be there.  Where it falls by less up to the end of the
+        range (see `note`), this is the parameter's bound, which may be infinite.  With priors or a penalty, the same of
+        their sum with the log likelihood.
     log_lik, aic, bic, pseudo_r2 : xr.DataArray (subject,)
         Log likelihood, information criteria, and McFadden's pseudo-R2: 1 - log_lik / (log likelihood of chance).
     status : xr.DataArray (subject,) of str
-        "converged", "at a bound", "flat direction" (the data do not tell), "stopped" (by the callback), or "failed".
+        "converged", "at a bound", "at a kink" (a sharp maximum, where the gradient jumps: a prediction error changes
+        its sign, for example), "flat direction" (the data do not tell), "stopped" (by the callback), or "failed".  A
+        maximum may also be a plateau, as where choice rules make the likelihood a staircase: that has converged, is
+        noted, and has an interval.
     note : xr.DataArray (subject,) of str
-        Which parameters the status is about, and which methods failed before another took over.
+        Which parameters the status is about, and which methods failed before another took over.  Of a flat direction,
+        the values between which the profile log likelihood falls by less than 0.05 from its maximum; they reach to at
+        least one end of the parameter's range.  Where there is no bound, the range ends where the farthest starting
+        points are, or ten times as far from the estimate as the prior is wide, whichever is farther.
     totals : pd.Series
         Of the whole fit: log_lik, n_params, n_trials, aic, bic; with priors log_posterior, those of shared parameters
         counted once.
@@ -60,6 +74,7 @@ class MLE:
     params: xr.Dataset
     se: xr.Dataset
     cov: xr.DataArray
+    interval: xr.Dataset
     log_lik: xr.DataArray
     aic: xr.DataArray
     bic: xr.DataArray
@@ -72,12 +87,18 @@ class MLE:
     history: pd.DataFrame | None = None
 
     def to_dataframe(self) -> pd.DataFrame:
-        """Return one row a subject: estimates, standard errors, log likelihood, criteria, status."""
+        """Return one row a subject: estimates, standard errors, log likelihood, criteria, status.
+
+        Where an interval takes the place of somebody's standard error, it stands behind the standard errors.
+        """
         found: dict[str, Any] = {}
         for name in self.params:
             found |= columns(self.params[[name]])
             if name in self.se:
                 found |= columns(self.se[[name]], "_se")
+            if name in self.interval and self.interval[name].notnull().any():
+                for bound in BOUNDS:
+                    found |= columns(self.interval[[name]].sel(bound=bound), f"_{bound}")
         for name in ("log_lik", "log_posterior", "test_log_lik", "aic", "bic", "pseudo_r2", "status", "note"):
             if getattr(self, name) is not None:
                 found[name] = getattr(self, name).values
@@ -159,6 +180,8 @@ def estimates(
 
     cov = np.stack([u.cov for u in fit.uncertainties])
     errors = coordinates.entries.split(np.sqrt(np.diagonal(cov, axis1=1, axis2=2)))
+    ends = [coordinates.entries.split(e) for e in np.moveaxis(np.stack([u.interval for u in fit.uncertainties]), 2, 0)]
+    intervals = [dataset({p.name: end[p.name] for p in coordinates.parameters}, data.subjects) for end in ends]
     n = data.masks["scored"].reshape(n_subjects, -1).sum(axis=1)
     n_shared = int(fit.shared.sum())
     n_own = coordinates.size - n_shared + fit.n_whole
@@ -177,6 +200,7 @@ def estimates(
             coords={**subject, "estimate": labels, "estimate_": labels},
             dims=("subject", "estimate", "estimate_"),
         ),
+        interval=xr.concat(intervals, pd.Index(BOUNDS, name="bound")).transpose(..., "bound"),
         log_lik=by_subject(fit.log_lik),
         aic=by_subject(aic),
         bic=by_subject(bic),

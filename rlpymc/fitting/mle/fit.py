@@ -97,7 +97,8 @@ def fit_mle(
     Returns
     -------
     MLE
-        Estimates on the natural scale, within the supports' bounds, standard errors, criteria, and a status.
+        Estimates on the natural scale, within the supports' bounds, standard errors, criteria, and a status.  Where
+        the likelihood has a kink, an interval of the profile likelihood takes the place of a standard error.
         Parameters that are whole numbers are profiled: each value is tried, and the best is kept.
 
     Raises

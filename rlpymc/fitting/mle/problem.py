@@ -89,10 +89,10 @@ class Problem:
 
         optima, log_liks, found = [], [], []
         for i in self._track(progress):
-            best = self._best(objective, i, search, follow(i))
+            best, known = describe(search, self._best(objective, i, search, follow(i)))
             optima.append(best)
             log_liks.append(-np.inf if best.impossible else objective.log_lik(i, best.target.whole, best.x))
-            found.append(describe(search, best))
+            found.append(known)
         points = np.stack([best.x for best in optima])
         whole = {name: np.stack([best.target.whole[name] for best in optima]) for name in optima[0].target.whole}
         params = {**objective.constants, **coordinates.entries.split(points), **whole}
@@ -109,12 +109,14 @@ class Problem:
                 "their own beside the shared ones; choose a local method, or share all"
             )
         follower = None if watch is None else self._follow_all(joint, watch)
-        best = joint.best(search, self._alone(joint, search, progress), follower)
+        alone = self._alone(joint, search, progress)
+        best, found = joint.describe(search, joint.best(search, alone, follower), alone)
         points, whole = joint.spread(best.x), best.target.whole
         log_liks = joint.log_liks(points, whole)
         log_liks = np.where(np.isfinite(log_liks), log_liks, -np.inf)
-        params, found = joint.params(points, whole), joint.describe(search, best)
-        return Fit(points, params, log_liks, best.target.weight, found, joint.shared, self._n_whole)
+        return Fit(
+            points, joint.params(points, whole), log_liks, best.target.weight, found, joint.shared, self._n_whole
+        )
 
     def _follow_all(self, joint: Joint, watch: Watch) -> Follower:
         """Follower of the searches over all subjects."""

@@ -20,8 +20,15 @@ APART = 0.3  # how far these are from each other, in diagonals of the cube of pr
 POLISHED = 3  # different optima found roughly that are then found precisely
 MOVED = 8  # points from which another one is looked for, where one parameter of the best is moved
 GAIN = 1e-2  # by which optima differ, in nats
-ROUGH = {"ftol": 1e-6, "gtol": 1e-4, "maxiter": 60}  # options of L-BFGS-B
-PRECISE = {"ftol": 1e-13, "gtol": 1e-8, "maxiter": 1000}
+LEFT = 1e-4  # gradient, in nats over the prior's width, that a search leaves where the likelihood has a kink
+FEW = 12  # entries for which a simplex is of use
+SIMPLEX = 1e-2  # its size where the search at a kink begins, in units of the prior's width
+POLISH = 1e-7  # gain, in nats, with which another simplex is worth a try
+
+type Options = Mapping[str, Mapping[str, Any]]  # of methods by their names
+
+ROUGH: Options = {"L-BFGS-B": {"ftol": 1e-6, "gtol": 1e-4, "maxiter": 60}}
+PRECISE: Options = {"L-BFGS-B": {"ftol": 1e-13, "gtol": 1e-8, "maxiter": 1000}}
 
 
 @dataclass(frozen=True)
@@ -110,6 +117,7 @@ class Search:
             raise unknown("method", method, (*METHODS, *GLOBAL))
         self.coordinates, self.starts = coordinates, starts
         self._settings = method, smooth, starts, seed
+        self.smooth = smooth
         self.whole_space = method if method in GLOBAL else None
         usable = METHODS if smooth else DERIVATIVE_FREE
         first = usable[:1] if method is None or self.whole_space else (method,)
@@ -134,7 +142,7 @@ class Search:
     def _explore(self, targets: Sequence[Target], found: list[Optimum], follower: Follower | None) -> Optimum:
         """Return the best optimum, and add all others to those found."""
 
-        def search(x: np.ndarray, value: float, target: Target, options: dict[str, Any]) -> Optimum:
+        def search(x: np.ndarray, value: float, target: Target, options: Options) -> Optimum:
             found.append(self.local(target, x, value, options, follower))
             return found[-1]
 
@@ -157,7 +165,28 @@ class Search:
             if not other.value < best.value - GAIN:
                 break
             best = min(polish(other), key=value_of)
-        return best
+        found.append(best)
+        return self.polished(best, follower)
+
+    def polished(self, best: Optimum, follower: Follower | None = None) -> Optimum:
+        """Return an optimum that is precise even at a kink, where searches with gradients end too early.
+
+        Their line searches take the gradient on one side of the kink for that of the other.  A simplex asks for none.
+        """
+        if not self.smooth or best.x.size > FEW or slope_left(best, self.coordinates.width) <= LEFT:
+            return best
+        width, (lower, upper) = self.coordinates.width, best.target.bounds.T
+        fine = {"xatol": 1e-9 * width.min(), "fatol": 1e-10, "maxfev": 1000 * width.size, "adaptive": True}
+        while True:
+            corners = best.x + SIMPLEX * np.diag(np.where(best.x + SIMPLEX * width <= upper, width, -width))
+            simplex = np.clip(np.vstack([best.x, corners]), lower, upper)
+            options = {"Nelder-Mead": {**fine, "initial_simplex": simplex}}
+            found = self.local(best.target, best.x, best.value, options, follower, ("Nelder-Mead",))
+            gain = best.value - found.value
+            if gain > 0:
+                best = replace(found, note=best.note)
+            if not gain > POLISH:
+                return best
 
     def apart(self, values: np.ndarray) -> list[int]:
         """Return the best points to start from, each some way from those better than it as long as there are such."""
@@ -171,7 +200,13 @@ class Search:
         return chosen
 
     def local(
-        self, target: Target, x: np.ndarray, value: float, options: dict[str, Any], follower: Follower | None = None
+        self,
+        target: Target,
+        x: np.ndarray,
+        value: float,
+        options: Options,
+        follower: Follower | None = None,
+        order: Sequence[str] | None = None,
     ) -> Optimum:
         """Return the optimum that a search from a point finds, with the first method that does not fail there.
 
@@ -179,7 +214,8 @@ class Search:
         the function and of the callback come through.
         """
         failures: list[str] = []
-        for method in self.order:
+        order = self.order if order is None else order
+        for method in order:
             try:
                 result = _minimize(target, x, method, options, follower)
             except Stopped as stop:
@@ -187,7 +223,7 @@ class Search:
             except _FromOutside as outside:
                 raise outside.problem from None
             except Exception as problem:
-                if method == self.order[-1]:
+                if method == order[-1]:
                     raise  # all methods failed: the last one's exception says why
                 failures.append(f"{method} failed ({type(problem).__name__}: {problem})")
                 continue
@@ -250,8 +286,15 @@ def different(optima: list[Optimum]) -> list[Optimum]:
     return found
 
 
+def slope_left(optimum: Optimum, width: np.ndarray) -> float:
+    """Return the largest gradient over a width that points to what lies within bounds, in nats."""
+    x, (lower, upper) = optimum.x, optimum.target.bounds.T
+    step = optimum.target.function(x)[1] * width
+    return float(np.abs((x - np.clip(x - step * width, lower, upper)) / width).max(initial=0.0))
+
+
 def _minimize(
-    target: Target, x: np.ndarray, method: str, options: dict[str, Any], follower: Follower | None
+    target: Target, x: np.ndarray, method: str, options: Options, follower: Follower | None
 ) -> OptimizeResult:
     with_gradient, function = method not in DERIVATIVE_FREE, _marked(target.function)
     return minimize(
@@ -260,6 +303,6 @@ def _minimize(
         jac=True if with_gradient else None,
         method=method,
         bounds=target.bounds,
-        options=options if method == "L-BFGS-B" else {},
+        options=dict(options.get(method, {})),
         callback=follower and _marked(follower.next_search(target.whole)),
     )

@@ -7,13 +7,16 @@ import numpy as np
 
 from rlpymc.fitting.mle.coordinates import Coordinates
 from rlpymc.fitting.mle.monitoring import Follower
+from rlpymc.fitting.mle.profile import SPREAD, Profile
 from rlpymc.fitting.mle.search import (
     GAIN,
     IMPOSSIBLE,
+    POLISH,
     PRECISE,
     ROUGH,
     Interrupted,
     Optimum,
+    Options,
     Search,
     Target,
     different,
@@ -25,14 +28,18 @@ from rlpymc.fitting.mle.uncertainty import (
     curvature,
     in_words,
     inside_bounds,
+    intervals,
     invert,
-    unknown_covariances,
+    kinked,
+    nothing_known,
 )
 from rlpymc.likelihood.by_subject import SubjectLikelihoods
 from rlpymc.trials.model_data import ModelData
 
 type Combinations = list[tuple[dict[str, np.ndarray], float]]
 type Alone = Callable[[np.ndarray], tuple[np.ndarray, Combinations]]
+
+TRIED_TOGETHER = 2  # points from which the profile over all subjects is searched for anew
 
 
 class Joint:
@@ -86,6 +93,8 @@ class Joint:
         # the likelihood is more curved in what all subjects share; where there is nothing else, a point is plain
         common = coordinates.width[self.shared] / np.sqrt(self.n_subjects)
         self.scale = np.concatenate([np.ones_like(common) if self.all_shared else common, own])
+        # where each entry of everybody's vectors is in a point, (subject, entry)
+        self._places = np.rint(self.spread(np.arange(self.scale.size) / self.scale)).astype(int)
 
     # ------------------------------------------------------------------------------------------------ points
     def gather(self, points: np.ndarray) -> np.ndarray:
@@ -100,11 +109,10 @@ class Joint:
         points[:, ~self.shared] = x[n_shared:].reshape(self.n_subjects, -1)
         return points
 
-    def _bounds(self) -> np.ndarray:
-        lower, upper = (
-            self.gather(np.broadcast_to(b, (self.n_subjects, self.coordinates.size))) for b in self.coordinates.bounds.T
-        )
-        return np.stack([lower, upper], axis=1)
+    def _alike_for_all(self, entries: np.ndarray) -> np.ndarray:
+        """Return the point at which everybody has the same vector, and the same of columns of vectors."""
+        columns = [self.gather(np.tile(column, (self.n_subjects, 1))) for column in entries.reshape(len(entries), -1).T]
+        return np.stack(columns, axis=1).reshape(-1, *entries.shape[1:])
 
     # ------------------------------------------------------------------------------------------------ likelihoods
     def params(self, points: np.ndarray, whole: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -144,7 +152,13 @@ class Joint:
                 found -= float(self.coordinates.added(points)[0][counted].sum())
             return found if np.isfinite(found) else IMPOSSIBLE
 
-        return Target(function, lambda points: np.array([value(x) for x in points]), self._bounds(), whole, weights)
+        return Target(
+            function,
+            lambda points: np.array([value(x) for x in points]),
+            self._alike_for_all(self.coordinates.bounds),
+            whole,
+            weights,
+        )
 
     # ------------------------------------------------------------------------------------------------ the optimum
     def best(self, search: Search, alone: Alone, follower: Follower | None = None) -> Optimum:
@@ -175,7 +189,7 @@ class Joint:
     def _in_turn(self, search: Search, alone: Alone, found: list[Optimum], follower: Follower | None) -> Optimum:
         """Return the best optimum, and add all on the way to it to those found."""
 
-        def optimise(target: Target, points: np.ndarray, options: dict[str, float]) -> Optimum:
+        def optimise(target: Target, points: np.ndarray, options: Options) -> Optimum:
             x = self.gather(points)
             found.append(search.local(target, x, target.values(x[None])[0], options, follower))
             return found[-1]
@@ -205,40 +219,79 @@ class Joint:
         return (value if np.isfinite(value) else IMPOSSIBLE), whose
 
     # ------------------------------------------------------------------------------------------------ what is known
-    def describe(self, search: Search, best: Optimum) -> list[Uncertainty]:
-        """Standard errors and statuses of everybody's estimates.
+    def describe(self, search: Search, best: Optimum, alone: Alone) -> tuple[Optimum, list[Uncertainty]]:
+        """What can be said of everybody's estimates, and the optimum: a better one if a profile leads to it.
 
         The Hessian is bordered: subjects' own entries are tied to each other through the shared ones alone.
         """
         coordinates, shared, whole = self.coordinates, self.shared, best.target.whole
-        points, unknown = self.spread(best.x), unknown_covariances(self.coordinates)
+        points = self.spread(best.x)
         if best.impossible:
             wrong = ~np.isfinite(self.log_liks(points, whole))
             notes = ["the data are impossible" if w else "those of another subject are impossible" for w in wrong]
-            return [Uncertainty(unknown, "failed", note) for note in notes]
+            return best, [nothing_known(coordinates, "failed", note) for note in notes]
         if best.stopped:
-            return [Uncertainty(unknown, "stopped", "by the callback")] * self.n_subjects
-        hessians = curvature(coordinates, lambda p: self._gradients(p, whole)[1], points)
+            return best, [nothing_known(coordinates, "stopped", "by the callback")] * self.n_subjects
+
+        def gradient(points: np.ndarray) -> np.ndarray:
+            return self._gradients(points, whole)[1]
+
+        inside, width = inside_bounds(coordinates, points), coordinates.width
+        hessians, kink = curvature(coordinates, gradient, points), inside & kinked(coordinates, gradient, points)
         bend = coordinates.added(points)[2]
         bend[1:, shared] = 0.0
         hessians -= bend[:, :, None] * np.eye(coordinates.size)
-        inside, width = inside_bounds(coordinates, points), coordinates.width
         own = [invert(h, within & ~shared, width) for h, within in zip(hessians, inside, strict=True)]
-        # what the subjects' own entries explain of the shared ones is taken off
-        total = sum(h - h @ inverse @ h for h, (inverse, _) in zip(hessians, own, strict=True))
-        common, open_ = invert(np.asarray(total), inside[0] & shared, width)
-        slopes = self._slopes_left(best)
-        found = []
-        for i, (hessian, (inverse, own_open)) in enumerate(zip(hessians, own, strict=True)):
+        # what the subjects' own entries explain of the shared ones is taken off; at a kink there is no curvature
+        total = np.zeros((coordinates.size,) * 2)
+        for h, (inverse, _), jumps in zip(hessians, own, kink, strict=True):
+            total += 0.0 if jumps.any() else h - h @ inverse @ h
+        common, common_open = invert(total, inside[0] & shared, width)
+        own_open = np.array([flat for _, flat in own])
+        open_, own_kink = own_open | common_open, kink.any(axis=1, keepdims=True)
+        kink |= shared & kink.any(axis=0)
+        lost = np.where(shared, kink[0, shared].any(), own_open.any(axis=1, keepdims=True) | own_kink)
+        lost |= common_open.any()
+        profile = self._profile(search, best, alone)
+        reaches = [
+            {k: profile.reach(place) for k, place in enumerate(places) if row[k]}
+            for places, row in zip(self._places.tolist(), lost, strict=True)
+        ]
+        if profile.best.value < best.value - POLISH:
+            better = search.local(best.target, profile.best.x, profile.best.value, PRECISE)
+            return self.describe(search, better, alone)
+        slopes, found = self._slopes_left(best), []
+        for i, (hessian, (inverse, _)) in enumerate(zip(hessians, own, strict=True)):
             answer = np.diag(shared) - inverse @ hessian * shared  # of everything to a change of what is shared
             cov = inverse + answer @ common @ answer.T
-            known = inside[i] & ~(own_open.any() & ~shared) & ~open_.any()
+            known = inside[i] & ~lost[i]
             cov[~np.outer(known, known)] = np.nan
-            status, note = in_words(coordinates, inside[i], open_ | own_open)
+            status, note = in_words(coordinates, inside[i], open_[i], kink[i], reaches[i])
             if status == "converged" and search.with_gradient and slopes[i] > STEEP:
                 status, note = "failed", f"gradient {slopes[i]:.2g} of the value at the end: {best.message}"
-            found.append(Uncertainty(cov, status, "; ".join(filter(None, (note, best.note)))))
-        return found
+            note = "; ".join(filter(None, (note, best.note)))
+            found.append(Uncertainty(cov, intervals(coordinates, reaches[i]), status, note))
+        return best, found
+
+    def _profile(self, search: Search, best: Optimum, alone: Alone) -> Profile:
+        """Return the profile of everybody's log likelihood, along entries of a point."""
+        width, box = (self._alike_for_all(entries) for entries in (self.coordinates.width, self.coordinates.box()))
+
+        def elsewhere(k: int, x: np.ndarray) -> np.ndarray:
+            if not self.all_shared and k < self.shared.sum():
+                return self.gather(alone(self.spread(x))[0])[None]
+            # of the subject whose entry this is, all else being as it was
+            i = int(np.argmax((self._places == k).any(axis=1)))
+            entries = self.shared if self.all_shared else ~self.shared
+            places, spread = self._places[i, entries], search.points[:SPREAD, entries]
+            points = np.tile(x, (len(spread), 1))
+            points[:, places] = spread / self.scale[places]
+            if self.all_shared:
+                return points
+            points[:, k] = x[k]  # searches over all subjects take long: few of them
+            return points[np.argsort(best.target.values(points), kind="stable")[:TRIED_TOGETHER]]
+
+        return Profile(search, best, width, box, elsewhere, self.scale)
 
     def _slopes_left(self, best: Optimum) -> np.ndarray:
         """Return the largest gradient over the prior's width left at the end, as a share of the value, (subject,)."""

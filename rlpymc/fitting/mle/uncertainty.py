@@ -1,17 +1,18 @@
 """What can be said of an optimum: covariances, a status, and which parameters that is about."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from rlpymc.fitting.mle.coordinates import Coordinates
-from rlpymc.fitting.mle.search import Optimum, Search
-from rlpymc.likelihood.curvature import second_derivatives
+from rlpymc.fitting.mle.profile import SPREAD, Profile, Reach
+from rlpymc.fitting.mle.search import POLISH, PRECISE, Optimum, Search
+from rlpymc.likelihood.curvature import kinks, second_derivatives
 
 AT_BOUND = 1e-6  # distance from a bound, in units of the prior's width, that counts as on it
 STEP = 1e-4  # of differences, in the same units
-FLAT = 1e-3  # curvature, in nats over the squared width of the prior, below which a direction is flat
+FLAT = 1e-3  # curvature, in nats over the squared width of the prior, below which a direction may be flat
 STEEP = 1e-3  # gradient, in units of the value over the prior's width, that is left by a search that has failed
 
 
@@ -23,18 +24,22 @@ class Uncertainty:
     ----------
     cov : (entry, entry)
         Covariances; NaN where there are none.
+    interval : (entry, 2)
+        Ends of the profile likelihood's intervals; NaN where covariances are enough.
     status, note : str
         See `MLE`.
     """
 
     cov: np.ndarray
+    interval: np.ndarray
     status: str
     note: str
 
 
-def unknown_covariances(coordinates: Coordinates) -> np.ndarray:
-    """Return covariances of which none is known."""
-    return np.full((coordinates.size,) * 2, np.nan)
+def nothing_known(coordinates: Coordinates, status: str, note: str) -> Uncertainty:
+    """Return a status without covariances and intervals."""
+    unknown = np.full((coordinates.size, coordinates.size + 2), np.nan)
+    return Uncertainty(unknown[:, 2:], unknown[:, :2], status, note)
 
 
 def inside_bounds(coordinates: Coordinates, x: np.ndarray) -> np.ndarray:
@@ -48,24 +53,41 @@ def curvature(coordinates: Coordinates, gradient: Callable[[np.ndarray], np.ndar
     return second_derivatives(gradient, points, STEP * coordinates.width, *coordinates.bounds.T)
 
 
-def describe(search: Search, best: Optimum) -> Uncertainty:
-    """Standard errors and status of one subject's optimum."""
-    coordinates, unknown = search.coordinates, unknown_covariances(search.coordinates)
+def kinked(coordinates: Coordinates, gradient: Callable[[np.ndarray], np.ndarray], points: np.ndarray) -> np.ndarray:
+    """Return which entries are where the gradient jumps, (..., entry)."""
+    return kinks(gradient, points, STEP * coordinates.width, *coordinates.bounds.T)
+
+
+def describe(search: Search, best: Optimum) -> tuple[Optimum, Uncertainty]:
+    """Return what can be said of one subject's optimum, and the optimum: a better one if the profile leads to it."""
+    coordinates = search.coordinates
     if best.impossible:
-        return Uncertainty(unknown, "failed", "the data are impossible")
+        return best, nothing_known(coordinates, "failed", "the data are impossible")
     if best.stopped:
-        return Uncertainty(unknown, "stopped", "by the callback")
+        return best, nothing_known(coordinates, "stopped", "by the callback")
     if not coordinates.size:
-        return Uncertainty(unknown, "converged", best.note)
+        return best, nothing_known(coordinates, "converged", best.note)
     inside, width = inside_bounds(coordinates, best.x), coordinates.width
-    hessian = curvature(coordinates, lambda x: best.target.function(x)[1], best.x)
-    cov, open_ = invert(hessian, inside, width)
-    cov[~np.outer(inside, inside) | open_.any()] = np.nan
-    status, note = in_words(coordinates, inside, open_)
+
+    def gradient(x: np.ndarray) -> np.ndarray:
+        return best.target.function(x)[1]
+
+    cov, open_ = invert(curvature(coordinates, gradient, best.x), inside, width)
+    kink = inside & kinked(coordinates, gradient, best.x)
+    cov[~np.outer(inside, inside) | open_.any() | kink.any()] = np.nan
+    reaches: dict[int, Reach] = {}
+    if open_.any() or kink.any():
+        spread = search.points[:SPREAD]
+        profile = Profile(search, best, width, coordinates.box(), lambda *_: spread.copy(), np.ones_like(width))
+        reaches = {k: profile.reach(k) for k in range(coordinates.size)}
+        if profile.best.value < best.value - POLISH:
+            better = search.local(best.target, profile.best.x, profile.best.value, PRECISE)
+            return describe(search, search.polished(better))
+    status, note = in_words(coordinates, inside, open_, kink, reaches)
     slope = np.abs(best.target.function(best.x)[1] * width).max()
     if status == "converged" and search.with_gradient and slope > STEEP * max(1.0, abs(best.value)):
         status, note = "failed", f"gradient {slope:.2g} at the end: {best.message}"
-    return Uncertainty(cov, status, "; ".join(filter(None, (note, best.note))))
+    return best, Uncertainty(cov, intervals(coordinates, reaches), status, "; ".join(filter(None, (note, best.note))))
 
 
 def invert(hessian: np.ndarray, chosen: np.ndarray, width: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -82,9 +104,40 @@ def invert(hessian: np.ndarray, chosen: np.ndarray, width: np.ndarray) -> tuple[
     return inverse, open_
 
 
-def in_words(coordinates: Coordinates, inside: np.ndarray, open_: np.ndarray) -> tuple[str, str]:
-    """Return a status and a note, given which entries are not at a bound and which a flat direction leaves open."""
+def intervals(coordinates: Coordinates, reaches: Mapping[int, Reach]) -> np.ndarray:
+    """Return the intervals of entries, (entry, 2), NaN where it is not known how far they can move."""
+    found = np.full((coordinates.size, 2), np.nan)
+    for k, reach in reaches.items():
+        found[k] = reach.interval
+    return found
+
+
+def in_words(
+    coordinates: Coordinates, inside: np.ndarray, open_: np.ndarray, kink: np.ndarray, reaches: Mapping[int, Reach]
+) -> tuple[str, str]:
+    """Return a status and a note.
+
+    Parameters
+    ----------
+    coordinates : Coordinates
+        What is estimated.
+    inside, open_, kink : (entry,) bool
+        Which entries are not at a bound, which may be left open by the curvature, and which are at a kink.
+    reaches : mapping of Reach
+        How far entries can move; those of which covariances say nothing.
+    """
     at_bound = coordinates.label(np.flatnonzero(~inside))
-    if open_.any():
-        return "flat direction", coordinates.label(np.flatnonzero(open_)) + (at_bound and f"; at a bound: {at_bound}")
-    return ("at a bound", at_bound) if at_bound else ("converged", "")
+    bound = at_bound and f"; at a bound: {at_bound}"
+    flat = []
+    for k, reach in reaches.items():
+        # the curvature says nothing at a kink; without one it has to agree
+        if inside[k] and (reach.open.all() or (reach.open.any() and open_[k] and not kink.any())):
+            flat.append("{} from {:.3g} to {:.3g}".format(coordinates.entries.labels[k], *reach.level))
+    if flat:
+        return "flat direction", ", ".join(flat) + bound
+    if kink.any():
+        return "at a kink", coordinates.label(np.flatnonzero(kink)) + bound
+    plateau = f"on a plateau: {coordinates.label(np.flatnonzero(open_))}" if open_.any() else ""
+    if at_bound:
+        return "at a bound", "; ".join(filter(None, (at_bound, plateau)))
+    return "converged", plateau

@@ -59,7 +59,7 @@ def sample(
         What samples; "numpyro" runs in JAX and needs ``pip install rlpymc[numpyro]``.
     folder : path, optional
         With nutpie: where each chain is written when it is done.  Calling again with the same arguments takes up the
-        missing ones.
+        missing ones.  A folder of another run is refused, and so is a second process in it.
     log_likelihood : {"auto", "obs", "subject", False}
         The log likelihood that goes with the draws: by observation, summed by subject, or none.  "auto" is by
         observation, up to 2 GB.
@@ -86,7 +86,9 @@ def sample(
     Raises
     ------
     ValueError
-        If the folder holds another run, or there is no such sampler.
+        If the folder holds another run, a piece of it was changed, or there is no such sampler.
+    RuntimeError
+        If another process works in the folder.
     """
     if sampler not in SAMPLERS:
         raise unknown("sampler", sampler, SAMPLERS)
