@@ -41,7 +41,10 @@ def labels_by_column(
         return {}
     by_column = given if isinstance(given, Mapping) else dict.fromkeys(columns, given)
     if not by_column:
-        raise ValueError(f"{what}: the table has no column that it could hold for; there is: {', '.join(allowed)}")
+        raise ValueError(
+            f"{what}: the table has no column that it could hold for, expected one of ours; there is: "
+            f"{', '.join(allowed) or 'none'}. Name it, columns={{'{what.removesuffix('s')}': <name in your table>}}"
+        )
     found = {}
     for name, labels in by_column.items():
         ours = table.our_name(name)

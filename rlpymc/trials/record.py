@@ -76,9 +76,12 @@ def restore(column: dict[str, Any], values: pd.Series, missing: float | str | No
     if "labels" in column or "base" in column or "boolean" in column:
         none = values.isna() if counted else values < 0
         if "labels" in column:
-            cells = values.astype(object).map(dict(enumerate(column["labels"])))
+            cells = (
+                values.astype(object).map(dict(enumerate(column["labels"]))).astype(object)
+            )  # a code may be a number
         else:
-            cells = (values > 0 if "boolean" in column else values + column["base"]).astype(object)
+            cells = values > 0 if "boolean" in column else values + column["base"]
+        cells = cells.astype(object)  # a code may be a number among texts, or a text among numbers
         cells[none] = missing if means_action(column["variable"]) else None
     if special := {row: cell for row, cell in column.get("cells", []) if row in cells.index}:
         cells = cells.astype(object)
