@@ -89,6 +89,7 @@ def restore(column: dict[str, Any], values: pd.Series, missing: float | str | No
     dtype = pd.api.types.pandas_dtype(column["dtype"])
     if "categories" in column:
         dtype = pd.CategoricalDtype(column["categories"], column["ordered"])
+        cells = cells.astype(object).where(cells.isin(column["categories"]), None)  # "" is none of them
     if isinstance(dtype, np.dtype) and cells.isna().any():  # some were taken away since they were read
         dtype = {"i": pd.Int64Dtype(), "u": pd.Int64Dtype(), "b": pd.BooleanDtype()}.get(dtype.kind, dtype)
     try:

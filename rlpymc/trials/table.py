@@ -87,7 +87,7 @@ class Table:
         if self.missing is not None and (action or isinstance(self.missing, str)):
             blank = blank | (cells == self.missing).fillna(False).astype(bool)
             if not isinstance(self.missing, str) and not pd.api.types.is_numeric_dtype(cells):
-                texts = cells.astype(object).where(cells.map(lambda cell: isinstance(cell, str)), np.nan)
+                texts = cells.astype(object).map(lambda cell: cell if isinstance(cell, str) else np.nan)
                 blank = blank | (pd.to_numeric(texts, errors="coerce") == self.missing)  # beside labels, in a file
         return np.asarray(blank, dtype=bool)
 
@@ -134,6 +134,8 @@ class Table:
         cells = self.frame[column]
         if pd.api.types.is_numeric_dtype(cells):  # which booleans are, too
             return True
+        if isinstance(cells.dtype, pd.CategoricalDtype):  # which polars makes of strings that pandas takes for text
+            return False
         if not (pd.api.types.is_object_dtype(cells) or pd.api.types.is_string_dtype(cells)):
             return False
         blank = self.blank(column)

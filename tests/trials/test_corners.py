@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 
 import rlpymc as rl
@@ -92,3 +93,27 @@ def test_a_column_of_empty_cells_is_said_to_be_empty() -> None:
     missed = data.assign(action=NAN)
     assert not rl.log_prob("delta", rl.read_trials(missed), P).values.any()
     pd.testing.assert_frame_equal(rl.to_table(rl.read_trials(missed)), missed)
+
+
+def test_categories_of_polars() -> None:
+    data = pl.DataFrame({"subject": 1, "action": ["left", None, "right"], "reward": [1.0, None, 0.0]})
+    data = data.with_columns(pl.col("action").cast(pl.Categorical))
+    for table in (data, data.with_columns(pl.col("action").cast(pl.Enum(["right", "left"])))):
+        assert rl.read_trials(table, actions=["left", "right"])["action"].values[0].tolist() == [0, -1, 1]
+
+
+def test_categories_with_empty_cells() -> None:
+    data = pd.DataFrame({"subject": 1, "action": [0, 1, 1], "mood": pd.Categorical([None, "a", None], ["b", "a"])})
+    trials = rl.read_trials(data)
+    assert trials["mood"].values[0].tolist() == ["", "a", ""]
+    pd.testing.assert_frame_equal(rl.to_table(trials), data)
+    numbers = data.assign(mood=pd.Categorical([2, None, 1]))
+    pd.testing.assert_frame_equal(rl.to_table(rl.read_trials(numbers)), numbers)
+
+
+def test_labels_that_are_numbers_in_one_column_of_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "choices.csv"
+    path.write_text("subject,action,better_option,reward\n1,1,1,1\n1,both,2,0\n")
+    trials = rl.read_trials(path, actions=["1", "2", "both"])
+    assert trials["better_option"].values[0].tolist() == [0, 1]
+    pd.testing.assert_frame_equal(rl.to_table(trials), pd.read_csv(path))
