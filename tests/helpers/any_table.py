@@ -165,8 +165,12 @@ def extras(sheet: Sheet) -> None:
             st.sampled_from([3, -1, 10**12]),
             st.booleans(),
             st.just(None),
+            st.sampled_from(["x", "y", None]),
         )
         sheet.cells[name] = sheet.column(content)
+        texts = [cell for cell in sheet.cells[name] if isinstance(cell, str)]
+        if len(texts) + sheet.cells[name].count(None) == sheet.n and sheet.yes():
+            sheet.categories[name] = list(dict.fromkeys(texts))
 
 
 # ---------------------------------------------------------------- what the models read
