@@ -4,7 +4,7 @@ All functions work row by row, before the rows find their place on the grid of s
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -52,6 +52,11 @@ class Counted:
 def is_action(name: str) -> bool:
     """Whether a column of this name holds actions: action, action1, action2, ..."""
     return re.fullmatch("action[0-9]{0,3}", name) is not None
+
+
+def response_columns(names: Iterable[str]) -> list[str]:
+    """Return those of these columns that are actions, in the order in which they are made in a trial."""
+    return sorted(filter(is_action, names), key=lambda name: int(name.removeprefix("action") or -1))
 
 
 def means_action(name: str) -> bool:
@@ -116,7 +121,10 @@ def _count_indices(table: Table, counted: Counted, facts: Mapping[str, Any], sta
         if labels := counted.labels.get(name):
             counted.values[name], n = code(table, name, labels, "states", action=False), len(labels)
         elif fact in facts or _counts(table, name):
-            cure = f"Count from 0; if there are more than you said, give facts={{{fact!r}: ...}} as many."
+            cure = (
+                f"Count from 0; if there are more than you said, give facts={{{fact!r}: ...}} as many; if these are "
+                f"labels, states={{{name!r}: {proposal(table, [name], action=False)}}}, in the order that you want."
+            )
             counted.values[name] = table.whole(name, 0, facts.get(fact), cure)
             counted.bases[name], n = 0, int(counted.values[name].max()) + 1
         else:
@@ -144,9 +152,15 @@ def _count_actions(table: Table, counted: Counted, facts: Mapping[str, Any], bas
     listed = max(map(len, of_actions.values()), default=0)
     count = facts.get("n_actions", len(flags) or None)
     if flags and count != len(flags):
-        raise ValueError(f"available: found {len(flags)} True/False columns, expected one for each of {count} actions")
+        raise ValueError(
+            f"available: found {len(flags)} True/False columns ({', '.join(flags)}), expected one for each of {count} "
+            f"actions; name the others, too, or pass facts={{'n_actions': {len(flags)}}}"
+        )
     if listed > (count or listed):
-        raise ValueError(f"actions: found {listed} labels, expected one for each of {count} actions")
+        raise ValueError(
+            f"actions: found {listed} labels, expected one for each of {count} actions; leave out those that are no "
+            f"options, or pass facts={{'n_actions': {listed}}}"
+        )
     numbers: dict[str, np.ndarray] = {}
     for name in coded:
         if name in of_actions:

@@ -7,6 +7,7 @@ import logging
 import re
 import warnings
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -19,7 +20,12 @@ ENDINGS = [*SEPARATORS, *(f"{ending}.gz" for ending in SEPARATORS), ".parquet"]
 
 
 def read_file(
-    path: Path, text: list[str], separator: str | None = None, encoding: str | None = None, decimal: str = "."
+    path: Path,
+    text: list[str],
+    separator: str | None = None,
+    encoding: str | None = None,
+    decimal: str = ".",
+    missing: float | str | None = None,
 ) -> pd.DataFrame:
     """Read a table from a file.
 
@@ -33,6 +39,8 @@ def read_file(
         What stands between columns, and how characters are written; found in the file unless given.
     decimal : str
         The decimal mark of numbers.
+    missing : number or str, optional
+        The code of what is missing: if it is a text, the other cells of its column are read as if it were not there.
 
     Returns
     -------
@@ -63,26 +71,30 @@ def read_file(
     if first:
         logger.info("%s: %d lines above the column names are left out", path, first)
     labels = {column: str for column, name in zip(header, names, strict=True) if name in text}
+    told = {"sep": separator, "decimal": decimal, "dtype": labels}
     try:
         with warnings.catch_warnings():  # without an index, cells beyond the last name would go with but a warning
             warnings.simplefilter("error", pd.errors.ParserWarning)
-            frame = pd.read_csv(
-                io.StringIO("\n".join(lines[first:])),
-                sep=separator,
-                decimal=decimal,
-                dtype=labels,
-                low_memory=False,
-                index_col=False,
-            )
+            frame = _read_text(lines[first:], **told)
     except (pd.errors.ParserError, pd.errors.ParserWarning) as problem:
         raise ValueError(
             f"{str(path)!r}: read with separator={separator!r}: {str(problem).strip()}; mend the line, or pass the "
             "separator that the file has"
         ) from problem
+    if isinstance(missing, str):
+        without = _read_text(lines[first:], **told, na_values=[missing])
+        for column in frame.columns.drop([*labels]):
+            coded = frame[column].map(lambda cell: isinstance(cell, str) and cell == missing).astype(bool)
+            if coded.any():
+                frame[column] = without[column].astype(object).mask(coded, missing)
     for column in labels:
         if frame[column].map(lambda label: re.fullmatch("0|-?[1-9][0-9]{0,17}", str(label)) is not None).all():
             frame[column] = frame[column].astype("int64")
     return frame
+
+
+def _read_text(lines: list[str], **told: Any) -> pd.DataFrame:
+    return pd.read_csv(io.StringIO("\n".join(lines)), low_memory=False, index_col=False, **told)
 
 
 def _decoded(path: Path, encoding: str | None) -> str:

@@ -100,14 +100,14 @@ def _by_name(
     return single, arrays
 
 
-def wide_table_cure(header: list[str]) -> str:
+def wide_table_cure(header: list[str], person: str | None = None) -> str:
     """Return the call that makes a table of one row a person longer; "" if it holds no trials side by side."""
     numbered = {name: found for name in header if (found := re.fullmatch(r"(.*\D)(\d+)", name))}
     stems = [found[1] for found in numbered.values()]
     wide = [stem for stem in dict.fromkeys(stems) if stems.count(stem) >= FEWEST_TRIALS]
     if not wide:
         return ""
-    person = next((name for name in header if name not in numbered), None)
+    person = person or next((name for name in header if name not in numbered), None)
     table = "table" if person else "table.assign(person=table.index)"
     names = {stem: stem.rstrip("_. ") for stem in wide if stem != stem.rstrip("_. ")}
     return f"pandas.wide_to_long({table}, {wide}, i={person or 'person'!r}, j='trial').reset_index()" + (

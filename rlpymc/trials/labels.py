@@ -41,7 +41,10 @@ def labels_by_column(
         return {}
     by_column = given if isinstance(given, Mapping) else dict.fromkeys(columns, given)
     if not by_column:
-        raise ValueError(f"{what}: the table has no column that it could hold for; there is: {', '.join(allowed)}")
+        raise ValueError(
+            f"{what}: the table has no column that it could hold for, expected one of ours; there is: "
+            f"{', '.join(allowed) or 'none'}. Name it, columns={{'{what.removesuffix('s')}': <name in your table>}}"
+        )
     found = {}
     for name, labels in by_column.items():
         ours = table.our_name(name)
@@ -84,8 +87,11 @@ def code(table: Table, column: str, labels: Sequence[Any], what: str, action: bo
 
 
 def _find(cell: Any, numbers: Mapping[Any, int]) -> int:
-    """Return the number of a cell's label, -1 for none; a text may stand for a number."""
+    """Return the number of a cell's label, -1 for none; a text may stand for a number, and a number for its text."""
     key = _key(cell)
+    if key not in numbers and not isinstance(key, str) and not isinstance(cell, bool | np.bool):
+        key = str(int(key)) if key.is_integer() else str(key)  # a file's column of labels that are all numbers
+        return numbers.get(key, -1)
     if key in numbers or not isinstance(key, str):
         return numbers.get(key, -1)
     try:

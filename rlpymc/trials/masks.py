@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from rlpymc.checks import ordered
-from rlpymc.trials.columns import is_action
+from rlpymc.trials.columns import response_columns
 from rlpymc.trials.table import Table
 
 logger = logging.getLogger("rlpymc")
@@ -23,7 +23,7 @@ def make_masks(
 ) -> dict[str, np.ndarray]:
     """Return the four masks; those that the table does not hold follow from whether a response was made."""
     everywhere = np.full(len(table.frame), True)
-    made = {name: numbers >= 0 for name, numbers in numbered.items() if is_action(name)}
+    made = {name: numbered[name] >= 0 for name in response_columns(numbered)}
     responded = np.logical_and.reduce([everywhere, *made.values()])
     _check_order(table, made)
     scored = learned = responded
@@ -36,7 +36,10 @@ def make_masks(
         _check_scored(table, "scored", scored & ~responded)
     if parts := table.arrays.get("scored"):
         if len(parts) != len(made):
-            raise ValueError(f"scored: found {len(parts)} columns, expected one for each action column, {list(made)}")
+            raise ValueError(
+                f"scored: found {len(parts)} columns ({', '.join(parts)}), expected one for each action column, "
+                f"{list(made)}, or a single one named scored"
+            )
         scored = np.stack([table.flags(part) for part in parts], axis=1)
         for part, marked, response in zip(parts, scored.T, made.values(), strict=True):
             _check_scored(table, part, marked & ~response)
@@ -48,7 +51,7 @@ def make_masks(
 
 def _check_order(table: Table, made: dict[str, np.ndarray]) -> None:
     """Check that no response is there without the one that comes before it (action2 without action1)."""
-    numbered = sorted((name for name in made if name != "action"), key=lambda name: int(name.removeprefix("action")))
+    numbered = [name for name in made if name != "action"]
     for before, name in itertools.pairwise(numbered):
         if (wrong := made[name] & ~made[before]).any():
             cure = f"{before} comes before it: give both, or leave both empty."
@@ -65,7 +68,7 @@ def _within(table: Table, limits: Sequence[float]) -> np.ndarray:
     low, high = ordered("rt_limits", limits)
     if "rt" not in table.columns:
         raise ValueError(f"rt_limits={tuple(limits)}: {table.unknown('rt')}")
-    rt = table.numbers("rt")
+    rt = table.numbers("rt", "Write a number, or leave the cell empty.")
     outside = (rt < low) | (rt > high)
     if outside.any() and not (~outside & ~np.isnan(rt)).any():
         raise table.error("rt", outside, f"a time from {low:g} to {high:g}, in the table's own unit", "Mend rt_limits.")

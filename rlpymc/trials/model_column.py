@@ -63,7 +63,7 @@ def model_column(
         found = values[tuple(np.argwhere(wrong)[0])]
         found = shown(found) if np.ndim(found) == 0 else found
         if isinstance(entry.kind, Index) and found == "-1" and _is_counted(trials, entry.name):
-            cure = "give it, or mark the trial False in columns named scored and learned"
+            cure = f"give it, or {_leave_out(entry)}"
             what = "no response" if entry.response else "an empty cell"
             raise ValueError(
                 f"{where(trials, wrong, entry.name)}: found {what}, expected one, as the trial is used; {cure}"
@@ -107,11 +107,17 @@ def _expected(entry: Input, trials: xr.Dataset, facts: Facts) -> str:
         if entry.response:
             ways.append("if the trial was missed, leave the cell empty")
         else:
-            ways.append("if there was none, mark the trial as not used (False in columns named scored and learned)")
+            ways.append(f"if there was none, {_leave_out(entry)}")
         return f"expected an integer from 0 to {limit - 1}; {'; '.join(ways)}"
     if entry.response:
         return f"expected {entry.kind}; give the response, or mark the trial False in a column named scored"
-    return f"expected {entry.kind}; give the value, or mark the trial False in columns named scored and learned"
+    return f"expected {entry.kind}; give the value, or {_leave_out(entry)}"
+
+
+def _leave_out(entry: Input) -> str:
+    """Say how a trial is not used; what stands before a response is also read to remember that."""
+    cure = "mark the trial False in columns named scored and learned"
+    return cure if entry.response or entry.after is not None else f"{cure}, and leave its response empty"
 
 
 def not_numbers(entry: Input, model: Model, trials: xr.Dataset, exists: np.ndarray) -> str:

@@ -17,7 +17,7 @@ import xarray as xr
 
 from rlpymc.model.facts import plain
 from rlpymc.trials.attributes import as_attributes
-from rlpymc.trials.columns import count_from_zero, is_action, plain_columns
+from rlpymc.trials.columns import count_from_zero, plain_columns, response_columns
 from rlpymc.trials.doubts import say
 from rlpymc.trials.grid import ARRAY_DIMS, check_masks, column_dims, padding
 from rlpymc.trials.header import PRESETS, STIMULUS
@@ -61,8 +61,9 @@ def read_trials(
         makes one with an array for each trial: {"available": ["left", "right"]} are the options on offer, either as
         option numbers (coded as actions are) or as one True/False column for each action; columns available_0,
         available_1, ... are read so without being told. What is not named keeps its name; a column named row, exists
-        or trial_number is kept as row_column, ... The preset counts actions from 1, starts again with each block, and
-        makes state2 and action2 of level2_choice (1 and 2 in the first second state, 3 and 4 in the other).
+        or trial_number is kept as row_column, ..., and so is one named response where a trial has several. The preset
+        counts actions from 1, starts again with each block, and makes state2 and action2 of level2_choice (1 and 2 in
+        the first second state, 3 and 4 in the other).
     facts : dict, optional
         What is known before the data. n_actions, n_stimuli, n_cues and n_states are inferred over all subjects (the
         largest number + 1; at least 2 actions) unless they are given here; any others are added.
@@ -158,7 +159,7 @@ def read_trials(
         coords={
             "subject": np.asarray(rows.labels),
             "trial": np.arange(rows.position.max() + 1),
-            **({"response": [name for name in rows.columns if is_action(name)]} if masks["scored"].ndim == 2 else {}),
+            **({"response": response_columns(rows.columns)} if masks["scored"].ndim == 2 else {}),
         },
         attrs=as_attributes(
             facts=plain(counted.facts),

@@ -76,9 +76,12 @@ def restore(column: dict[str, Any], values: pd.Series, missing: float | str | No
     if "labels" in column or "base" in column or "boolean" in column:
         none = values.isna() if counted else values < 0
         if "labels" in column:
-            cells = values.astype(object).map(dict(enumerate(column["labels"])))
+            cells = (
+                values.astype(object).map(dict(enumerate(column["labels"]))).astype(object)
+            )  # a code may be a number
         else:
-            cells = (values > 0 if "boolean" in column else values + column["base"]).astype(object)
+            cells = values > 0 if "boolean" in column else values + column["base"]
+        cells = cells.astype(object)  # a code may be a number among texts, or a text among numbers
         cells[none] = missing if means_action(column["variable"]) else None
     if special := {row: cell for row, cell in column.get("cells", []) if row in cells.index}:
         cells = cells.astype(object)
@@ -86,6 +89,7 @@ def restore(column: dict[str, Any], values: pd.Series, missing: float | str | No
     dtype = pd.api.types.pandas_dtype(column["dtype"])
     if "categories" in column:
         dtype = pd.CategoricalDtype(column["categories"], column["ordered"])
+        cells = cells.astype(object).where(cells.isin(column["categories"]), None)  # "" is none of them
     if isinstance(dtype, np.dtype) and cells.isna().any():  # some were taken away since they were read
         dtype = {"i": pd.Int64Dtype(), "u": pd.Int64Dtype(), "b": pd.BooleanDtype()}.get(dtype.kind, dtype)
     try:

@@ -1,5 +1,6 @@
 """A table as its owner has it, under our column names, with errors that say where a cell is wrong."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from numbers import Real
@@ -73,7 +74,8 @@ class Table:
         """Return an error about the first wrong cell: where it stands, what it holds, what was expected, the cure."""
         row = int(np.argmax(wrong))
         name = repr(column) if self.theirs[column] == column else f"{column!r} ({self.theirs[column]!r} in the table)"
-        trial = shown(self.frame["trial"].iloc[row] if "trial" in self.frame else self.position[row])
+        number = self.frame["trial"].iloc[row] if "trial" in self.frame else None
+        trial = shown(number if isinstance(number, Real) and number == number else self.position[row])
         where = f"subject {self.labels[self.subject[row]]!r}, trial {trial}, row {row}"
         found = shown(self.frame[column].iloc[row])
         return ValueError(f"column {name}: {where}: found {found}, expected {expected}. {cure}".rstrip())
@@ -84,6 +86,9 @@ class Table:
         blank = cells.isna()
         if self.missing is not None and (action or isinstance(self.missing, str)):
             blank = blank | (cells == self.missing).fillna(False).astype(bool)
+            if not isinstance(self.missing, str) and not pd.api.types.is_numeric_dtype(cells):
+                texts = cells.astype(object).map(lambda cell: cell if isinstance(cell, str) else np.nan)
+                blank = blank | (pd.to_numeric(texts, errors="coerce") == self.missing)  # beside labels, in a file
         return np.asarray(blank, dtype=bool)
 
     def numbers(self, column: str, cure: str = "", action: bool = False) -> np.ndarray:
@@ -113,7 +118,9 @@ class Table:
         """Return a column of True and False (or 1 and 0)."""
         numbers = self.numbers(column)
         if (wrong := ~np.isin(numbers, (0.0, 1.0))).any():
-            raise self.error(column, wrong, "True or False (or 1 or 0)")
+            name = self.theirs[column]
+            cure = f"Write one of them in each cell; if it means something else, columns={{'my_{name}': {name!r}}}."
+            raise self.error(column, wrong, "True or False (or 1 or 0)", cure)
         return np.asarray(numbers == 1)
 
     def is_boolean(self, column: str) -> bool:
@@ -129,12 +136,14 @@ class Table:
         cells = self.frame[column]
         if pd.api.types.is_numeric_dtype(cells):  # which booleans are, too
             return not pd.api.types.is_complex_dtype(cells)
+        if isinstance(cells.dtype, pd.CategoricalDtype):  # which polars makes of strings that pandas takes for text
+            return False
         if not (pd.api.types.is_object_dtype(cells) or pd.api.types.is_string_dtype(cells)):
             return False
         blank = self.blank(column)
         cells = cells[~blank]
-        if not len(cells):
-            return False
+        if not len(cells):  # nothing says that these are texts
+            return True
         if cells.map(lambda cell: isinstance(cell, Real | np.bool)).all():
             return True
         coded = bool((blank & ~self.frame[column].isna().to_numpy()).any())  # text for want of a number
@@ -204,7 +213,7 @@ def make_table(
         raise unknown("preset of columns", columns, PRESETS)
     text = SUBJECTS if isinstance(columns, str) else ((columns or {}).get("subject", "subject"),)
     if isinstance(source, str | Path):
-        raw = read_file(Path(source), [t for t in text if isinstance(t, str)], separator, encoding, decimal)
+        raw = read_file(Path(source), [t for t in text if isinstance(t, str)], separator, encoding, decimal, missing)
     elif separator or encoding or decimal != ".":
         raise ValueError("separator, encoding and decimal are of a file's text: give a path, or leave them out")
     else:
@@ -216,8 +225,9 @@ def make_table(
     header = [*raw.columns]
     single, arrays = match_columns(header, columns)
     theirs = dict(zip(header, found, strict=True))
-    names = {name: f"{name}_column" for name in RESERVED} | {name: ours for ours, name in single.items()}
-    if kept := next((ours for ours in single if ours in RESERVED), None):
+    reserved = _reserved([name for name in header if name not in single.values()] + [*single], arrays)
+    names = {name: f"{name}_column" for name in reserved} | {name: ours for ours, name in single.items()}
+    if kept := next((ours for ours in single if ours in reserved), None):
         raise ValueError(f"columns[{kept!r}]: a name that trials keep for themselves; give yours another name")
     raw = raw.rename(columns=names)
     theirs |= {ours: theirs[name] for name, ours in names.items() if name in theirs}
@@ -242,12 +252,20 @@ def make_table(
         )
     if isinstance(columns, str) and STIMULUS in frame:
         _split_stimulus(table)
-    if not position.any() and (cure := wide_table_cure(header)):
+    parts = {part for named in arrays.values() for part in named}  # these are no trials that stand side by side
+    side_by_side = [name for name in header if name not in parts]
+    if not position.any() and (cure := wide_table_cure(side_by_side, theirs["subject"])):
         table.doubts.append(
             f"columns {', '.join(map(repr, header[:4]))}, ...: found one row for each subject, expected one row for "
             f"each trial; if trials stand side by side, make the table longer: {cure}"
         )
     return table
+
+
+def _reserved(names: list[str], arrays: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
+    """Return the names that trials keep for themselves; one is that of the responses, where there are several."""
+    several = len([name for name in names if re.fullmatch(r"action\d+", name) or name == STIMULUS]) > 1
+    return (*RESERVED, "response") if several or "scored" in arrays else RESERVED
 
 
 def _split_stimulus(table: Table) -> None:
