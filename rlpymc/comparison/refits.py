@@ -12,8 +12,10 @@ from rlpymc.checks import check_type
 from rlpymc.fitting.factory import RLModel, build
 from rlpymc.fitting.nuts.diagnostics import SamplingWarning
 from rlpymc.fitting.nuts.sampling import sample
+from rlpymc.fitting.run_folder import folder_path
 from rlpymc.population.population import OF_ONE_SUBJECT
 from rlpymc.trials.attributes import with_facts
+from rlpymc.trials.doubts import TrialsWarning
 from rlpymc.trials.fingerprints import data_hash
 from rlpymc.trials.model_data import ModelData
 
@@ -57,7 +59,7 @@ class Refits:
             raise ValueError("distributions or potentials were added to the model after build: it cannot be refitted")
         self.rl_model, self.data = rl_model, rl_model.data
         self._settings = {k: v for k, v in settings.items() if k != "seed"}
-        self._seed, self._folder = settings.get("seed"), None if folder is None else Path(folder)
+        self._seed, self._folder = settings.get("seed"), None if folder is None else folder_path(folder)
         self._problems: dict[str, list[str]] = {}
 
     def fit(self, name: str, scored: np.ndarray, file: str, number: int) -> tuple[RLModel, xr.DataTree]:
@@ -114,7 +116,9 @@ def part_of(rl_model: RLModel, scored: np.ndarray, kept: np.ndarray) -> RLModel:
     fixed = {name: population.constant(data.model.parameter(name), data)[kept] for name in population.fixed}
     options = {**vars(population), "fixed": fixed}
     trials = with_scored(data, scored).isel(subject=np.flatnonzero(kept))
-    return build(spec.model, trials, likelihood=spec.likelihood, backend=spec.backend, **options)
+    with warnings.catch_warnings():  # what is in doubt of all the data was said when they were fitted
+        warnings.simplefilter("ignore", TrialsWarning)
+        return build(spec.model, trials, likelihood=spec.likelihood, backend=spec.backend, **options)
 
 
 def with_scored(data: ModelData, scored: np.ndarray) -> xr.Dataset:

@@ -4,6 +4,7 @@ import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import arviz as az
 import numpy as np
@@ -15,6 +16,7 @@ from rlpymc.comparison.elpd import Elpd
 from rlpymc.comparison.leave_one_out import elpd_of, warn_of_bad_k
 from rlpymc.comparison.terms import WHICH, check_unit
 from rlpymc.fitting.factory import RLModel
+from rlpymc.fitting.run_folder import folder_path
 
 WEIGHTS = {"stacking": "stacking", "pseudo-bma": "pseudo-BMA", "pseudo-bma+": "BB-pseudo-BMA"}  # ArviZ's names
 
@@ -83,7 +85,9 @@ def compare(
         if isinstance(fit, Elpd):
             found[name] = fit
         else:
-            own = Path(folder) / str(name) if folder is not None and name in models else None
+            own = (
+                folder_path(folder) / quote(str(name), safe="+()=, ") if folder is not None and name in models else None
+            )
             found[name] = elpd_of(f"fit {name!r}", fit, unit, form, models.get(name), own, progress)
     check_same_data(found)
     table = _table(found, weights)

@@ -21,7 +21,7 @@ ENDINGS = [*SEPARATORS, *(f"{ending}.gz" for ending in SEPARATORS), ".parquet"]
 
 def read_file(
     path: Path,
-    text: list[str],
+    text_columns: list[str],
     separator: str | None = None,
     encoding: str | None = None,
     decimal: str = ".",
@@ -33,7 +33,7 @@ def read_file(
     ----------
     path : Path
         The file.
-    text : list of str
+    text_columns : list of str
         Columns of labels: they are read as text, so that "01" and "1" stay two, and are numbers only if all are.
     separator, encoding : str, optional
         What stands between columns, and how characters are written; found in the file unless given.
@@ -58,7 +58,10 @@ def read_file(
     ending = next((ending for ending in SEPARATORS if name.removesuffix(".gz").endswith(ending)), None)
     if ending is None:
         raise ValueError(f"{str(path)!r}: found {path.suffix!r}, expected a file {', '.join(ENDINGS)}")
-    lines = _decoded(path, encoding).splitlines()
+    text = _decoded(path, encoding)
+    lines = text.split(
+        "\n" if "\n" in text else "\r"
+    )  # splitlines would also split cells, at characters of other kinds
     first = next((k for k, line in enumerate(lines) if line.strip()), None)
     if first is None:
         raise ValueError(f"{str(path)!r}: the file is empty, expected a line of column names and one line a trial")
@@ -70,7 +73,7 @@ def read_file(
         raise ValueError(f"{str(path)!r}: two columns are named {twice!r}: give one of them another name in the file")
     if first:
         logger.info("%s: %d lines above the column names are left out", path, first)
-    labels = {column: str for column, name in zip(header, names, strict=True) if name in text}
+    labels = {column: str for column, name in zip(header, names, strict=True) if name in text_columns}
     told = {"sep": separator, "decimal": decimal, "dtype": labels}
     try:
         with warnings.catch_warnings():  # without an index, cells beyond the last name would go with but a warning
@@ -106,7 +109,7 @@ def _decoded(path: Path, encoding: str | None) -> str:
     half = "utf-16-le" if data[1:200:2].count(0) > data[:200:2].count(0) else "utf-16-be"
     likely = encoding or marked or (half if 0 in data[:200] else "utf-8")
     try:
-        return data.decode(likely)
+        return data.decode(likely).removeprefix("\ufeff")
     except UnicodeDecodeError as problem:
         if encoding or marked:
             raise ValueError(

@@ -36,6 +36,27 @@ def test_any_usual_encoding(tmp_path: Path, encoding: str) -> None:
         pd.testing.assert_frame_equal(rl.to_table(rl.read_trials(path, **options)), READ)
 
 
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_any_end_of_lines(tmp_path: Path, end: str) -> None:
+    path = tmp_path / "choices.csv"
+    path.write_bytes(text(",").replace("\n", end).encode())
+    pd.testing.assert_frame_equal(rl.to_table(rl.read_trials(path)), READ)
+
+
+def test_characters_that_end_lines_elsewhere_stay_in_their_cells(tmp_path: Path) -> None:
+    path = tmp_path / "choices.csv"
+    words = ["a\x85b", "c\u2028d", "e\x0cf", '"two\nlines"']
+    path.write_text("\n".join(["subject,action,word", *(f"1,{k % 2},{word}" for k, word in enumerate(words))]))
+    trials = rl.read_trials(path)
+    assert trials["word"].values[0].tolist() == [word.strip('"') for word in words]
+
+
+def test_a_byte_order_mark_is_no_part_of_a_name(tmp_path: Path) -> None:
+    path = tmp_path / "choices.csv"
+    path.write_bytes(text(",").encode("utf-8-sig"))
+    pd.testing.assert_frame_equal(rl.to_table(rl.read_trials(path, encoding="utf-8")), READ)
+
+
 def test_an_encoding_that_is_not_the_file_s_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "choices.csv"
     path.write_bytes(text(",").encode("latin-1"))
