@@ -106,11 +106,12 @@ def _key(label: Any) -> Any:
 
 
 def proposal(table: Table, columns: Sequence[str], action: bool) -> list[Any]:
-    """Return the different cells of some columns in order, as labels that could be given."""
+    """Return the different cells of some columns in order, as labels that could be given; none is infinite."""
     found: dict[Any, Any] = {}
     for column in columns:
         for cell in table.frame[column][~table.blank(column, action)]:
             label = cell.item() if isinstance(cell, np.generic) else cell
             whole = isinstance(label, float) and label.is_integer()
-            found.setdefault(_key(label), int(label) if whole else label)
+            if not (isinstance(label, float) and np.isinf(label)):
+                found.setdefault(_key(label), int(label) if whole else label)
     return [found[key] for key in sorted(found, key=lambda key: (isinstance(key, str), key))]

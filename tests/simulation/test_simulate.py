@@ -691,3 +691,18 @@ def test_a_step_leaves_the_arrays_that_it_was_given(backend: str) -> None:
     assert any((after[k] != before[k]).any() for k in before)
     for k, values in before.items():
         assert_array_equal(state[k], values)
+
+
+@pytest.mark.parametrize("name", ["two_step_hybrid", "delta_prediction", "soft_planner"])
+def test_simulated_trials_come_back_from_a_file(tmp_path, name):
+    task = {
+        "two_step_hybrid": TwoStep(),
+        "delta_prediction": Prediction(),
+        "soft_planner": rl.tasks.GridWorld(2, 2, episode_length=3),
+    }[name]
+    params = {p.name: p.plausible for p in rl.get_model(name).parameters if p.value is None}
+    trials = rl.simulate(name, task, params, 2, 6, seed=1, latents=True)
+    trials.to_netcdf(tmp_path / "trials.nc")
+    again = xr.load_dataset(tmp_path / "trials.nc")
+    assert rl.facts(again) == rl.facts(trials)
+    xr.testing.assert_identical(rl.log_prob(name, again, params), rl.log_prob(name, trials, params))

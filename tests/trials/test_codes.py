@@ -144,13 +144,18 @@ def test_a_label_that_never_occurs_is_an_option_all_the_same() -> None:
     assert rl.facts(trials) == {"n_actions": 3}
 
 
-def test_predictions_show_the_labels() -> None:
+def test_predictions_show_the_labels_also_from_a_file(tmp_path: Any) -> None:
     data = pd.DataFrame({"subject": [1, 1, 2, 2], "action": ["l", "r", "r", None], "reward": [1.0, 0.0, 1.0, NAN]})
     trials = rl.read_trials(data, actions=["l", "r"])
     model = rl.build("delta", trials, pooling="none")
     drawn = {name: (("chain", "draw", "subject"), np.full((1, 2, 2), value)) for name, value in P.items()}
     fit = xr.DataTree.from_dict({"posterior": xr.Dataset(drawn, coords={"subject": [1, 2]})})
-    found = rl.to_table(rl.predict(model, fit, draws=2, seed=1))
+    prediction = rl.predict(model, fit, draws=2, seed=1)
+    prediction.to_netcdf(tmp_path / "prediction.nc")
+    again = xr.load_dataset(tmp_path / "prediction.nc")
+    assert rl.facts(again) == rl.facts(prediction) == {"n_actions": 2}
+    found = rl.to_table(again)
+    pd.testing.assert_frame_equal(found, rl.to_table(prediction))
     assert set(found["action"].dropna()) <= {"l", "r"}
     assert found["observed"].tolist()[:3] == ["l", "r", "r"]
     assert found["observed"].isna().tolist() == [False, False, False, True] * 2
