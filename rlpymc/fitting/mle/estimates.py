@@ -44,7 +44,8 @@ class MLE:
         the profile likelihood; NaN for others.  At its ends, "lower" and "upper", the log likelihood is 1.92 below the
         maximum, with all other estimates as good as they can be there.  Where it falls by less up to the end of the
         range (see `note`), this is the parameter's bound, which may be infinite.  With priors or a penalty, the same of
-        their sum with the log likelihood.
+        their sum with the log likelihood.  NaN, too, where parameters are shared and more than 30 intervals, or those
+        of more than 12 estimates with nothing but shared ones, would have to be searched for; the note says so.
     log_lik, aic, bic, pseudo_r2 : xr.DataArray (subject,)
         Log likelihood, information criteria, and McFadden's pseudo-R2: 1 - log_lik / (log likelihood of chance).
     status : xr.DataArray (subject,) of str

@@ -7,7 +7,7 @@ import numpy as np
 
 from rlpymc.fitting.mle.coordinates import Coordinates
 from rlpymc.fitting.mle.monitoring import Follower
-from rlpymc.fitting.mle.profile import SPREAD, Profile
+from rlpymc.fitting.mle.profile import SMALL, SPREAD, Profile
 from rlpymc.fitting.mle.search import (
     GAIN,
     IMPOSSIBLE,
@@ -40,6 +40,7 @@ type Combinations = list[tuple[dict[str, np.ndarray], float]]
 type Alone = Callable[[np.ndarray], tuple[np.ndarray, Combinations]]
 
 TRIED_TOGETHER = 2  # points from which the profile over all subjects is searched for anew
+MOST_FOLLOWED = 30  # estimates whose intervals are searched for: each takes searches over all subjects
 
 
 class Joint:
@@ -252,9 +253,10 @@ class Joint:
         kink |= shared & kink.any(axis=0)
         lost = np.where(shared, kink[0, shared].any(), own_open.any(axis=1, keepdims=True) | own_kink)
         lost |= common_open.any()
-        profile = self._profile(search, best, alone)
+        profile, asked = self._profile(search, best, alone), {int(k) for k in self._places[lost]}
+        few = len(asked) <= MOST_FOLLOWED and not (self.all_shared and best.x.size > SMALL)
         reaches = [
-            {k: profile.reach(place) for k, place in enumerate(places) if row[k]}
+            {k: profile.reach(place) for k, place in enumerate(places) if row[k] and few}
             for places, row in zip(self._places.tolist(), lost, strict=True)
         ]
         if profile.best.value < best.value - POLISH:
@@ -269,7 +271,8 @@ class Joint:
             status, note = in_words(coordinates, inside[i], open_[i], kink[i], reaches[i])
             if status == "converged" and search.with_gradient and slopes[i] > STEEP:
                 status, note = "failed", f"gradient {slopes[i]:.2g} of the value at the end: {best.message}"
-            note = "; ".join(filter(None, (note, best.note)))
+            unknown = "" if few or not lost[i].any() else "so many estimates are not followed to the ends of intervals"
+            note = "; ".join(filter(None, (note, unknown, best.note)))
             found.append(Uncertainty(cov, intervals(coordinates, reaches[i]), status, note))
         return best, found
 
