@@ -16,7 +16,7 @@ FIRST = 0.01  # the first step, in the same units; each further one is twice as 
 CLOSE = 1e-3  # falls, in nats, that are as good as the same
 FINE = 1e-5  # precision of the ends, in the same units
 LED_ON = 5  # how often an end is moved further out because there is a better point elsewhere
-SMALL = 12  # entries up to which minima are searched for elsewhere, too: of many subjects at once it takes too long
+SMALL = 30  # entries up to which minima are searched for elsewhere, too: of many subjects at once it takes too long
 SPREAD, TRIED = 300, 10  # other points looked at there, and how many of them a minimum is searched for from
 
 ENOUGH: Options = {**PRECISE, "Nelder-Mead": {"fatol": 1e-3, "xatol": 1e-4}}  # falls are known to a thousandth

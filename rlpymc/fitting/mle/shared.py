@@ -7,8 +7,9 @@ import numpy as np
 
 from rlpymc.fitting.mle.coordinates import Coordinates
 from rlpymc.fitting.mle.monitoring import Follower
-from rlpymc.fitting.mle.profile import SMALL, SPREAD, Profile
+from rlpymc.fitting.mle.profile import SPREAD, Profile
 from rlpymc.fitting.mle.search import (
+    FEW,
     GAIN,
     IMPOSSIBLE,
     POLISH,
@@ -254,7 +255,7 @@ class Joint:
         lost = np.where(shared, kink[0, shared].any(), own_open.any(axis=1, keepdims=True) | own_kink)
         lost |= common_open.any()
         profile, asked = self._profile(search, best, alone), {int(k) for k in self._places[lost]}
-        few = len(asked) <= MOST_FOLLOWED and not (self.all_shared and best.x.size > SMALL)
+        few = len(asked) <= MOST_FOLLOWED and not (self.all_shared and best.x.size > FEW)
         reaches = [
             {k: profile.reach(place) for k, place in enumerate(places) if row[k] and few}
             for places, row in zip(self._places.tolist(), lost, strict=True)
