@@ -72,13 +72,10 @@ def restore(column: dict[str, Any], values: pd.Series, missing: float | str | No
         The cells, by row number, in the column's dtype (in one that knows empty cells, where some have become empty).
     """
     cells = values
-    counted = column["variable"] in {"reset", "scored", "learned"} or values.dtype.kind not in "iu"
     if "labels" in column or "base" in column or "boolean" in column:
-        none = values.isna() if counted else values < 0
+        none = values < 0 if values.dtype.kind in "iu" else values.isna()
         if "labels" in column:
-            cells = (
-                values.astype(object).map(dict(enumerate(column["labels"]))).astype(object)
-            )  # a code may be a number
+            cells = values.astype(object).map(dict(enumerate(column["labels"])))
         else:
             cells = values > 0 if "boolean" in column else values + column["base"]
         cells = cells.astype(object)  # a code may be a number among texts, or a text among numbers
