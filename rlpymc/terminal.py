@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+LONG = 40  # characters from which on a label may take several lines
 CONTROL = ("Cc", "Cf", "Cs")  # of Unicode: control characters, and marks that turn the direction of writing
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 def listing(rows: Iterable[Sequence[str]], columns: Sequence[str], title: str) -> Table:
     """Return rows of text, the first of which is their name, as a table that rich prints."""
     rows = list(rows)
-    out = _empty(title, columns[0])
+    out = _empty(title, columns[0], [row[0] for row in rows])
     for k, name in enumerate(columns[1:], 1):
         out.add_column(text(name), no_wrap=max((len(row[k]) for row in rows), default=0) <= 16)
     for row in rows:
@@ -48,9 +49,11 @@ def markdown(rows: Iterable[Sequence[str]], columns: Sequence[str]) -> str:
     return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
 
 
-def _empty(title: str, first: str) -> Table:
+def _empty(title: str, first: str, labels: Iterable[str]) -> Table:
+    """Return a table without rows, whose first column shows labels whole: long ones, such as paths, in several lines."""
     out = Table(title=text(title), title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
-    out.add_column(text(first), no_wrap=True)
+    short = max(map(len, labels), default=0) <= LONG
+    out.add_column(text(first), no_wrap=short, overflow="ellipsis" if short else "fold")
     return out
 
 
@@ -58,8 +61,8 @@ def table(frame: "pd.DataFrame", title: str, digits: int = 2) -> Table:
     """Return a data frame as a table that rich prints: numbers to the right, with some digits."""
     import pandas as pd
 
-    out = _empty(title, str(frame.index.name or ""))
     cells = [[str(label) for label in frame.index]]
+    out = _empty(title, str(frame.index.name or ""), cells[0])
     for name, column in frame.items():
         number = pd.api.types.is_numeric_dtype(column)
         whole = pd.api.types.is_integer_dtype(column)

@@ -109,6 +109,7 @@ def test_those_of_a_model_that_only_has_the_name_are_kept(trials, tmp_path):
 # ---------------------------------------------------------------- damaged and hostile files
 
 
+@pytest.mark.slow
 def test_flipped_bits_in_a_fit_are_found(model, tmp_path):
     path = tmp_path / "fit.nc"
     rl.save(sampled(model), path)
@@ -170,7 +171,9 @@ except OSError as problem:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there are no limits on files")
-@pytest.mark.parametrize("limit", [0, 1000, 40_000])
+@pytest.mark.parametrize(
+    "limit", [0, pytest.param(1000, marks=pytest.mark.slow), pytest.param(40_000, marks=pytest.mark.slow)]
+)
 def test_a_disk_that_is_full_loses_nothing(tmp_path, limit):
     path = tmp_path / "fit.nc"
     rl.save(rl.load(SAVED / "delta.nc"), path)

@@ -50,6 +50,7 @@ def test_a_sharp_maximum_is_neither_flat_nor_a_failure(limited: bool) -> None:
 
 
 @LIMITS
+@pytest.mark.slow
 def test_no_point_around_a_kink_is_better(limited: bool) -> None:
     rng, found = np.random.default_rng(1), fit(limited)
     for i in kinked(limited)[:5]:
