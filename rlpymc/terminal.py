@@ -50,7 +50,7 @@ def markdown(rows: Iterable[Sequence[str]], columns: Sequence[str]) -> str:
 
 
 def _empty(title: str, first: str, labels: Iterable[str]) -> Table:
-    """Return a table without rows, whose first column shows labels whole: long ones, such as paths, in several lines."""
+    """Return a table without rows; its first column shows labels whole, long ones (paths) in several lines."""
     out = Table(title=text(title), title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     short = max(map(len, labels), default=0) <= LONG
     out.add_column(text(first), no_wrap=short, overflow="ellipsis" if short else "fold")
