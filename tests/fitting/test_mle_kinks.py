@@ -15,7 +15,9 @@ from rlpymc.tasks import Bandit, DriftingBandit
 MODEL = "delta(rates=sign)"
 NAMES = ("alpha_pos", "alpha_neg", "beta")
 FALL = 1.9207  # half the quantile of chi2(1) at 95 %
-LIMITS = pytest.mark.parametrize("limited", [True, False], ids=["limits", "no limits"])
+LIMITS = pytest.mark.parametrize(
+    "limited", [True, pytest.param(False, marks=pytest.mark.slow)], ids=["limits", "no limits"]
+)
 
 
 @cache
@@ -49,8 +51,8 @@ def test_a_sharp_maximum_is_neither_flat_nor_a_failure(limited: bool) -> None:
     assert len(kinked(limited))
 
 
-@LIMITS
 @pytest.mark.slow
+@LIMITS
 def test_no_point_around_a_kink_is_better(limited: bool) -> None:
     rng, found = np.random.default_rng(1), fit(limited)
     for i in kinked(limited)[:5]:
