@@ -55,7 +55,7 @@ def stimuli_as_texts(case: Case) -> list[str]:
 def stimuli_judged_by_the_model(case: Case) -> list[str]:
     stimuli_as_texts(case)
     del case.options["facts"]
-    return ["column 'stimulus'", "row 0", "found the text 'face'"]
+    return ["column 'stimulus'", "row 0", "found 'face'"]
 
 
 def stimulus_judged_by_the_model(value: Any, found: str) -> Any:
