@@ -20,7 +20,7 @@ def reward(value: Any, found: str) -> Any:
 
 def rewards_as_texts(case: Case) -> list[str]:
     case.put(reward=case.table["reward"].astype(str))
-    return ["column 'reward'", "row 0", "found the text"]
+    return ["column 'reward'", "row 0", "found '"]
 
 
 def as_floats(case: Case) -> None:
