@@ -16,6 +16,7 @@ import rlpymc as rl
 from rlpymc.fitting.files import SEALED, SPEC_VERSION, to_bytes
 from rlpymc.storage import seal
 from tests.helpers.messages import assert_says, refusal
+from tests.helpers.registering import forgetting
 
 SAVED = Path(__file__).parent / "saved"  # by the first version, which wrote no spec_version
 
@@ -93,8 +94,9 @@ def test_those_of_variants_with_fixed_parameters_are_made_again(trials, tmp_path
 
 
 def test_those_of_a_model_that_another_process_does_not_know_are_kept(trials, tmp_path):
-    own = rl.register(rl.get_model("delta").changed(name="delta_of_my_own"))
-    rl.save(sampled(rl.build(own, trials)), tmp_path / "fit.nc")
+    with forgetting():
+        own = rl.register(rl.get_model("delta").changed(name="delta_of_my_own"))
+        rl.save(sampled(rl.build(own, trials)), tmp_path / "fit.nc")
     assert keeps_terms(tmp_path / "fit.nc")
 
 

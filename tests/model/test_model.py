@@ -36,6 +36,7 @@ from rlpymc.model.priors import Beta, Normal
 from rlpymc.model.registry import get_model, list_models, register
 from rlpymc.model.responses import Categorical
 from tests.helpers.messages import assert_says, refusal
+from tests.helpers.registering import forgetting
 
 ACTION = Input("action", index("n_actions"), response=True)
 ALPHA = Parameter("alpha", unit, prior=Beta(1.1, 1.1))
@@ -275,10 +276,8 @@ def test_printing_says_the_essentials() -> None:
 @pytest.fixture
 def clean_registry() -> Iterator[None]:
     """Forget at the end what a test registered."""
-    yield
-    registry._registered.clear()
-    registry._models.cache_clear()
-    registry._variant.cache_clear()
+    with forgetting():
+        yield
 
 
 @pytest.mark.usefixtures("clean_registry")
