@@ -16,7 +16,6 @@ V; so a step that is left to go is worth up to log(n_actions) / beta by itself.
 
 from rlpymc.math import add_at, logsumexp, take, where
 from rlpymc.model import Model
-from rlpymc.model.usual_parameters import inverse_temperature
 from rlpymc.models.planning.q_mdp import columns, q_mdp, terminal
 
 
@@ -45,9 +44,6 @@ def learner(ends=True):
     return {"signals": signals, "update": update}
 
 
-temperature = inverse_temperature(
-    plausible=3.0, citation="prior: rlpymc, weak for rewards about 1 apart", units="1/reward"
-)
 soft_q = Model(
     name="soft_q",
     family="planning",
@@ -58,7 +54,7 @@ soft_q = Model(
         r"V_{s'} = \tfrac{1}{\beta} \log \sum_b \exp(\beta Q_{s'b})"
     ),
     inputs=columns,
-    parameters=(*q_mdp.declared["parameters"], temperature),
+    parameters=q_mdp.parameters,  # with the inverse temperature of its softmax
     start=start,
     values=values,
     **learner(),

@@ -12,6 +12,7 @@ from rlpymc.checks import check_type
 from rlpymc.fitting.factory import RLModel, build
 from rlpymc.fitting.nuts.diagnostics import SamplingWarning
 from rlpymc.fitting.nuts.sampling import sample
+from rlpymc.fitting.posterior import origin_of
 from rlpymc.fitting.run_folder import folder_path
 from rlpymc.population.population import OF_ONE_SUBJECT
 from rlpymc.trials.attributes import with_facts
@@ -32,12 +33,8 @@ def check_fit_of(rl_model: RLModel, fit: xr.DataTree) -> None:
         raise ValueError("expected a fit from rlpymc.sample, with a group 'posterior'")
     if not rl_model.as_built:
         raise ValueError("distributions or potentials were added to the model after build: it cannot be taken apart")
-    if "rlpymc" not in fit.attrs:
-        return
-    made_from = json.loads(fit.attrs["rlpymc"])
-    if made_from["spec"] != json.loads(rl_model.spec.to_json()):
-        raise ValueError(f"the fit is of {made_from['spec']}, and the model is {rl_model.spec.to_json()}")
-    if made_from["data"] != data_hash(rl_model.data):
+    made_from = origin_of(fit, rl_model)
+    if made_from and made_from["data"] != data_hash(rl_model.data):
         raise ValueError("the fit is of other data than the model; build the model with the trials that were fitted")
 
 

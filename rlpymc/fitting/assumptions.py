@@ -10,6 +10,8 @@ from rlpymc.trials.model_data import ModelData
 LEAST, MOST = 0.1, 10.0  # spread of outcomes for which priors made for outcomes about 1 apart will do
 REACH = (0.001, 0.999)  # quantiles between which a prior of a level should find it
 
+type Columns = dict[str, tuple[np.ndarray, list[Parameter]]]  # values, and the parameters in units of them
+
 
 def doubts(data: ModelData, population: Population, with_priors: bool = True) -> list[str]:
     """Say where data contradict what a model takes for granted.
@@ -28,20 +30,23 @@ def doubts(data: ModelData, population: Population, with_priors: bool = True) ->
     list of str
         Sentences that name the column, what was found, and what to pass.
     """
+    columns = _by_column(data)
     return [
         *_expectations(data, population),
-        *(_scales(data, population) if with_priors else []),
-        *_starts(data, population),
+        *(_scales(columns, population) if with_priors else []),
+        *_starts(columns, population),
     ]
 
 
 def _expectations(data: ModelData, population: Population) -> list[str]:
     """Return what the model's own expectations find."""
     learned = data.masks["learned"]
+    if not (data.model.expectations and learned.any()):
+        return []
     others = {str(k): v.values for k, v in data.trials.data_vars.items() if v.dims[:2] == ("subject", "trial")}
     columns = Record(**{name: values[learned] for name, values in (others | data.inputs).items()})
     found = []
-    for expectation in data.model.expectations if learned.any() else ():
+    for expectation in data.model.expectations:
         known = [data.model.parameter(name) for name in expectation.constants]
         if any(population.is_free(p) for p in known):
             continue
@@ -58,7 +63,7 @@ def _levels(data: ModelData, column: str) -> np.ndarray:
     return data.inputs[column][data.scored_trials if response else data.masks["learned"]]
 
 
-def _by_column(data: ModelData) -> dict[str, tuple[np.ndarray, list[Parameter]]]:
+def _by_column(data: ModelData) -> Columns:
     """Return the columns that parameters have the units of, with their values and these parameters."""
     found = {}
     for entry in data.model.inputs:
@@ -69,10 +74,10 @@ def _by_column(data: ModelData) -> dict[str, tuple[np.ndarray, list[Parameter]]]
     return found
 
 
-def _scales(data: ModelData, population: Population) -> list[str]:
+def _scales(columns: Columns, population: Population) -> list[str]:
     """Compare outcomes with the scale that the models' own priors are made for."""
     found = []
-    for column, (values, scaled) in _by_column(data).items():
+    for column, (values, scaled) in columns.items():
         own = [p for p in scaled if population.is_free(p) and not {p.name, f"{p.name}_mu"} & {*population.priors}]
         low, high = float(values.min()), float(values.max())
         if own and not LEAST <= high - low <= MOST and high > low:
@@ -95,10 +100,10 @@ def _scales(data: ModelData, population: Population) -> list[str]:
     return found
 
 
-def _starts(data: ModelData, population: Population) -> list[str]:
+def _starts(columns: Columns, population: Population) -> list[str]:
     """Compare outcomes with the values that learning starts from, where these are the model's own constants."""
     found = []
-    for column, (values, scaled) in _by_column(data).items():
+    for column, (values, scaled) in columns.items():
         low, high = float(values.min()), float(values.max())
         for p in scaled:
             if p.units != column or p.value is None or population.is_free(p) or p.name in population.fixed:

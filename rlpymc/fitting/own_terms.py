@@ -70,16 +70,14 @@ def leave_out_terms(fit: xr.DataTree, forced: bool) -> xr.DataTree:
     if GROUP not in fit.children or NAME not in fit[GROUP]:
         return fit
     unit = "subject" if "subject" in fit[GROUP][NAME].dims else "obs"
-    group = fit[GROUP].to_dataset()
+    parts = {"/": fit.to_dataset()} | {name: group.to_dataset() for name, group in fit.children.items()}
     if _comes_again(fit, unit):
-        rest = group.drop_vars(NAME).assign_attrs({LEFT_OUT: unit})
-        return xr.DataTree.from_dict(
-            {**{k: v.to_dataset() for k, v in fit.children.items()}, GROUP: rest, "/": fit.to_dataset()}
-        )
-    if not forced:
+        parts[GROUP] = parts[GROUP].drop_vars(NAME).assign_attrs({LEFT_OUT: unit})
+    elif forced:
+        del parts[GROUP]
+    else:
         return fit
-    kept = {k: v.to_dataset() for k, v in fit.children.items() if k != GROUP}
-    return xr.DataTree.from_dict({**kept, "/": fit.to_dataset()})
+    return xr.DataTree.from_dict(parts)
 
 
 def _comes_again(fit: xr.DataTree, unit: str) -> bool:

@@ -1,5 +1,6 @@
 """From a fitted PyMC model back to the model's parameters, subject by subject."""
 
+import json
 from collections.abc import Sequence
 from itertools import product
 from typing import Any, Protocol
@@ -29,6 +30,14 @@ class Fitted(Protocol):
     @property
     def data(self) -> ModelData:
         """The data."""
+
+
+def origin_of(fit: xr.DataTree, model: Fitted) -> dict[str, Any]:
+    """Return what a fit says that it was made from, empty if nothing; a ValueError if that is another model."""
+    made_from = dict(json.loads(fit.attrs.get("rlpymc", "{}")))
+    if made_from and made_from["spec"] != json.loads(model.spec.to_json()):
+        raise ValueError(f"the fit is of {made_from['spec']}, and the model is {model.spec.to_json()}")
+    return made_from
 
 
 def parameter_draws(

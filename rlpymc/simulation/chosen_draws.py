@@ -1,13 +1,11 @@
 """Draws of a model's parameters from its fit, chosen at random."""
 
-import json
-
 import numpy as np
 import xarray as xr
 
 from rlpymc.checks import check_whole
 from rlpymc.fitting.factory import RLModel
-from rlpymc.fitting.posterior import flat, parameter_draws
+from rlpymc.fitting.posterior import flat, origin_of, parameter_draws
 from rlpymc.trials.model_data import ModelData, data_for
 
 
@@ -45,9 +43,7 @@ def chosen_draws(
         raise TypeError(f"{what} takes a model from rlpymc.build and its fit, found {type(rl_model).__name__}")
     if "posterior" not in getattr(fit, "children", {}):
         raise ValueError(f"{what} takes a fit from rlpymc.sample, with a group 'posterior'")
-    made_from = json.loads(fit.attrs["rlpymc"])["spec"] if "rlpymc" in fit.attrs else None
-    if made_from is not None and made_from != json.loads(rl_model.spec.to_json()):
-        raise ValueError(f"the fit is of {made_from}, and the model is {rl_model.spec.to_json()}")
+    origin_of(fit, rl_model)
     model = rl_model.spec.model
     data = rl_model.data if trials is None else data_for(model, trials)
     posterior = flat(fit["posterior"].to_dataset())

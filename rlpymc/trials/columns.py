@@ -123,7 +123,7 @@ def _count_indices(table: Table, counted: Counted, facts: Mapping[str, Any], sta
         elif fact in facts or _counts(table, name):
             cure = (
                 f"Count from 0; if there are more than you said, give facts={{{fact!r}: ...}} as many; if these are "
-                f"labels, states={{{name!r}: {proposal(table, [name], action=False)}}}, in the order that you want."
+                f"labels, states={{{name!r}: {proposal(table, name, action=False)}}}, in the order that you want."
             )
             counted.values[name] = table.whole(name, 0, facts.get(fact), cure)
             counted.bases[name], n = 0, int(counted.values[name].max()) + 1
@@ -131,7 +131,8 @@ def _count_indices(table: Table, counted: Counted, facts: Mapping[str, Any], sta
             continue
         counted.facts[fact] = max(counted.facts.get(fact, 1), n)
     for fact in {INDEX_FACTS[name] for name in counted.bases} - facts.keys():
-        _doubt_gaps(table, counted, [name for name in counted.bases if INDEX_FACTS[name] == fact], 0, "states", fact)
+        of_fact = {name: counted.values[name] for name in counted.bases if INDEX_FACTS[name] == fact}
+        _doubt_gaps(table, of_fact, 0, "states", fact)
 
 
 def _counts(table: Table, name: str) -> bool:
@@ -174,9 +175,9 @@ def _count_actions(table: Table, counted: Counted, facts: Mapping[str, Any], bas
     largest = max((int(codes.max()) for codes in numbers.values()), default=-1)
     if numbers or flags:
         counted.facts["n_actions"] = count or max(2, listed, largest + 1)
-    numeric = [name for name in numbers if name not in of_actions and not table.is_boolean(name)]
+    numeric = {k: codes for k, codes in numbers.items() if k not in of_actions and not table.is_boolean(k)}
     if not count and largest > 1 and numeric:
-        _doubt_gaps(table, counted, numeric, base, "actions", "n_actions", {name: numbers[name] for name in numeric})
+        _doubt_gaps(table, numeric, base, "actions", "n_actions")
     if flags:
         counted.available = np.stack([table.flags(part) for part in flags], axis=1)
     if options:
@@ -190,7 +191,7 @@ def _cure(table: Table, name: str, base: int, count: int | None) -> str:
     if not is_action(name) and name not in option_columns(table):
         rename = f"columns={{'my_column': {table.theirs[name]!r}}}"
         return f"Columns of such names are coded as actions are; else rename it: {rename}."
-    found = [] if count else proposal(table, [name], action=True)
+    found = [] if count else proposal(table, name, action=True)
     listed = f"actions=[{', '.join(map(repr, found[:SHOWN]))}{', ...' if len(found) > SHOWN else ''}]"
     missed = "if the trial was missed, leave the cell empty or pass missing=<code>."
     if any(isinstance(label, str) for label in found):
@@ -201,29 +202,20 @@ def _cure(table: Table, name: str, base: int, count: int | None) -> str:
     return f"If your actions are {coded}, pass action_base={other}; {labels}{missed}"
 
 
-def _doubt_gaps(
-    table: Table,
-    counted: Counted,
-    columns: list[str],
-    base: int,
-    what: str,
-    fact: str,
-    values: Mapping[str, np.ndarray] | None = None,
-) -> None:
-    """Take up a doubt if some numbers below the largest never occur."""
-    values = values or counted.values
-    used = np.unique(np.concatenate([values[name][values[name] >= 0] for name in columns]))
+def _doubt_gaps(table: Table, codes: Mapping[str, np.ndarray], base: int, what: str, fact: str) -> None:
+    """Take up a doubt if some numbers below the largest, in columns of one coding, never occur."""
+    used = np.unique(np.concatenate([numbers[numbers >= 0] for numbers in codes.values()]))
     if not len(used) or len(used) == used[-1] + 1:
         return
     n, found = int(used[-1]) + 1, [int(k) + base for k in used]
     never = sorted(set(range(base, base + n)) - set(found))
-    names = ", ".join(repr(table.theirs[name]) for name in columns)
-    labels = found if what == "actions" or fact == "n_states" else {columns[0]: found}
+    names = ", ".join(repr(table.theirs[name]) for name in codes)
+    labels = found if what == "actions" or fact == "n_states" else {next(iter(codes)): found}
     ways = [f"if these are all there are, pass {what}={labels}", f"if there are {n}, facts={{{fact!r}: {n}}}"]
     if what == "actions" and found == [*range(1, n)] and base == 0:
         ways.insert(0, "if they are counted from 1, pass action_base=1")
     table.doubts.append(
-        f"column{'s' * (len(columns) > 1)} {names}: found {_few(found)}, and {_few(never)} never: counted from {base} "
+        f"column{'s' * (len(codes) > 1)} {names}: found {_few(found)}, and {_few(never)} never: counted from {base} "
         f"these are {fact}={n}; {'; '.join(ways)}"
     )
 

@@ -59,9 +59,8 @@ def read_file(
     if ending is None:
         raise ValueError(f"{str(path)!r}: found {path.suffix!r}, expected a file {', '.join(ENDINGS)}")
     text = _decoded(path, encoding)
-    lines = text.split(
-        "\n" if "\n" in text else "\r"
-    )  # splitlines would also split cells, at characters of other kinds
+    # Not splitlines, which would also split cells, at characters of other kinds.
+    lines = text.split("\n" if "\n" in text else "\r")
     first = next((k for k, line in enumerate(lines) if line.strip()), None)
     if first is None:
         raise ValueError(f"{str(path)!r}: the file is empty, expected a line of column names and one line a trial")

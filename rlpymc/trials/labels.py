@@ -89,11 +89,12 @@ def code(table: Table, column: str, labels: Sequence[Any], what: str, action: bo
 def _find(cell: Any, numbers: Mapping[Any, int]) -> int:
     """Return the number of a cell's label, -1 for none; a text may stand for a number, and a number for its text."""
     key = _key(cell)
-    if key not in numbers and not isinstance(key, str) and not isinstance(cell, bool | np.bool):
-        key = str(int(key)) if key.is_integer() else str(key)  # a file's column of labels that are all numbers
-        return numbers.get(key, -1)
-    if key in numbers or not isinstance(key, str):
-        return numbers.get(key, -1)
+    if key in numbers:
+        return numbers[key]
+    if isinstance(cell, bool | np.bool):
+        return -1
+    if not isinstance(key, str):  # a file's column of labels that are all numbers
+        return numbers.get(str(int(key)) if key.is_integer() else str(key), -1)
     try:
         return numbers.get(float(key), -1)
     except ValueError:
@@ -105,13 +106,12 @@ def _key(label: Any) -> Any:
     return float(label) if isinstance(label, Real | np.bool) else str(label).strip()
 
 
-def proposal(table: Table, columns: Sequence[str], action: bool) -> list[Any]:
-    """Return the different cells of some columns in order, as labels that could be given; none is infinite."""
+def proposal(table: Table, column: str, action: bool) -> list[Any]:
+    """Return the different cells of a column in order, as labels that could be given; none is infinite."""
     found: dict[Any, Any] = {}
-    for column in columns:
-        for cell in table.frame[column][~table.blank(column, action)]:
-            label = cell.item() if isinstance(cell, np.generic) else cell
-            whole = isinstance(label, float) and label.is_integer()
-            if not (isinstance(label, float) and np.isinf(label)):
-                found.setdefault(_key(label), int(label) if whole else label)
+    for cell in table.frame[column][~table.blank(column, action)]:
+        label = cell.item() if isinstance(cell, np.generic) else cell
+        whole = isinstance(label, float) and label.is_integer()
+        if not (isinstance(label, float) and np.isinf(label)):
+            found.setdefault(_key(label), int(label) if whole else label)
     return [found[key] for key in sorted(found, key=lambda key: (isinstance(key, str), key))]

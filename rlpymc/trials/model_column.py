@@ -133,7 +133,7 @@ def not_numbers(entry: Input, model: Model, trials: xr.Dataset, exists: np.ndarr
     elif isinstance(entry.kind, Boolean):
         cure = "write True and False, or 1 and 0"
     elif not wrong.any():
-        column = f"table[{_name_in_table(trials, name)!r}]"
+        column = f"table[{_names_in_table(trials).get(name, name)!r}]"
         cure = f"make numbers of the texts, {column} = {column}.astype(float)"
     else:
         cure = (
@@ -152,9 +152,8 @@ def _reads_as_number(cell: object) -> bool:
 
 
 def _no_column(entry: Input, model: Model, trials: xr.Dataset) -> str:
-    record = attribute(trials, "table")
-    named = {column["variable"]: theirs for theirs, column in record.get("columns", {}).items()}
-    made = {*MASKS, "row"} | {name for name in record.get("variables", []) if name not in named}
+    named = _names_in_table(trials)
+    made = {*MASKS, "row"} | {name for name in attribute(trials, "table").get("variables", []) if name not in named}
     hint = unknown("column", entry.name, [named.get(str(v), v) for v in trials.data_vars if v not in made])
     return (
         f"model {model.name} reads a column {entry.name!r}, which the trials do not have: "
@@ -167,7 +166,7 @@ def where(trials: xr.Dataset, wrong: np.ndarray, column: str | None = None) -> s
     i, t = (int(k) for k in np.argwhere(wrong)[0])
     number = trials["trial_number"].values[i, t] if "trial_number" in trials else t
     row = f", row {trials['row'].values[i, t]}" if "row" in trials else ""
-    theirs = _name_in_table(trials, column) if column else column
+    theirs = _names_in_table(trials).get(column, column) if column else column
     start = f"column {column!r}{f' ({theirs!r} in the table)' if theirs != column else ''}: " if column else ""
     return f"{start}subject {trials['subject'].values[i].item()!r}, trial {number}{row}"
 
@@ -178,6 +177,7 @@ def _is_counted(trials: xr.Dataset, name: str) -> bool:
     return any({"base", "labels", "boolean"} & {*column} for column in columns if column["variable"] == name)
 
 
-def _name_in_table(trials: xr.Dataset, name: str) -> str:
+def _names_in_table(trials: xr.Dataset) -> dict[str, str]:
+    """Return what the table that trials were read from calls each variable."""
     columns = attribute(trials, "table").get("columns", {})
-    return next((theirs for theirs, column in columns.items() if column["variable"] == name), name)
+    return {column["variable"]: theirs for theirs, column in columns.items()}

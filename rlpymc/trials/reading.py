@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from rlpymc.model.facts import plain
 from rlpymc.trials.attributes import as_attributes
 from rlpymc.trials.columns import count_from_zero, plain_columns, response_columns
 from rlpymc.trials.doubts import say
@@ -162,7 +161,7 @@ def read_trials(
             **({"response": response_columns(rows.columns)} if masks["scored"].ndim == 2 else {}),
         },
         attrs=as_attributes(
-            facts=plain(counted.facts),
+            facts=counted.facts,
             labels=counted.labels,
             table={"columns": columns_read, "missing": missing, "variables": [*values]},
         ),

@@ -32,13 +32,13 @@ def record_columns(
         (base, labels, boolean), and under "cells" those cells that this alone would not give back.
     """
     part_of = {part: (name, k) for name, parts in rows.arrays.items() for k, part in enumerate(parts)}
-    columns: dict[str, dict[str, Any]] = {}
+    options, columns = option_columns(rows), dict[str, dict[str, Any]]()
     for name in map(str, rows.raw.columns):
         raw = rows.raw[name]
         column: dict[str, Any] = {"variable": "trial_number" if name == "trial" else name, "dtype": str(raw.dtype)}
         if isinstance(raw.dtype, pd.CategoricalDtype):
             column |= {"categories": raw.dtype.categories.tolist(), "ordered": bool(raw.dtype.ordered)}
-        if name in part_of and name not in option_columns(rows):
+        if name in part_of and name not in options:
             column["variable"], column["part"] = part_of[name]
         elif name in counted.labels:
             column["labels"] = counted.labels[name]

@@ -163,12 +163,12 @@ class Table:
         if pd.api.types.is_complex_dtype(cells):
             return np.asarray(cells.to_numpy())
         if self.is_numeric(column):
-            if cells.isna().any() or self.blank(column).any() or not isinstance(cells.dtype, np.dtype):
-                whole = self.is_boolean(column) and not self.blank(column).any()
-                return self.flags(column) if whole else self.numbers(column)
-            if cells.dtype == object:
-                return self.flags(column) if self.is_boolean(column) else self.numbers(column)
-            return np.asarray(cells.to_numpy())
+            if self.blank(column).any():
+                return self.numbers(column)
+            if self.is_boolean(column):
+                return self.flags(column)
+            own_type = isinstance(cells.dtype, np.dtype) and cells.dtype != object
+            return np.asarray(cells.to_numpy()) if own_type else self.numbers(column)
         if isinstance(cells.dtype, np.dtype) and cells.dtype.kind in "mM":
             return np.asarray(cells.to_numpy())
         return np.asarray(["" if none else str(cell) for cell, none in zip(cells, cells.isna(), strict=True)])

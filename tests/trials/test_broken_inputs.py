@@ -1,5 +1,6 @@
 """Faults in what a model reads beside responses: said when it reads it, with place and a mend that works."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -84,15 +85,6 @@ def unanswered(case: Case, text: str) -> None:
     case.set("choice", NAN)
 
 
-def memory(column: str, value: float, found: str) -> Any:
-    def breaks(case: Case) -> list[str]:
-        working_memory(case)
-        case.set(column, value)
-        return [f"column '{column}'", *case.place(), f"found {found}"]
-
-    return breaks
-
-
 def steps(case: Case) -> None:
     state = [k % 3 for k in range(len(case.table))]
     case.put(state=state, next_state=[(k + 1) % 3 for k in state], done=0)
@@ -100,9 +92,11 @@ def steps(case: Case) -> None:
     case.tell(facts={"n_states": 3})
 
 
-def step(column: str, value: Any, found: str) -> Any:
+def cell(ground: Callable[[Case], None], column: str, value: Any, found: str) -> Any:
+    """Return what breaks one cell of a table that is laid for a model."""
+
     def breaks(case: Case) -> list[str]:
-        steps(case)
+        ground(case)
         case.set(column, value)
         return [f"column '{column}'", *case.place(), f"found {found}"]
 
@@ -168,18 +162,20 @@ KINDS = {
         )
         for value in (-2, 0.5)
     },
-    "no state": Kind(step("state", NAN, "an empty cell"), unanswered),
+    "no state": Kind(cell(steps, "state", NAN, "an empty cell"), unanswered),
     "no stimulus": Kind(stimulus(NAN, "an empty cell"), unanswered),
     "a stimulus beyond what is given": Kind(
         stimulus(4, "4"), do("facts={'n_stimuli': ...}", lambda case: case.tell(facts={"n_stimuli": 5}))
     ),
-    "a set of no stimuli": Kind(memory("set_size", 0, "0"), write("set_size", 1, "give the value")),
-    "a reward between failure and success": Kind(memory("reward", 0.5, "0.5"), write("reward", 1, "give the value")),
-    "no next state": Kind(step("next_state", NAN, "an empty cell"), unused),
-    "no next state, at an end": Kind(step("next_state", NAN, "an empty cell"), write("done", 1, "give it")),
-    "an end that is 2": Kind(step("done", 2, "2"), write("done", 1, "give the value")),
+    "a set of no stimuli": Kind(cell(working_memory, "set_size", 0, "0"), write("set_size", 1, "give the value")),
+    "a reward between failure and success": Kind(
+        cell(working_memory, "reward", 0.5, "0.5"), write("reward", 1, "give the value")
+    ),
+    "no next state": Kind(cell(steps, "next_state", NAN, "an empty cell"), unused),
+    "no next state, at an end": Kind(cell(steps, "next_state", NAN, "an empty cell"), write("done", 1, "give it")),
+    "an end that is 2": Kind(cell(steps, "done", 2, "2"), write("done", 1, "give the value")),
     "a state beyond what is given": Kind(
-        step("state", 3, "3"), do("n_states", lambda case: case.tell(facts={"n_states": 4}))
+        cell(steps, "state", 3, "3"), do("n_states", lambda case: case.tell(facts={"n_states": 4}))
     ),
     "a state without a label": Kind(
         state_label, do("add it to states=", lambda case: case.tell(states=["X", "Y", "W"]))

@@ -4,10 +4,10 @@ import numpy as np
 
 from rlpymc.fitting.em.e_step import Modes
 from rlpymc.fitting.em.unbounded import DIFFERENCE, Unbounded
+from rlpymc.fitting.mle.profile import OPEN, REACH
 from rlpymc.likelihood.curvature import kinks
 
-OPEN = 0.05  # nats, by which the log likelihood falls at least where the data tell something
-FAR = np.linspace(0.0, 10.0, 41)[1:]  # how far a flat direction is followed, in units of the prior's width
+FAR = np.linspace(0.0, REACH, 41)[1:]  # how far a flat direction is followed, in units of the prior's width
 
 
 def statuses(problem: Unbounded, modes: Modes, flat: bool) -> np.ndarray:
