@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 
-def write_whole(path: Path, content: bytes) -> None:
+def write_whole(path: Path, content: bytes, lasting: bool = True) -> None:
     """Write a file under a name of its own, make sure that it is on the disk, and put it in its place.
 
     Whoever reads sees the old file or the new one, whatever happens meanwhile: the process is killed, the disk is
@@ -21,6 +21,8 @@ def write_whole(path: Path, content: bytes) -> None:
         Where to; what is there is replaced.
     content : bytes
         What to write.
+    lasting : bool
+        Whether to wait until it is on the disk, so that it outlives a failure of the machine.
 
     Raises
     ------
@@ -31,11 +33,14 @@ def write_whole(path: Path, content: bytes) -> None:
     try:
         with part.open("xb") as file:
             file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
+            if lasting:
+                file.flush()
+                os.fsync(file.fileno())
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
+    if not lasting:
+        return
     with suppress(OSError):  # folders cannot be opened everywhere
         folder = os.open(path.parent, os.O_RDONLY)
         try:
