@@ -21,7 +21,7 @@ import rlpymc as rl
 from benchmarks import hand
 from benchmarks.measure import Report, in_turn
 from rlpymc.compiler import signature
-from rlpymc.likelihood import loop
+from rlpymc.likelihood.backends import find_trace
 from rlpymc.likelihood.derived import with_derived
 from rlpymc.likelihood.evaluator import Evaluator
 from rlpymc.likelihood.scan import placeholders
@@ -70,7 +70,7 @@ class Case:
         varies = [p for p in model.parameters if p.value is None or p.name not in names]
         self.active = tuple(p.name for p in varies if not p.support.discrete)
         self.n_trials = int(self.data.masks["exists"].sum())
-        trace = loop.find_trace(model, self.data.facts, self.data.columns)
+        trace = find_trace(model, self.data.facts, self.data.columns)
         assert trace is not None
         self.trace = trace
 
@@ -85,7 +85,7 @@ class Case:
     def scalar(self) -> Callable[[], Any]:
         """Return the scalar loop."""
         data, function = self.data, kernel.jit(kernel.source(self.trace, "gradient", self.active))
-        masks = [data.masks[name] for name in signature.MASKS]
+        masks = [data.masks[mask.of] for mask in signature.MASKS]
         arguments = [*self.params.values(), *(data.inputs[k] for k in data.columns), *masks]
         arguments += kernel.layout(data.segments)
         return lambda: function(*arguments)
@@ -97,7 +97,7 @@ class Case:
         total = forward.terms(scored).sum()
         slopes = pt.grad(total, [variables[k] for k in self.active], disconnected_inputs="ignore")
         function = pytensor.function(symbols, [total, *slopes], mode=mode, on_unused_input="ignore", trust_input=True)
-        masks = [data.masks[name] for name in signature.MASKS]
+        masks = [data.masks[mask.of] for mask in signature.MASKS]
         values = [*self.params.values(), *(data.inputs[i.name] for i in self.model.inputs), *masks]
         return lambda: [np.asarray(v) for v in function(*values)]
 

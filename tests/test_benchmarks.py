@@ -6,6 +6,7 @@ from numpy.testing import assert_allclose
 
 from benchmarks import hand, transitions
 from benchmarks.likelihood import simulated
+from rlpymc.compiler.signature import TOTAL, Name
 from rlpymc.likelihood.evaluator import Evaluator
 
 
@@ -18,10 +19,10 @@ def test_a_loop_by_hand_is_the_library(name, bind):
     case = simulated(name, 3, 50)
     found = Evaluator(case.trace, "gradient", case.data, case.active)(case.params)
     total, slopes = bind(case.params, case.data.inputs, case.data.facts)()
-    assert_allclose(total, found["total"], rtol=1e-10)
+    assert_allclose(total, found[TOTAL], rtol=1e-10)
     assert sorted(slopes) == sorted(case.active)
     for parameter, slope in slopes.items():
-        assert_allclose(slope, found[f"g_{parameter}"], rtol=1e-8, atol=1e-9)
+        assert_allclose(slope, found[Name("slope", parameter)], rtol=1e-8, atol=1e-9)
 
 
 def test_the_naive_posterior_is_the_same(monkeypatch):

@@ -2,11 +2,10 @@
 
 from typing import Any
 
-import numpy as np
-
 from rlpymc.compiler.expressions import SEGMENT, Node
 from rlpymc.compiler.lane_values import LaneValues
 from rlpymc.compiler.plan import Block, factors, whole_parameter
+from rlpymc.compiler.signature import TERMS, TOTAL, Name
 from rlpymc.compiler.vector import F64, Code
 
 
@@ -30,7 +29,7 @@ class LanePasses(LaneValues):
                 code = self.code
                 with code.loop(code.single(0), code.single(size)) as e:
                     by_trial = parameter in self.trace.variant.by_trial
-                    value = one if parameter is None else self._of_lanes(f"p_{parameter}", size, e, by_trial)
+                    value = one if parameter is None else self._of_lanes(parameter, size, e, by_trial)
                     code.store(value, self.tables, code.builder.add(self._place(name, 0), self._times_width(e)))
             else:
                 for k, node in enumerate(nodes):
@@ -55,18 +54,18 @@ class LanePasses(LaneValues):
                 if total:
                     self._add_term(block, term)
                 elif plan.mode == "terms":
-                    self._result("terms", r, self._unless(self._mask(block), self.value(term, "f")))
+                    self._result(TERMS, r, self._unless(self._mask(block), self.value(term, "f")))
             if plan.mode == "arguments":
                 for key, nodes in self.trace.arguments.items():
                     for k, node in enumerate(nodes.reshape(-1)):
-                        self._result(f"y_{key}", k, self.value(node, "f"))
+                        self._result(Name("argument", *key), k, self.value(node, "f"))
             for node in plan.kept.values():
                 code.store(self.value(node, "f"), self.tape, self._on_tape(node))
             self._change_states()
         if total:
             value = code.add(code.get(self.rest), code.called("log", Code.log, code.get(self.up)))
             value = code.sub(value, code.called("log", Code.log, code.get(self.down)))
-            self._of_segment("total", code.single(0), value)
+            self._of_segment(TOTAL, code.single(0), value)
         if plan.mode in ("latents", "states"):
             self._finals()
 
@@ -75,18 +74,19 @@ class LanePasses(LaneValues):
         code, trace = self.code, self.trace
         for name, nodes in trace.start.items():
             if name in trace.tables:
-                first = self.by_trial[f"before_{name}", 0]
+                first = self.by_trial[Name("before", name), 0]
                 with code.loop(code.single(0), code.single(len(nodes))) as e:
                     value = code.load(self.tables, code.builder.add(self._place(name, 0), self._times_width(e)))
                     place = code.builder.add(self._here(self.t, len(self.by_trial), first), self._times_width(e))
                     code.store(value, self.results, place)
             else:
                 for k in range(len(nodes)):
-                    self._result(f"before_{name}", k, code.get(self.states[name, k]))
-        for what, arrays in (("signal", trace.signals), ("probs", trace.probs)):
-            for name, value in arrays.items():
-                for k, node in enumerate(value.nodes.reshape(-1)):
-                    self._result(f"{what}_{name}", k, self.value(node, "f"))
+                    self._result(Name("before", name), k, code.get(self.states[name, k]))
+        shown = {Name("signal", k): v for k, v in trace.signals.items()}
+        shown |= {Name("probs", k): v for k, v in trace.probs.items()}
+        for output, value in shown.items():
+            for k, node in enumerate(value.nodes.reshape(-1)):
+                self._result(output, k, self.value(node, "f"))
 
     def _finals(self) -> None:
         """Write the state after a segment's last trial."""
@@ -95,10 +95,10 @@ class LanePasses(LaneValues):
             if name in self.trace.tables:
                 with code.loop(code.single(0), code.single(len(nodes))) as e:
                     value = code.load(self.tables, code.builder.add(self._place(name, 0), self._times_width(e)))
-                    self._of_segment(f"final_{name}", e, value)
+                    self._of_segment(Name("final", name), e, value)
             else:
                 for k in range(len(nodes)):
-                    self._of_segment(f"final_{name}", code.single(k), code.get(self.states[name, k]))
+                    self._of_segment(Name("final", name), code.single(k), code.get(self.states[name, k]))
 
     def _add_term(self, block: Block, term: Node) -> None:
         code, mask = self.code, self._mask(block)
@@ -165,7 +165,7 @@ class LanePasses(LaneValues):
                         before[key] = zero if mask is None else code.select(mask, zero, after[key])
             for block in reversed(plan.updates):
                 self._take_writes(block)
-            by_trial: dict[tuple[str, int], Any] = {}
+            by_trial: dict[tuple[Name, int], Any] = {}
             for block in plan.blocks:
                 self._add_slopes(block, before, by_trial)
             for key, place in self.slopes.items():
@@ -194,7 +194,7 @@ class LanePasses(LaneValues):
             elif leaf.op == "read":
                 self._add_to_table(leaf.arguments[0].value, leaf.arguments[1], mask, value)
             elif leaf.op == "parameter_now":
-                key = (f"g_{leaf.value[0]}", leaf.value[1])
+                key = (Name("slope", leaf.value[0]), leaf.value[1])
                 by_trial[key] = code.add(by_trial[key], value) if key in by_trial else value
 
     def _add_to_table(self, table: str, at: Node, mask: Any, value: Any) -> None:
@@ -228,9 +228,9 @@ class LanePasses(LaneValues):
                 self.adjoints["start", name, k] = code.load(self.table_slopes, self._place(name, k))
         found: dict[tuple[str, int], Any] = {leaf.value: self.value(g, "f") for leaf, g in slopes}
         of_tables = {parameter: name for name, parameter in whole.items()}
-        for o in (o for o in self.outputs if o.name.startswith("g_")):
-            name = o.name.removeprefix("g_")
-            for k in range(int(np.prod(o.own))):
+        for o in (o for o in self.outputs if o.name.what == "slope"):
+            name = o.name.of
+            for k in range(o.size):
                 value = found.get((name, k), code.constant(0.0))
                 if name in of_tables:
                     value = code.add(value, code.load(self.table_slopes, self._place(of_tables[name], k)))
@@ -241,12 +241,12 @@ class LanePasses(LaneValues):
                     code.store(code.add(code.load(self.results, place), value), self.results, place)
 
     # ----------------------------------------------------------------------------------------------- results
-    def _result(self, name: str, entry: int, value: Any) -> None:
+    def _result(self, name: Name, entry: int, value: Any) -> None:
         """Write a result of the trial at hand."""
         self.code.store(value, self.results, self._here(self.t, len(self.by_trial), self.by_trial[name, entry]))
 
-    def _of_segment(self, name: str, entry: Any, value: Any) -> None:
+    def _of_segment(self, name: Name, entry: Any, value: Any) -> None:
         """Write a result of the segment."""
         code, b = self.code, self.code.builder
         row = b.add(b.mul(self.block, code.single(self.by_lane)), b.add(code.single(self.lane_at[name]), entry))
-        code.store(value, self.pointers["by_lane"], self._times_width(row))
+        code.store(value, self.by_segment, self._times_width(row))

@@ -8,7 +8,7 @@ from llvmlite import ir
 
 from rlpymc.compiler.expressions import SEGMENT, TRIAL, Node, ancestors
 from rlpymc.compiler.plan import Block, Plan
-from rlpymc.compiler.signature import arguments, outputs, response_axis, weights
+from rlpymc.compiler.signature import WEIGHT, Name, arguments, outputs, response_axis, weights
 from rlpymc.compiler.vector import Code
 from rlpymc.compiler.writer import Writer
 
@@ -17,7 +17,7 @@ from rlpymc.compiler.writer import Writer
 class Column:
     """What a trial's row holds in each lane: an entry of an array (subject, trial, size)."""
 
-    array: str
+    array: Name
     entry: int
     size: int
     limit: int | None = None
@@ -39,8 +39,8 @@ class LaneValues(Writer):
         derivatives.
     subjects, starts
         Of each lane: its subject, and the place of its first trial in arrays (subject, trial).
-    pointers : dict
-        Addresses of arrays by name.
+    pointers, by_segment
+        Addresses of arrays, and of the results by segment.
     states : dict
         Variables of the states' entries.
     """
@@ -57,7 +57,8 @@ class LaneValues(Writer):
     table_slopes: Any
     subjects: list[Any]
     starts: list[Any]
-    pointers: dict[str, Any]
+    pointers: dict[Name, Any]
+    by_segment: Any
     states: dict[tuple[str, int], Any]
 
     def __init__(self, plan: Plan, width: int, module: ir.Module, prefix: str) -> None:
@@ -92,14 +93,14 @@ class LaneValues(Writer):
         )
         limits = set(plan.indices())
         found: dict[Any, Column] = {}
-        sizes = {"scored": int(np.prod(response_axis(trace)))}
         masks = dict.fromkeys(b.mask for b in plan.blocks if b.mask is not None)
-        self.flags = [Column(mask, k, sizes.get(mask, 1)) for mask, k in masks]
-        sizes = {w.name: int(np.prod(w.own)) for w in weights(trace, plan.mode)}
+        n_responses = int(np.prod(response_axis(trace)))
+        self.flags = [Column(Name("mask", mask), k, n_responses if mask == "scored" else 1) for mask, k in masks]
+        sizes = {w.name: w.size for w in weights(trace, plan.mode)}
         for n in nodes:
             if n.op == "input":
                 name, k, _ = n.value
-                column = Column(f"x_{name}", k, int(np.prod(trace.column_shapes[name])))
+                column = Column(Name("column", name), k, int(np.prod(trace.column_shapes[name])))
                 if n.kind == "b":
                     self.flags.append(column)
                 else:
@@ -107,11 +108,12 @@ class LaneValues(Writer):
                     found[n.number] = Column(column.array, k, column.size, limit)
             elif n.op == "parameter_now":
                 name, k = n.value
-                found[n.number] = Column(f"p_{name}", k, int(np.prod(trace.parameter_shapes[name])))
+                found[n.number] = Column(Name("parameter", name), k, int(np.prod(trace.parameter_shapes[name])))
             elif n.op == "adjoint" and n.value[0] == "weight":
-                found[n.number] = Column("weight", n.value[1], sizes["weight"])
+                found[n.number] = Column(WEIGHT, n.value[1], sizes[WEIGHT])
             elif n.op == "adjoint" and n.value[0] == "argument":
-                found[n.number] = Column(f"w_{n.value[1]}", n.value[2], sizes[f"w_{n.value[1]}"])
+                weight = Name("weight", *n.value[1])
+                found[n.number] = Column(weight, n.value[2], sizes[weight])
         self.kinds = {n.number: n.kind for n in nodes if n.number in found}
         self.columns = found
         self.column_at = {number: k for k, number in enumerate(found)}
@@ -140,11 +142,11 @@ class LaneValues(Writer):
             return self._column(self.column_at[n.number], self.kinds[n.number])
         match n.op:
             case "input":
-                return self._flag(f"x_{n.value[0]}", n.value[1])
+                return self._flag(Name("column", n.value[0]), n.value[1])
             case "parameter":
                 name, k = n.value
                 size = int(np.prod(self.trace.parameter_shapes[name]))
-                return self._of_lanes(f"p_{name}", size, k, name in self.trace.variant.by_trial)
+                return self._of_lanes(name, size, k, name in self.trace.variant.by_trial)
             case "state":
                 return self.code.get(self.states[n.value])
             case "adjoint":
@@ -164,7 +166,7 @@ class LaneValues(Writer):
     def _column(self, k: int, kind: str) -> Any:
         return self.code.load(self.rows, self._here(self.t, self.n_columns, k), kind)
 
-    def _flag(self, array: str, entry: int) -> Any:
+    def _flag(self, array: Name, entry: int) -> Any:
         """Return a mask, or a column that is true or false."""
         place = next(j for j, f in enumerate(self.flags) if (f.array, f.entry) == (array, entry))
         word, bit = divmod(place, 62)
@@ -185,20 +187,22 @@ class LaneValues(Writer):
             return None
         key = ("mask", block.mask)
         if key not in self.now:
-            self.now[key] = self._flag(*block.mask)
+            name, entry = block.mask
+            self.now[key] = self._flag(Name("mask", name), entry)
         return self.now[key]
 
     def _unless(self, mask: Any, value: Any, otherwise: float = 0.0) -> Any:
         """Return a value where a mask is true, and a number elsewhere."""
         return value if mask is None else self.code.select(mask, value, self.code.constant(otherwise))
 
-    def _of_lanes(self, array: str, size: int, entry: Any, by_trial: bool) -> Any:
+    def _of_lanes(self, parameter: str, size: int, entry: Any, by_trial: bool) -> Any:
         """Return an entry of a parameter in each lane; `entry` is a number, or a counter."""
         code = self.code
         b = code.builder
         entry = code.single(entry) if isinstance(entry, int) else entry
         places = (b.add(b.mul(row, code.single(size)), entry) for row in (self.starts if by_trial else self.subjects))
-        return code.gather([code.load_single(self.pointers[array], place) for place in places])
+        array = self.pointers[Name("parameter", parameter)]
+        return code.gather([code.load_single(array, place) for place in places])
 
     # ------------------------------------------------------------------------------------------------ tables
     def _place(self, table: str, entry: int) -> Any:

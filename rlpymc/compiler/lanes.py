@@ -38,7 +38,7 @@ from llvmlite import ir
 from rlpymc.compiler.lane_passes import LanePasses
 from rlpymc.compiler.lane_values import Column
 from rlpymc.compiler.plan import Plan
-from rlpymc.compiler.signature import Output
+from rlpymc.compiler.signature import LAYOUT, Name, Output
 from rlpymc.compiler.trace import Trace
 from rlpymc.compiler.vector import F64, I64, POINTER, Code
 
@@ -85,8 +85,8 @@ class LaneKernel:
     row: int
     scratch: tuple[int, int]
     by_lane: int
-    places: dict[str, int]
-    addresses: tuple[str, ...]
+    places: dict[Name, int]
+    addresses: tuple[Name, ...]
     outputs: tuple[Output, ...]
 
 
@@ -137,12 +137,12 @@ class _Lanes(LanePasses):
         function = ir.Function(self.module, ir.FunctionType(ir.VoidType(), [POINTER, *more]), self.prefix + name)
         return Code(function, self.width, "entry")
 
-    def _number(self, code: Code, name: str) -> Any:
+    def _number(self, code: Code, name: Name | str) -> Any:
         """Return a whole number of the kernel's list."""
-        place = HEAD.index(name) if name in HEAD else len(HEAD) + self.addresses.index(name)
+        place = HEAD.index(name) if isinstance(name, str) else len(HEAD) + self.addresses.index(name)
         return code.load_single(code.function.args[0], code.single(place), I64)
 
-    def _array(self, code: Code, name: str) -> Any:
+    def _array(self, code: Code, name: Name | str) -> Any:
         return code.builder.inttoptr(self._number(code, name), POINTER)
 
     def _pack(self) -> ir.Function:
@@ -152,7 +152,7 @@ class _Lanes(LanePasses):
         code.function.linkage = "private"
         b, width = code.builder, code.single(self.width)
         arrays = {c.array: self._array(code, c.array) for c in (*self.columns.values(), *self.flags)}
-        layout = [self._array(code, name) for name in ("subject", "first", "end")]
+        layout = [self._array(code, name) for name in LAYOUT]
         n_trials, wrong = self._number(code, "n_trials"), self._array(code, "wrong")
         first_lane = b.mul(block, width)
         longest = self._length(code, block)
@@ -177,14 +177,14 @@ class _Lanes(LanePasses):
                         with b.if_then(b.not_(inside), likely=False):
                             b.store(code.single(1), wrong)
                         value = b.select(inside, value, code.single(0))
-                    if column.array.startswith("w"):  # a weight
+                    if column.array.what == "weight":
                         value = b.select(exists, value, ir.Constant(F64, 0.0))
                     b.store(value, code.at(rows, b.add(to, code.single(k * self.width))))
                 for word in range(self.flag_words):
                     bits: Any = code.single(0)
                     for j, flag in enumerate(self.flags[62 * word : 62 * word + 62]):
                         value = b.zext(item(flag, at, BYTE), I64)
-                        if not flag.array.startswith("x_"):
+                        if flag.array.what == "mask":
                             value = b.select(exists, value, code.single(0))
                         bits = b.or_(bits, b.shl(value, code.single(j)))
                     k = len(self.columns) + word
@@ -195,7 +195,7 @@ class _Lanes(LanePasses):
     def _length(self, code: Code, block: Any) -> Any:
         """Return the length of a block's first segment, its longest."""
         lane = code.builder.mul(block, code.single(self.width))
-        first, end = (code.load_single(self._array(code, name), lane, I64) for name in ("first", "end"))
+        first, end = (code.load_single(self._array(code, name), lane, I64) for name in LAYOUT[1:])
         return code.builder.sub(end, first)
 
     def _over_blocks(self, name: str, pack: ir.Function, body: Any) -> None:
@@ -235,7 +235,8 @@ class _Lanes(LanePasses):
         """Write the function that adds up the results of each subject's segments."""
         code = self._function("collect")
         b, width = code.builder, code.single(self.width)
-        by_lane, subject, first, end = (self._array(code, k) for k in ("by_lane", "subject", "first", "end"))
+        by_lane = self._array(code, "by_lane")
+        subject, first, end = (self._array(code, name) for name in LAYOUT)
         inside = [o for o in self.outputs if o.outer == "subject"]
         arrays = {o.name: self._array(code, o.name) for o in inside}
         with code.loop(code.single(0), self._number(code, "n_lanes")) as n:
@@ -273,14 +274,14 @@ class _Lanes(LanePasses):
         self.tables = area(self.n_columns + n_slots + len(self.by_trial))
         self.table_slopes = area(self.n_columns + n_slots + len(self.by_trial), self.table_rows)
         lane = [d.add(d.mul(block, driver.single(width)), driver.single(w)) for w in range(width)]
-        names = ("subject", "first", "end")
-        layout = {name: [driver.load_single(self._array(driver, name), n, I64) for n in lane] for name in names}
-        self.subjects, self.firsts = layout["subject"], layout["first"]
+        layout = [[driver.load_single(self._array(driver, name), n, I64) for n in lane] for name in LAYOUT]
+        self.subjects, firsts, ends = layout
         self.starts = [
             d.add(d.mul(i, self._number(driver, "n_trials")), first)
-            for i, first in zip(self.subjects, self.firsts, strict=True)
+            for i, first in zip(self.subjects, firsts, strict=True)
         ]
-        self.pointers = {name: self._array(driver, name) for name in (*self.addresses, "by_lane")}
+        self.pointers = {name: self._array(driver, name) for name in self.addresses}
+        self.by_segment = self._array(driver, "by_lane")
         self.segment, self.backward = {}, False
         before = Code(function, width, "segment")
         d.branch(before.builder.block)
@@ -293,19 +294,18 @@ class _Lanes(LanePasses):
             self.backward = True
             self._backward()
             self._to_parameters()
-        self._hand_over(layout)
+        self._hand_over(firsts, ends)
         before.builder.branch(first_forward)
         d.position_at_end(self.code.builder.block)
 
-    def _hand_over(self, layout: dict[str, list[Any]]) -> None:
+    def _hand_over(self, firsts: list[Any], ends: list[Any]) -> None:
         """Copy the results of all trials to where they belong."""
         code, b = self.code, self.code.builder
         if not self.by_trial:
             return
         found = [o for o in self.outputs if o.outer == "trial"]
         for w in range(self.width):
-            length = b.sub(layout["end"][w], layout["first"][w])
-            with code.loop(code.single(0), length) as t:
+            with code.loop(code.single(0), b.sub(ends[w], firsts[w])) as t:
                 for o in found:
                     with code.loop(code.single(0), code.single(o.size)) as e:
                         place = self._here(t, len(self.by_trial), self.by_trial.get((o.name, 0), 0))

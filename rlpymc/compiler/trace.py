@@ -19,7 +19,6 @@ from rlpymc.compiler.symbols import LARGE, Symbol, Table, lift
 from rlpymc.model import Facts, Model
 from rlpymc.model.parameters import Index, resolve_shape
 from rlpymc.model.record import Record
-from rlpymc.model.responses import Normal
 
 
 @dataclass(frozen=True)
@@ -35,7 +34,7 @@ class Variant:
     by_trial : frozenset of str
         Parameters that vary by trial.
     resumed : bool
-        Whether the state before the first trial is given, as further parameters ``state_<name>``.
+        Whether the state before the first trial is given, as further parameters, see `given_state`.
     """
 
     model: Model
@@ -43,6 +42,11 @@ class Variant:
     assumed: frozenset[str] = frozenset()
     by_trial: frozenset[str] = frozenset()
     resumed: bool = False
+
+
+def given_state(name: str) -> str:
+    """Name of the parameter that holds a state where it is given: no model's own, since it is no identifier."""
+    return f"{name} before"
 
 
 @dataclass(frozen=True)
@@ -90,7 +94,7 @@ class Trace:
     responses, terms : dict
         Distribution and log probability of each response.
     arguments : dict of ndarray of Node
-        Arguments of the responses' distributions, by ``<response>_<argument>``.
+        Arguments of the responses' distributions, by response and name.
     updates : dict of Update
         "learned" and "responded": what changes where the mask of this name is true.
     signals, probs : dict of Symbol
@@ -106,8 +110,8 @@ class Trace:
             first = Record(**{k: _leaves("parameter", k, shape) for k, shape in self.parameter_shapes.items()})
             start = {k: lift(v) for k, v in model.initial_state(first, facts).items()}
             if variant.resumed:
-                self.parameter_shapes |= {f"state_{k}": v.shape for k, v in start.items()}
-                start = {k: _leaves("parameter", f"state_{k}", v.shape) for k, v in start.items()}
+                self.parameter_shapes |= {given_state(k): v.shape for k, v in start.items()}
+                start = {k: _leaves("parameter", given_state(k), v.shape) for k, v in start.items()}
             self.start = {k: list(v.nodes.reshape(-1)) for k, v in start.items()}
             self.shapes = {k: v.shape for k, v in start.items()}
             self.tables = {k for k, nodes in self.start.items() if len(nodes) >= large}
@@ -123,14 +127,14 @@ class Trace:
             x = Record(**{i.name: self._column(i.name) for i in model.inputs})
             self.responses = model.respond(p, s, x)
             self.arguments = {
-                f"{k}_{name}": lift(v).nodes for k, r in self.responses.items() for name, v in r.arguments.items()
+                (k, name): lift(v).nodes for k, r in self.responses.items() for name, v in r.arguments.items()
             }
             self.terms = {k: lift(r.log_prob(getattr(x, k))).node() for k, r in self.responses.items()}
             learned, responded = model.update(p, s, x), model.after_response(p, s, x)
             model.check_update(self.shapes, *({k: lift(v).shape for k, v in u.items()} for u in (learned, responded)))
             self.updates = {"learned": self._update(learned, s), "responded": self._update(responded, s)}
             self.signals = {k: lift(v) for k, v in (model.signals(p, s, x) if model.signals else {}).items()}
-            self.probs = {k: lift(r.probs) for k, r in self.responses.items() if not isinstance(r, Normal)}
+            self.probs = {k: lift(r.probs) for k, r in self.responses.items() if r.discrete}
         self._check_tables()
 
     def _column(self, name: str) -> Symbol:
@@ -190,7 +194,7 @@ class Trace:
         }
         with self.graph.copy().active() as graph:  # tables make nodes of their entries when asked for them
             signals, probs = ({k: v.nodes for k, v in found.items()} for found in (self.signals, self.probs))
-            parts: list[Mapping[str, Any]] = [self.start, self.arguments, signals, probs]
+            parts: list[Mapping[Any, Any]] = [self.start, self.arguments, signals, probs]
             arrays = [{k: [n.number for n in np.ravel(v)] for k, v in part.items()} for part in parts]
             content = settled, shapes, kinds, terms, updates, arrays, graph.content
         return sha256(repr(content).encode()).hexdigest()

@@ -12,8 +12,7 @@ import xarray as xr
 from rlpymc.checks import unknown
 from rlpymc.fitting import pymc_forms as forms
 from rlpymc.fitting.assumptions import doubts
-from rlpymc.likelihood.backends import check_backend
-from rlpymc.likelihood.loop import find_trace
+from rlpymc.likelihood.backends import check_backend, likelihood_of
 from rlpymc.model import Model
 from rlpymc.model.priors import Prior
 from rlpymc.model.registry import get_model
@@ -191,7 +190,7 @@ def build(
     population.check(data)
     say(doubts(data, population))
     with RLModel(coords={"subject": data.subjects, "trial": np.arange(data.shape[1])}) as built:
-        used = "scan" if find_trace(data.model, data.facts, data.columns, (), backend) is None else "fused"
+        used = likelihood_of(data, backend).backend
         built.spec, built.trials = Spec(data.model, population, likelihood, used), trials
         forms.FORMS[likelihood]("choice", data, population.variables(data), used)
         built._built, built._data, built._checked = built._content, data, trials

@@ -5,7 +5,6 @@ probabilities of each trial; `potential` adds the log likelihood alone.  All giv
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from itertools import product
 from string import ascii_lowercase
 from typing import Any
@@ -17,13 +16,10 @@ import xarray as xr
 from pytensor.graph.basic import Constant, Variable
 
 from rlpymc.compiler import signature
-from rlpymc.likelihood.backends import check_backend
+from rlpymc.likelihood.backends import check_backend, direct_likelihood_of
 from rlpymc.likelihood.derived import derived
-from rlpymc.likelihood.evaluator import Blocks
-from rlpymc.likelihood.loop import find_trace
-from rlpymc.likelihood.loop_op import LoopOp
 from rlpymc.likelihood.parameter_arrays import check_names, parameter_array
-from rlpymc.likelihood.scan import Forward, Tensor, Tensors, core
+from rlpymc.likelihood.scan import Tensor, Tensors, core
 from rlpymc.likelihood.steps import yoked
 from rlpymc.model import Model
 from rlpymc.model.parameters import Input
@@ -32,7 +28,7 @@ from rlpymc.population.whole_numbers import Marginal
 from rlpymc.trials.grid import column_dims
 from rlpymc.trials.model_data import ModelData, data_for, require_scored
 
-MASKS = (*signature.MASKS, "reset")
+MASKS = (*(mask.of for mask in signature.MASKS), "reset")
 
 
 def data_columns(data: ModelData) -> dict[str, np.ndarray]:
@@ -69,7 +65,7 @@ def _trial_dims(data: ModelData, model: pm.Model) -> tuple[str, str] | None:
 
 
 class _Likelihood:
-    """A model's likelihood as graphs, given parameters and columns: a compiled loop, or a scan.
+    """The likelihood as a graph, given parameters and columns, and summed over whole numbers.
 
     Parameters
     ----------
@@ -96,10 +92,9 @@ class _Likelihood:
         active: Iterable[str],
         marginals: Mapping[str, Marginal] | None = None,
     ) -> None:
-        self._marginals = marginals or {}
+        self._marginals, self._params, self._columns = marginals or {}, params, columns
         by_trial = [k for k, v in params.items() if v.ndim == 2 + len(data.parameter_shape(k))]
-        self._data, self._params, self._columns = data, params, columns
-        self._trace = find_trace(data.model, data.facts, data.columns, by_trial, backend)
+        self._likelihood = direct_likelihood_of(data, backend, by_trial)
         self._active = tuple(k for k in params if k in set(active))
 
     def by_subject(self) -> Tensor:
@@ -110,39 +105,19 @@ class _Likelihood:
         for places in product(*(range(len(m.values)) for m in self._marginals.values())):
             chosen = dict(zip(self._marginals, places, strict=True))
             weight = sum(m.log_weights[..., chosen[name]] for name, m in self._marginals.items())
-            whole = {name: np.full(self._data.shape[0], m.values[chosen[name]]) for name, m in self._marginals.items()}
+            whole = {
+                name: np.full(self._likelihood.data.shape[0], m.values[chosen[name]])
+                for name, m in self._marginals.items()
+            }
             sums.append(self._total({k: pt.constant(v, dtype="float64") for k, v in whole.items()}) + weight)
         return pt.logsumexp(pt.stack(sums), axis=0)
 
     def _total(self, whole: Tensors) -> Tensor:
-        params = self._params | whole
-        if self._trace is None:
-            terms = self._forward(params).terms(self._columns["scored"])
-            return terms.sum(axis=tuple(range(1, terms.ndim)))
-        return self._loop("gradient" if self._active else "value", params)
+        return self._likelihood.total_graph(self._params | whole, self._columns, self._active)
 
     def argument(self, response: str) -> Tensor:
         """Return the argument of a response's distribution, if it has one alone, (subject, trial, ...)."""
-        if self._trace is None:
-            forward = self._forward(self._params)
-            (argument,) = (pt.as_tensor(v) for v in forward.graph.responses[response].arguments.values())
-            return forward.put_back(forward.trial_by_trial({"argument": argument})["argument"])
-        return self._loop("arguments", self._params)
-
-    def _forward(self, params: Tensors) -> Forward:
-        data, columns = self._data, self._columns
-        inputs = {k: columns[k] if k in columns else pt.constant(v) for k, v in data.inputs.items()}
-        masks = columns["learned"], columns["responded"]
-        return Forward(data.model, data.facts, data.segments, params, inputs, *masks)
-
-    def _loop(self, mode: str, params: Tensors) -> Tensor:
-        """Return the first of a kernel's outputs."""
-        assert self._trace is not None
-        ordered = [params[p.name] for p in self._data.model.parameters]
-        columns = [self._columns[name] for name in (*self._data.columns, *signature.MASKS)]
-        blocks = Blocks.of(self._data.segments)
-        where = [pt.constant(v) for v in blocks.layout]
-        return LoopOp(self._trace, mode, self._active, blocks.width)(*ordered, *columns, *where, return_list=True)[0]
+        return self._likelihood.argument_graph(response, self._params, self._columns, self._active)
 
 
 def _marginals(params: Mapping[str, Any]) -> dict[str, Marginal]:
@@ -187,7 +162,7 @@ def complete(data: ModelData, params: Mapping[str, Any]) -> tuple[ModelData, Ten
         return data, found
     if summed := set(_marginals(params)) & set(further.reads):
         raise ValueError(f"{data.model.name} derives values from {summed.pop()!r}, a whole number; fix it")
-    return replace(data, model=further.model), found | further.tensors(found | by_group, data.shape[0])
+    return further.data(data), found | further.tensors(found | by_group, data.shape[0])
 
 
 def add(
@@ -229,7 +204,7 @@ def distribution(name: str, data: ModelData, params: Mapping[str, Any], backend:
             params[k] = m.values[Categorical(probs=weights).sample(rng)].astype(float)
         inputs = {k: columns.get(k, v) for k, v in data.inputs.items()}
         masks = {k: columns[k] for k in MASKS}
-        drawn = yoked(data.model, data.facts, params, inputs, masks, rng, data.columns, backend)
+        drawn = yoked(direct_likelihood_of(data, backend).stepper(params), inputs, masks, rng)
         return np.stack(list(drawn.values()), axis=-1).astype(dtype) if several else drawn[responses[0].name]
 
     made = [columns[r.name] for r in responses]

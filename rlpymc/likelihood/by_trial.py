@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from rlpymc.likelihood.backends import check_backend
-from rlpymc.likelihood.derived import pull_back, with_derived
-from rlpymc.likelihood.loop import find_trace, run
+from rlpymc.compiler.signature import Name
+from rlpymc.likelihood.backends import check_backend, likelihood_of
+from rlpymc.likelihood.likelihood import Likelihood
 from rlpymc.likelihood.parameter_arrays import parameter_arrays
 from rlpymc.model import Model
 from rlpymc.model.parameter_vector import own_dims
@@ -60,21 +60,19 @@ def log_prob(
     ValueError
         If trials or parameters do not fit the model.
     """
-    check_backend(backend)
-    data = data_for(get_model(model), trials)
-    arrays = parameter_arrays(data, params)
-    values = evaluate(data, arrays, "gradient" if gradient else "terms", backend, mode, threads)
-    dims = {"subject": data.subjects, "trial": trials["trial"].values}
-    terms = values["terms"] if values["terms"].ndim == 2 else values["terms"].sum(axis=2)
-    out = xr.DataArray(terms, coords=dims, dims=list(dims), name="log_prob")
+    likelihood, arrays = _likelihood(model, trials, params, backend, mode, threads)
+    data, terms = likelihood.data, likelihood.terms(arrays)
+    coords = {"subject": data.subjects, "trial": trials["trial"].values}
+    terms = terms if terms.ndim == 2 else terms.sum(axis=2)
+    out = xr.DataArray(terms, coords=coords, dims=list(coords), name="log_prob")
     if not gradient:
         return out
     found, outer = {}, ("subject", "trial")
-    for name in arrays:
-        slope, own = values[f"g_{name}"], own_dims(name, len(data.parameter_shape(name)))
+    for name, slope in likelihood.gradient(arrays, list(arrays))[1].items():
+        own = own_dims(name, len(data.parameter_shape(name)))
         found[name] = ((*outer[: slope.ndim - len(own)], *own), slope)
     by_trial = any("trial" in d for d, _ in found.values())
-    return out, xr.Dataset(found, coords=dims if by_trial else {"subject": data.subjects})
+    return out, xr.Dataset(found, coords=coords if by_trial else {"subject": data.subjects})
 
 
 def latents_of(
@@ -95,13 +93,31 @@ def latents_of(
     -------
     xr.Dataset (subject, trial, ...)
     """
+    likelihood, arrays = _likelihood(model, trials, params, backend, mode)
+    return labelled_latents(likelihood.data, likelihood.latents(arrays))
+
+
+def _likelihood(
+    model: Model | str,
+    trials: xr.Dataset,
+    params: Mapping[str, Any] | xr.Dataset,
+    backend: str,
+    mode: str,
+    threads: int = 1,
+) -> tuple[Likelihood, dict[str, np.ndarray]]:
+    """Return the likelihood of some trials, and the parameters as it takes them."""
     check_backend(backend)
     data = data_for(get_model(model), trials)
-    return labelled_latents(data, evaluate(data, parameter_arrays(data, params), "latents", backend, mode))
+    arrays = parameter_arrays(data, params)
+    by_trial = [k for k, v in arrays.items() if v.ndim == 2 + len(data.parameter_shape(k))]
+    return likelihood_of(data, backend, by_trial, mode=mode, threads=threads), arrays
 
 
-def labelled_latents(data: ModelData, values: Mapping[str, np.ndarray], samples: int | None = None) -> xr.Dataset:
-    """Return latents from `evaluate` under the names that users know, with NaN where there are none.
+LABELS = {"before": "{}", "signal": "{}", "probs": "{}_probs", "final": "{}_final", "derived": "{}"}
+
+
+def labelled_latents(data: ModelData, values: Mapping[Name, np.ndarray], samples: int | None = None) -> xr.Dataset:
+    """Return latents from a `Likelihood` under the names that users know, with NaN where there are none.
 
     Parameters
     ----------
@@ -112,63 +128,16 @@ def labelled_latents(data: ModelData, values: Mapping[str, np.ndarray], samples:
     samples : int, optional
         Number of samples.
     """
-    labels = {"before": "{}", "signal": "{}", "probs": "{}_probs", "final": "{}_final", "derived": "{}"}
     first, out = () if samples is None else ("sample",), {}
-    for key, value in values.items():
-        what, _, name = key.partition("_")
+    for (what, name, _), value in values.items():
         outer: tuple[str, ...] = (*first, "subject")
         if what not in ("final", "derived"):
             outer = (*outer, "trial")
             shown = data.masks["complete" if what == "signal" else "exists"]
             value = np.where(shown.reshape(shown.shape + (1,) * (value.ndim - len(outer))), value, np.nan)
-        label = labels[what].format(name)
+        label = LABELS[what].format(name)
         axes = name if what == "final" else label  # a final state has the axes of the state
         own = own_dims(axes, value.ndim - len(outer))
         out[label] = ((*outer, *own), value)
     coords = {"subject": data.subjects, "trial": data.trials["trial"].values}
     return xr.Dataset(out, coords=coords if samples is None else {"sample": np.arange(samples), **coords})
-
-
-def evaluate(
-    data: ModelData,
-    arrays: Mapping[str, np.ndarray],
-    what: str,
-    backend: str = "fused",
-    mode: str = "quick",
-    threads: int = 1,
-) -> dict[str, np.ndarray]:
-    """A kernel's results for data and parameters.
-
-    Parameters
-    ----------
-    data : ModelData
-        The data of a model.
-    arrays : dict
-        Every parameter, (subject, *shape) or (subject, trial, *shape).
-    what : {"terms", "gradient", "arguments", "latents"}
-        "terms": the log probability of each response, ``terms`` (subject, trial[, response]).  "gradient": the
-        same, and ``g_<parameter>``.  "arguments": those of each response's distribution,
-        ``y_<response>_<argument>`` (subject, trial, ...).  "latents": ``before_<state>``, ``signal_<name>``,
-        ``probs_<response>`` (subject, trial, ...), and ``final_<state>``, ``derived_<name>`` (subject, ...).
-    backend, mode, threads
-        As for `log_prob`.
-    """
-    own, params = data, arrays
-    data, arrays = with_derived(data, arrays)
-    model = data.model
-    by_trial = [k for k, v in arrays.items() if v.ndim == 2 + len(data.parameter_shape(k))]
-    trace = find_trace(model, data.facts, data.columns, by_trial, backend)
-    if trace is None:
-        from rlpymc.likelihood import compiled_scans  # PyTensor, which loops do without
-
-        found = compiled_scans.by_trial(data, arrays, what, mode)
-    else:
-        found = run(trace, "terms" if what == "gradient" else what, arrays, data, (), threads)
-        if what == "gradient":
-            found |= run(trace, "gradient", arrays, data, tuple(arrays), threads)
-    if what == "gradient":
-        slopes = pull_back(own, params, {k: found[f"g_{k}"] for k in arrays})
-        return {"terms": found["terms"]} | {f"g_{k}": v for k, v in slopes.items()}
-    if what == "latents":
-        found |= {f"derived_{k}": v for k, v in arrays.items() if k not in params}
-    return found

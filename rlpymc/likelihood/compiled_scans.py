@@ -8,29 +8,28 @@ import numpy as np
 import pytensor
 import pytensor.tensor as pt
 
-from rlpymc.compiler import signature
+from rlpymc.compiler.signature import MASKS, TERMS, Name
 from rlpymc.likelihood.modes import pytensor_mode
 from rlpymc.likelihood.scan import placeholders
 from rlpymc.model import Facts, Model
 from rlpymc.model.parameter_vector import ParameterVector
 from rlpymc.model.parameters import resolve_shape
-from rlpymc.model.responses import Normal
 from rlpymc.trials.model_data import ModelData
 from rlpymc.trials.segments import Segments
 
 
-def by_trial(data: ModelData, arrays: Mapping[str, np.ndarray], what: str, mode: str) -> dict[str, np.ndarray]:
-    """What `rlpymc.likelihood.by_trial.evaluate` returns, computed by the scan."""
+def by_trial(data: ModelData, arrays: Mapping[str, np.ndarray], what: str, mode: str) -> dict[Name, np.ndarray]:
+    """Return "terms", the same and slopes ("gradient"), "arguments" or "latents", as kernels name them."""
     model, segments = data.model, data.segments
     shapes = tuple(arrays[p.name].shape for p in model.parameters)
     names, function = _by_trial(model, data.facts, segments, shapes, what, mode)
     inputs = [data.inputs[i.name] for i in model.inputs]
-    masks = [data.masks[name] for name in signature.MASKS]
+    masks = [data.masks[mask.of] for mask in MASKS]
     values = function(*(arrays[p.name] for p in model.parameters), *inputs, *masks)
     found = {name: np.asarray(v) for name, v in zip(names, values, strict=True)}
     last = {s: k for k, s in enumerate(segments.subject)}  # each subject's last segment
     order = [last[s] for s in range(data.shape[0])]
-    return {k: v[order] if k.startswith("final_") else v for k, v in found.items()}
+    return {k: v[order] if k.what == "final" else v for k, v in found.items()}
 
 
 @lru_cache(maxsize=16)
@@ -41,25 +40,28 @@ def _by_trial(
     shapes: tuple[tuple[int, ...], ...],
     what: str,
     mode: str,
-) -> tuple[list[str], Callable[..., list[np.ndarray]]]:
+) -> tuple[list[Name], Callable[..., list[np.ndarray]]]:
     by_name = dict(zip((p.name for p in model.parameters), shapes, strict=True))
     arguments, params, scored, forward = placeholders(model, facts, segments, by_name)
     graph = forward.graph
-    outputs: dict[str, Any]
+    outputs: dict[Name, Any]
+    wanted: dict[Name, Any]
     if what == "latents":
-        probs = {k: pt.as_tensor(r.probs) for k, r in graph.responses.items() if not isinstance(r, Normal)}
-        wanted = {f"signal_{k}": v for k, v in graph.signals.items()} | {f"probs_{k}": v for k, v in probs.items()}
-        states = {f"before_{k}": v.swapaxes(0, 1) for k, v in forward.states.items()}
+        wanted = {Name("signal", k): v for k, v in graph.signals.items()}
+        wanted |= {Name("probs", k): pt.as_tensor(r.probs) for k, r in graph.responses.items() if r.discrete}
+        states: dict[Name, Any] = {Name("before", k): v.swapaxes(0, 1) for k, v in forward.states.items()}
         outputs = {k: forward.put_back(v) for k, v in {**states, **forward.trial_by_trial(wanted)}.items()}
-        outputs |= {f"final_{k}": v for k, v in forward.final.items()}
+        outputs |= {Name("final", k): v for k, v in forward.final.items()}
     elif what == "arguments":
-        wanted = {f"y_{k}_{a}": pt.as_tensor(v) for k, r in graph.responses.items() for a, v in r.arguments.items()}
+        wanted = {
+            Name("argument", k, a): pt.as_tensor(v) for k, r in graph.responses.items() for a, v in r.arguments.items()
+        }
         outputs = {k: forward.put_back(v) for k, v in forward.trial_by_trial(wanted).items()}
     else:
-        outputs = {"terms": forward.terms(scored)}
+        outputs = {TERMS: forward.terms(scored)}
         if what == "gradient" and params:
-            slopes = pt.grad(outputs["terms"].sum(), list(params.values()), disconnected_inputs="ignore")
-            outputs |= {f"g_{k}": v for k, v in zip(params, slopes, strict=True)}
+            slopes = pt.grad(outputs[TERMS].sum(), list(params.values()), disconnected_inputs="ignore")
+            outputs |= {Name("slope", k): v for k, v in zip(params, slopes, strict=True)}
     function = pytensor.function(
         arguments,
         list(outputs.values()),
@@ -95,7 +97,7 @@ def hessians(data: ModelData, arrays: Mapping[str, np.ndarray], vector: Paramete
     """Return the Hessians by differentiating the scan's gradient, (subject, entry, entry)."""
     function = _product(data.model, data.facts, data.segments, vector.names, mode)
     values = [arrays[p.name] for p in data.model.parameters]
-    values += [data.inputs[i.name] for i in data.model.inputs] + [data.masks[name] for name in signature.MASKS]
+    values += [data.inputs[i.name] for i in data.model.inputs] + [data.masks[mask.of] for mask in MASKS]
     n, size = data.shape[0], len(vector)
     found = np.empty((n, size, size))
     for k, direction in enumerate(np.eye(size)):

@@ -7,15 +7,14 @@ import numpy as np
 import xarray as xr
 
 from rlpymc.checks import as_names, unknown
-from rlpymc.likelihood.backends import check_backend
-from rlpymc.likelihood.by_subject import SubjectLikelihoods
-from rlpymc.likelihood.loop import find_trace
+from rlpymc.likelihood.backends import check_backend, likelihood_of
+from rlpymc.likelihood.likelihood import Likelihood
 from rlpymc.likelihood.parameter_arrays import parameter_arrays
 from rlpymc.model import Model
 from rlpymc.model.parameter_vector import ParameterVector
 from rlpymc.model.parameters import Parameter
 from rlpymc.model.registry import get_model
-from rlpymc.trials.model_data import ModelData, data_for
+from rlpymc.trials.model_data import data_for
 
 STEP = 1e-4  # of a difference, for a parameter that goes from 0 to 1
 JUMP = 0.1  # share of the change of a gradient over a step by which it may differ over the next one
@@ -72,15 +71,9 @@ def hessian(
         if arrays[p.name].ndim > 1 + len(data.parameter_shape(p.name)):
             raise ValueError(f"parameter {p.name!r} varies by trial; a Hessian needs one value for each subject")
     entries = ParameterVector({p.name: data.parameter_shape(p.name) for p in chosen})
-    looped = find_trace(data.model, data.facts, data.columns, (), backend) is not None
-    if not entries.labels:
-        found = np.zeros((data.shape[0], 0, 0))
-    elif looped or data.model.derive is not None:
-        found = _differences(data, arrays, chosen, entries, backend, mode)
-    else:
-        from rlpymc.likelihood.compiled_scans import hessians  # PyTensor, which loops do without
-
-        found = hessians(data, arrays, entries, mode)
+    likelihood = likelihood_of(data, backend, mode=mode)
+    exact = likelihood.hessians(arrays, entries)
+    found = _differences(likelihood, arrays, chosen, entries) if exact is None else exact
     coords = {"subject": data.subjects, "estimate": entries.labels, "estimate_": entries.labels}
     return xr.DataArray(found, coords=coords, dims=list(coords), name="hessian")
 
@@ -188,23 +181,20 @@ def _side(x: np.ndarray, step: float, lower: float, upper: float) -> np.ndarray:
 
 
 def _differences(
-    data: ModelData,
-    arrays: Mapping[str, np.ndarray],
-    chosen: Sequence[Parameter],
-    entries: ParameterVector,
-    backend: str,
-    mode: str,
+    likelihood: Likelihood, arrays: Mapping[str, np.ndarray], chosen: Sequence[Parameter], entries: ParameterVector
 ) -> np.ndarray:
     """Return the Hessians by differences of the gradient, (subject, entry, entry)."""
-    x = entries.join(arrays, data.shape[:1])
+    if not entries.labels:
+        return np.zeros((likelihood.data.shape[0], 0, 0))
+    x = entries.join(arrays, likelihood.data.shape[:1])
     lower, upper, step = np.empty((3, len(entries)))
     for p in chosen:
         place, width = entries.places[p.name], p.support.upper - p.support.lower
         lower[place], upper[place] = p.support.lower, p.support.upper
         step[place] = STEP * (width if np.isfinite(width) else np.maximum(1.0, np.abs(x[:, place]).max(axis=0)))
-    totals = SubjectLikelihoods(data, entries.names, backend, mode)
 
     def gradient(points: np.ndarray) -> np.ndarray:
-        return entries.join_slopes(totals({**arrays, **entries.split(points)})[1].values(), points.shape[:1])
+        _, slopes = likelihood.gradient({**arrays, **entries.split(points)}, entries.names)
+        return entries.join_slopes(slopes.values(), points.shape[:1])
 
     return second_derivatives(gradient, x, step, lower, upper)

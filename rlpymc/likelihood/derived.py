@@ -4,20 +4,21 @@ For kernels and scans these are parameters like the others.  Around them stands 
 (`derived_graph`) that makes them from the model's own parameters, and takes their derivatives back to those.
 """
 
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from rlpymc.compiler.signature import Name
+from rlpymc.likelihood.likelihood import Arrays, Likelihood, OfSubject
+from rlpymc.likelihood.steps import Stepper
 from rlpymc.model import Facts, Model
+from rlpymc.model.responses import Response
 from rlpymc.trials.model_data import ModelData
 
 if TYPE_CHECKING:
     from rlpymc.likelihood.derived_graph import Derived
-
-type Arrays = Mapping[str, np.ndarray]
 
 
 @lru_cache(maxsize=64)
@@ -36,38 +37,77 @@ def without_derive(model: Model, facts: Facts) -> Model:
     return model if found is None else found.model
 
 
-def derive(model: Model, facts: Facts, params: Arrays, n_subjects: int) -> tuple[Model, dict[str, np.ndarray]]:
-    """The model from `without_derive`, and its parameters: the model's own, and what is derived from them."""
-    found = derived(model, facts)
-    return (model, dict(params)) if found is None else (found.model, {**params, **found.values(params, n_subjects)})
-
-
-def data_without_derive(data: ModelData) -> ModelData:
-    """The same data for the model from `without_derive`; themselves, with their layout, if that is theirs."""
-    model = without_derive(data.model, data.facts)
-    return data if model is data.model else replace(data, model=model)
-
-
 def with_derived(data: ModelData, params: Arrays) -> tuple[ModelData, dict[str, np.ndarray]]:
-    """Data of the model from `without_derive`, and its parameters, see `derive`."""
-    _, params = derive(data.model, data.facts, params, data.shape[0])
-    return data_without_derive(data), params
+    """Data of that model, and its parameters: the model's own, and what is derived from them."""
+    found = derived(data.model, data.facts)
+    if found is None:
+        return data, dict(params)
+    return found.data(data), {**params, **found.values(params, data.shape[0])}
 
 
-def pull_back(data: ModelData, params: Arrays, slopes: Arrays) -> dict[str, np.ndarray]:
-    """Return derivatives with respect to a model's own parameters, given those for the model without `derive`.
+class DerivingLikelihood(Likelihood):
+    """The likelihood under a model that derives values from its parameters.
 
     Parameters
     ----------
     data : ModelData
-        The data of the model.
-    params : dict of (subject, *shape)
-        Its parameters.
-    slopes : dict of (subject, *shape)
-        By parameter and derived value.
+        The data.
+    further : Derived
+        What is derived.
+    inner : Likelihood
+        The likelihood of the data of the model for which this is given.
     """
-    found = derived(data.model, data.facts)
-    if found is None:
-        return dict(slopes)
-    further = found.slopes(params, slopes)
-    return {k: slopes[k] + further.get(k, 0.0) for k in slopes if k in params}
+
+    def __init__(self, data: ModelData, further: "Derived", inner: Likelihood) -> None:
+        self.data, self.backend, self._further, self._inner = data, inner.backend, further, inner
+
+    def _all(self, params: Arrays) -> dict[str, np.ndarray]:
+        return {**params, **self._further.values(params, self.data.shape[0])}
+
+    @property
+    def responses(self) -> Mapping[str, Response]:
+        """The distribution of each response."""
+        return self._inner.responses
+
+    def total(self, params: Arrays) -> np.ndarray:
+        """Return the log likelihood of each subject, (subject,)."""
+        return self._inner.total(self._all(params))
+
+    def gradient(self, params: Arrays, active: Sequence[str]) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+        """Return the same, and its derivatives with respect to some parameters."""
+        total, slopes = self._inner.gradient(self._all(params), [*active, *self._further.names])
+        more = self._further.slopes(params, slopes)
+        return total, {k: slopes[k] + more.get(k, 0.0) for k in active}
+
+    def terms(self, params: Arrays) -> np.ndarray:
+        """Return the log probability of each response, (subject, trial[, response])."""
+        return self._inner.terms(self._all(params))
+
+    def arguments(self, params: Arrays) -> dict[str, dict[str, np.ndarray]]:
+        """Return the arguments of each response's distribution, (subject, trial, ...)."""
+        return self._inner.arguments(self._all(params))
+
+    def latents(self, params: Arrays) -> dict[Name, np.ndarray]:
+        """Return states, signals, probabilities, and what is derived."""
+        everything = self._all(params)
+        return self._inner.latents(everything) | {Name("derived", k): everything[k] for k in self._further.names}
+
+    def stepper(self, params: Arrays) -> Stepper:
+        """Return the subjects as learners in mid-course."""
+        return self._inner.stepper(self._all(params))
+
+    def of_subject(self, i: int, active: Sequence[str]) -> OfSubject:
+        """Return one subject's log likelihood, and its derivatives in order."""
+        names = self._further.names if active else ()
+        inner, further = self._inner.of_subject(i, [*active, *names]), self._further
+
+        def likelihood(values: Arrays) -> tuple[float, list[np.ndarray]]:
+            params = {k: np.asarray(v)[None] for k, v in values.items()}
+            total, slopes = inner({**values, **{k: v[0] for k, v in further.values(params, 1).items()}})
+            if not active:
+                return total, []
+            found = dict(zip([*active, *names], slopes, strict=True))
+            more = further.slopes(params, {k: found[k][None] for k in names})
+            return total, [found[k] + more[k][0] if k in more else found[k] for k in active]
+
+        return likelihood

@@ -1,6 +1,7 @@
 """The PyTensor graph of what a model computes once for each subject, with its derivatives."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -14,6 +15,7 @@ from rlpymc.likelihood.modes import QUICK
 from rlpymc.model import Facts, Model
 from rlpymc.model.parameters import Parameter, real, resolve_shape
 from rlpymc.model.record import Record
+from rlpymc.trials.model_data import ModelData
 
 type Arrays = Mapping[str, np.ndarray]
 
@@ -52,6 +54,10 @@ class Derived:
         further = (Parameter(k, real, shape=v.type.shape, value=0.0) for k, v in self._values.items())
         learner = model.declared["parameters"]
         self.model = model.changed(parameters=(*learner, *further), derive=None)
+
+    def data(self, data: ModelData) -> ModelData:
+        """Return data of the model as data of the one for which they are parameters."""
+        return replace(data, model=self.model)
 
     def tensors(self, params: Mapping[str, Any], n_subjects: int) -> dict[str, Any]:
         """Return them as tensors (subject, *shape), for parameters by subject or ones for all, (*shape)."""

@@ -3,77 +3,18 @@
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from copy import copy
-from dataclasses import dataclass
 from math import prod
 from typing import Any
 
 import numpy as np
 
-from rlpymc.compiler import machine, signature
+from rlpymc.compiler import machine
 from rlpymc.compiler.lanes import ALIGNMENT, HEAD, lane_kernel
+from rlpymc.compiler.signature import MASKS, Name, Output, weights
 from rlpymc.compiler.trace import Trace
+from rlpymc.likelihood.blocks import Blocks
+from rlpymc.model.parameters import Index
 from rlpymc.trials.model_data import ModelData
-from rlpymc.trials.segments import Segments
-
-
-@dataclass(frozen=True)
-class Blocks:
-    """Segments in the order in which a kernel takes them: the longest first, as many side by side as it has lanes.
-
-    Parameters
-    ----------
-    width : int
-        Number of lanes.
-    subject, first, end : (lane,) int
-        Each segment's subject, first trial and end; the last block is filled up with segments without trials.
-    offset : (block + 1,) int
-        The first row of each block, where rows stand one after the other; the last one is their number.
-    """
-
-    width: int
-    subject: np.ndarray
-    first: np.ndarray
-    end: np.ndarray
-    offset: np.ndarray
-
-    @classmethod
-    def of(cls, segments: Segments, width: int | None = None) -> "Blocks":
-        """Return the blocks of some segments, for so many lanes or as many as suit them."""
-        first = segments.row[:, 0] % segments.place.shape[1]
-        length = segments.exists.sum(axis=1)
-        order = np.argsort(-length, kind="stable")
-        width = width or suitable_width(length[order])
-        n_spare = -len(order) % width
-        lanes = np.concatenate([order, np.repeat(order[-1:], n_spare)])
-        length = np.concatenate([length[order], np.zeros(n_spare, dtype=np.int64)])
-        subject, first = segments.subject[lanes].astype(np.int64), first[lanes].astype(np.int64)
-        end = first + length
-        offset = np.concatenate([[0], np.cumsum((end - first)[::width])])
-        return cls(width, subject, first, end, offset.astype(np.int64))
-
-    @property
-    def count(self) -> int:
-        """Number of blocks."""
-        return len(self.offset) - 1
-
-    @property
-    def longest(self) -> int:
-        """Trials of the longest segment."""
-        return int((self.end - self.first).max())
-
-    @property
-    def layout(self) -> list[np.ndarray]:
-        """The arrays of `rlpymc.compiler.signature.LAYOUT`."""
-        return [self.subject, self.first, self.end]
-
-
-# What a row of so many lanes costs, in rows of one: between the values measured for delta and for rlwm.
-COST = {1: 1.0, 2: 1.15, 4: 1.3, 8: 2.1}
-
-
-def suitable_width(lengths: np.ndarray) -> int:
-    """Number of lanes with which segments of these lengths, the longest first, cost least."""
-    return min(COST, key=lambda width: COST[width] * int(lengths[::width].sum()))
 
 
 class Evaluator:
@@ -90,7 +31,7 @@ class Evaluator:
     active : tuple of str
         Parameters with respect to which the gradient is wanted.
     packed : bool
-        Whether to pack the data beforehand, which pays from the second evaluation on.
+        Whether to pack the data when they are used again, which pays; not where they change in between.
     threads : int
         How many threads share the work.  More than one pays for tens of thousands of trials; not within chains or
         processes that run side by side.
@@ -119,35 +60,36 @@ class Evaluator:
         self.kernel = lane_kernel(trace, mode, tuple(active), blocks.width, _always_true(data, blocks, mode))
         self._machine = machine.load(self.kernel.text, blocks.width > 1)
         columns = [data.inputs[i.name] for i in trace.variant.model.inputs if i.name not in trace.variant.assumed]
-        masks = [data.masks[name] for name in signature.MASKS]
-        self._data = [*(np.ascontiguousarray(v) for v in (*columns, *masks)), *blocks.layout]
+        masks = [data.masks[mask.of] for mask in MASKS]
+        self._data, self._arrays = data, [*(np.ascontiguousarray(v) for v in (*columns, *masks)), *blocks.layout]
         shapes = dict.fromkeys(("subject", "segment"), data.shape[:1]) | {"trial": data.shape}
         by_trial = trace.variant.by_trial
         self._n_subjects, self._n_trials = data.shape
-        self._shapes = [
-            {k: shapes["trial" if k in by_trial else "subject"] + own for k, own in trace.parameter_shapes.items()},
-            {w.name: shapes[w.outer] + w.own for w in signature.weights(trace, mode)},
-            {o.name: shapes[o.outer] + o.own for o in self.kernel.outputs},
-        ]
+        self._shapes = {
+            k: shapes["trial" if k in by_trial else "subject"] + own for k, own in trace.parameter_shapes.items()
+        }
+        self._weight_shapes = {w.name: shapes[w.outer] + w.own for w in weights(trace, mode)}
+        self._result_shapes = {o.name: shapes[o.outer] + o.own for o in self.kernel.outputs}
         self._threads = max(1, min(threads, blocks.count))
         self._pool = ThreadPoolExecutor(self._threads) if self._threads > 1 else None
         self._rows: np.ndarray | None = None
+        self._packs, self._used = packed and not by_trial and not self._weight_shapes, False
         self._held: np.ndarray | None = None
-        self._ends = np.cumsum([0, *(prod(shape) for shape in self._shapes[2].values())])
+        self._ends = np.cumsum([0, *(prod(shape) for shape in self._result_shapes.values())])
         self._offsets = 8 * self._ends[:-1]
         finals = [o for o in self.kernel.outputs if o.outer == "segment"]
         self._finals = self._places_of(finals) if finals else []
+        self._wrong = np.zeros(1, dtype=np.int64)
         self._take_memory()
-        if packed and not by_trial and not self._shapes[1]:
-            self._pack()
 
     def _take_memory(self) -> None:
         """Make all arrays that the kernel writes to or whose content changes, and list their addresses."""
         kernel, blocks = self.kernel, self.blocks
-        self.params, self._weights = ({k: np.empty(shape) for k, shape in v.items()} for v in self._shapes[:2])
-        self._wrong, self._by_lane = np.zeros(1, dtype=np.int64), np.empty(blocks.count * kernel.by_lane)
+        self.params = {k: np.empty(shape) for k, shape in self._shapes.items()}
+        self._weights = {k: np.empty(shape) for k, shape in self._weight_shapes.items()}
+        self._wrong, self._by_lane = self._wrong.copy(), np.empty(blocks.count * kernel.by_lane)
         per_trial, besides = kernel.scratch
-        fixed = [*self.params.values(), *self._data, *self._weights.values()]
+        fixed = [*self.params.values(), *self._arrays, *self._weights.values()]
         limits = np.searchsorted(blocks.offset, np.linspace(0, blocks.offset[-1], self._threads + 1)).tolist()
         self._scratch = [np.empty(per_trial * blocks.longest + besides) for _ in range(self._threads)]
         self._numbers = []
@@ -169,6 +111,8 @@ class Evaluator:
         self.addresses = [v.ctypes.data for v in self._numbers]
 
     def _pack(self) -> None:
+        if self._rows is not None or not self._packs:
+            return
         self._rows = np.empty(self.blocks.offset[-1] * self.kernel.row + ALIGNMENT // 8)
         for numbers, address in zip(self._numbers, self.addresses, strict=True):
             numbers[HEAD.index("rows")] = _aligned(self._rows)
@@ -176,26 +120,37 @@ class Evaluator:
 
     def twin(self) -> "Evaluator":
         """Return another one for the same data, which can be used at the same time."""
+        self._pack()
         other = copy(self)
         other._take_memory()
-        other._wrong[:] = self._wrong
         return other
 
     @property
-    def has_wrong_index(self) -> bool:
-        """Whether an index in the data is out of range, as far as that is known."""
-        return bool(self._wrong[0])
+    def wrong_index(self) -> str:
+        """Which index in the data is out of range, in words, as far as that is known; empty where none is."""
+        if not self._wrong[0]:
+            return ""
+        data = self._data
+        for entry in data.model.inputs:
+            if isinstance(entry.kind, Index) and entry.name in data.inputs:
+                limit, values = getattr(data.facts, entry.kind.fact), data.inputs[entry.name]
+                outside = ((values < 0) | (values >= limit)) & data.masks["exists"]
+                for i, t in np.argwhere(outside)[:1]:
+                    where = f"column {entry.name!r}, subject {data.subjects[i].item()!r}, trial {t}"
+                    return f"{where}: found {values[i, t]}, expected an index from 0 to {limit - 1}"
+        return "an index in the trials is out of range"
 
-    def hold(self) -> dict[str, np.ndarray]:
+    def hold(self) -> dict[Name, np.ndarray]:
         """Return arrays for results, for a caller that runs the kernel by its addresses; they are not set to zero."""
+        self._pack()
         self._held, views = self._results()
         self._write_to(self._held)
         return views
 
-    def _results(self) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    def _results(self) -> tuple[np.ndarray, dict[Name, np.ndarray]]:
         """Return zeros for all results, and the part of each by name."""
         flat = np.zeros(self._ends[-1])
-        pairs = zip(self._ends[:-1], self._shapes[2].items(), strict=True)
+        pairs = zip(self._ends[:-1], self._result_shapes.items(), strict=True)
         return flat, {k: flat[begin : begin + prod(shape)].reshape(shape) for begin, (k, shape) in pairs}
 
     def start(self, function: str) -> int:
@@ -204,11 +159,11 @@ class Evaluator:
 
     def _write_to(self, results: np.ndarray) -> None:
         for numbers in self._numbers:
-            numbers[numbers.size - len(self._shapes[2]) :] = self._offsets + results.ctypes.data
+            numbers[numbers.size - len(self._result_shapes) :] = self._offsets + results.ctypes.data
 
     def __call__(
-        self, params: Mapping[str, Any], weights: Mapping[str, np.ndarray] | None = None
-    ) -> dict[str, np.ndarray]:
+        self, params: Mapping[str, Any], weights: Mapping[Name, np.ndarray] | None = None
+    ) -> dict[Name, np.ndarray]:
         """The kernel's results by name.
 
         Parameters
@@ -218,10 +173,13 @@ class Evaluator:
         weights : dict of ndarray, optional
             What a pullback takes beside them.
         """
+        if self._used:
+            self._pack()
+        self._used = True
         for name, held in self.params.items():
             held[...] = params[name]
-        for name, held in self._weights.items():
-            held[...] = (weights or {})[name]
+        for weight, held in self._weights.items():
+            held[...] = (weights or {})[weight]
         flat, found = self._results()
         self._write_to(flat)
         self._run(flat)
@@ -244,10 +202,10 @@ class Evaluator:
         self._machine.function("collect")(self.addresses[0])
         for where, place in self._finals:
             np.take(self._by_lane, place, out=results[where], mode="clip")  # the mode that needs no buffer
-        if self.has_wrong_index:
+        if self._wrong[0]:
             results.fill(np.nan)
 
-    def _places_of(self, finals: Sequence[signature.Output]) -> list[tuple[slice, np.ndarray]]:
+    def _places_of(self, finals: Sequence[Output]) -> list[tuple[slice, np.ndarray]]:
         """Places of each subject's last states in the results, and among those of all segments."""
         kernel, blocks = self.kernel, self.blocks
         width, rows = blocks.width, kernel.by_lane // blocks.width
@@ -256,7 +214,7 @@ class Evaluator:
         last = np.zeros(self._n_subjects, dtype=np.int64)
         last[blocks.subject[lanes]] = lanes
         block, lane = np.divmod(last, width)
-        names, found = list(self._shapes[2]), []
+        names, found = list(self._result_shapes), []
         for o in finals:
             begin = int(self._ends[names.index(o.name)])
             row = kernel.places[o.name] + np.arange(o.size)
@@ -272,7 +230,7 @@ def _always_true(data: ModelData, blocks: Blocks, mode: str) -> frozenset[str]:
     nothing else depends on it any more.
     """
     exists = data.masks["exists"]
-    found = {name for name in signature.MASKS if data.masks[name][exists].all()}
+    found = {mask.of for mask in MASKS if data.masks[mask.of][exists].all()}
     full = blocks.width * int(blocks.offset[-1]) == int(exists.sum())
     if full:
         return frozenset(found)

@@ -1,119 +1,117 @@
 """The fast likelihood: a model's step, traced and compiled into one loop over trials."""
 
-import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
-from rlpymc.compiler.expressions import Unsupported
-from rlpymc.compiler.trace import Trace, Variant, trace
-from rlpymc.likelihood.derived import without_derive
+from rlpymc.compiler.signature import MASKS, TERMS, TOTAL, Name
+from rlpymc.compiler.trace import Trace, trace
+from rlpymc.likelihood.blocks import Blocks
 from rlpymc.likelihood.evaluator import Evaluator
-from rlpymc.model import Facts, Model
+from rlpymc.likelihood.likelihood import Arrays, DirectLikelihood, OfSubject
+from rlpymc.likelihood.loop_steps import LoopStepper
 from rlpymc.model.responses import Response
-from rlpymc.trials.model_data import ModelData
+from rlpymc.trials.model_data import ModelData, one_subject
 
 
-class ScanWarning(UserWarning):
-    """A model runs as a scan because it cannot be compiled into a loop."""
-
-
-def find_trace(
-    model: Model,
-    facts: Facts,
-    columns: Iterable[str],
-    by_trial: Iterable[str] = (),
-    backend: str = "fused",
-    resumed: bool = False,
-) -> Trace | None:
-    """The step of a model for loops, in which derived values are parameters, or None where the scan is to run.
+class LoopLikelihood(DirectLikelihood):
+    """The likelihood of some data by compiled loops, each made and laid out when it is first asked for.
 
     Parameters
     ----------
-    model, facts
-        The model and what is known before the data.
-    columns : iterable of str
-        Those of the model's columns that the trials have.
-    by_trial : iterable of str
-        Parameters that vary by trial.
-    backend : {"fused", "scan"}
-        What was asked for.
-    resumed : bool
-        Whether the state before the first trial is given.
-
-    Raises
-    ------
-    ValueError
-        If the model's step is wrong, or can be computed in neither way; the message names the line.
-
-    Warns
-    -----
-    ScanWarning
-        If the model cannot be compiled into a loop; the message says why.
-    """
-    assumed, why = frozenset(i.name for i in model.inputs) - frozenset(columns), ""
-    try:  # for the scan, too: what is wrong with a step is found here
-        found = trace(Variant(without_derive(model, facts), facts, assumed, frozenset(by_trial), resumed))
-    except Unsupported as problem:
-        found, why = None, str(problem)
-    if found is not None and backend == "fused":
-        return found
-    _require_scan(model, facts, why)
-    if backend == "scan":
-        return None
-    warnings.warn(
-        f"{model.name} runs as a scan, many times slower: {why}. backend='scan' says that this is meant",
-        ScanWarning,
-        stacklevel=2,
-    )
-    return None
-
-
-def _require_scan(model: Model, facts: Facts, why: str = "") -> None:
-    """Raise a ValueError if a step cannot be computed as a scan either; the tracer's words name the model's line."""
-    from rlpymc.likelihood.scan import core  # PyTensor, which loops do without
-
-    try:
-        core(model, facts)
-    except Exception as problem:
-        if not why or (isinstance(problem, ValueError) and str(problem) in why):
-            raise
-        raise ValueError(f"model {model.name!r}: {why}") from problem
-
-
-def responses_of(data: ModelData, backend: str) -> Mapping[str, Response]:
-    """The distribution of each response, by name, its arguments expressions or graphs of one subject at one trial."""
-    found = find_trace(data.model, data.facts, data.columns, (), backend)
-    if found is not None:
-        return found.responses
-    from rlpymc.likelihood.scan import core  # PyTensor, which loops do without
-
-    return core(data.model, data.facts).responses
-
-
-def run(
-    trace: Trace,
-    mode: str,
-    params: Mapping[str, np.ndarray],
-    data: ModelData,
-    active: tuple[str, ...] = (),
-    threads: int = 1,
-) -> dict[str, np.ndarray]:
-    """What a kernel computes, by name.
-
-    Parameters
-    ----------
+    data : ModelData
+        The data.
     trace : Trace
         The model's step.
-    mode : str
-        Of `rlpymc.compiler.lanes.MODES`.
-    params : dict of (subject, *shape) or (subject, trial, *shape)
-        Every parameter.
-    data : ModelData
-        Columns and masks.
-    active : tuple of str
-        Parameters with respect to which the gradient is wanted.
     threads : int
         How many threads share the work.
     """
-    return Evaluator(trace, mode, data, active, packed=False, threads=threads)(params)
+
+    backend = "fused"
+
+    def __init__(self, data: ModelData, trace: Trace, threads: int = 1) -> None:
+        self.data, self.trace, self._threads = data, trace, threads
+        self._evaluators: dict[tuple[str, tuple[str, ...]], Evaluator] = {}
+        # whole numbers are tried one after the other, and all with the same subject's data
+        self._one: tuple[Any, OfSubject] | None = None
+
+    @property
+    def responses(self) -> Mapping[str, Response]:
+        """The distribution of each response, its arguments expressions."""
+        return self.trace.responses
+
+    def evaluator(self, mode: str, active: Sequence[str] = ()) -> Evaluator:
+        """Return the kernel of a mode, of `rlpymc.compiler.lanes.MODES`, bound to the data."""
+        key = mode, tuple(active)
+        if key not in self._evaluators:
+            self._evaluators[key] = Evaluator(self.trace, mode, self.data, key[1], threads=self._threads)
+        return self._evaluators[key]
+
+    def total(self, params: Arrays) -> np.ndarray:
+        """Return the log likelihood of each subject, (subject,)."""
+        return self.evaluator("value")(params)[TOTAL]
+
+    def gradient(self, params: Arrays, active: Sequence[str]) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+        """Return the same, and its derivatives with respect to some parameters."""
+        found = self.evaluator("gradient", active)(params)
+        return found[TOTAL], {k: found[Name("slope", k)] for k in active}
+
+    def terms(self, params: Arrays) -> np.ndarray:
+        """Return the log probability of each response, (subject, trial[, response])."""
+        return self.evaluator("terms")(params)[TERMS]
+
+    def arguments(self, params: Arrays) -> dict[str, dict[str, np.ndarray]]:
+        """Return the arguments of each response's distribution, (subject, trial, ...)."""
+        found = self.evaluator("arguments")(params)
+        return {k: {a: found[Name("argument", k, a)] for a in r.arguments} for k, r in self.responses.items()}
+
+    def latents(self, params: Arrays) -> dict[Name, np.ndarray]:
+        """Return states, signals and probabilities."""
+        return self.evaluator("latents")(params)
+
+    def stepper(self, params: Arrays) -> LoopStepper:
+        """Return the subjects as learners in mid-course."""
+        first = trace(replace(self.trace.variant, by_trial=frozenset()))
+        return LoopStepper(self.data, params, first, trace(replace(first.variant, resumed=True)))
+
+    def of_subject(self, i: int, active: Sequence[str]) -> OfSubject:
+        """Return one subject's log likelihood, and its derivatives in order."""
+        key = i, tuple(active)
+        if self._one is None or self._one[0] != key:
+            self._one = key, self._bind(*key)
+        return self._one[1]
+
+    def _bind(self, i: int, active: tuple[str, ...]) -> OfSubject:
+        evaluator = Evaluator(self.trace, "gradient" if active else "value", one_subject(self.data, i), active)
+        found = evaluator.hold()
+        total, slopes = found[TOTAL], [found[Name("slope", k)] for k in active]
+
+        def likelihood(values: Arrays) -> tuple[float, list[np.ndarray]]:
+            for name, read in evaluator.params.items():
+                read[...] = values[name]
+            evaluator.again()
+            return float(total[0]), [slope[0] for slope in slopes]
+
+        return likelihood
+
+    def total_graph(self, params: Mapping[str, Any], columns: Mapping[str, Any], active: Iterable[str]) -> Any:
+        """Return the log likelihood of each subject as a graph."""
+        return self._graph("gradient" if active else "value", params, columns, active)
+
+    def argument_graph(
+        self, response: str, params: Mapping[str, Any], columns: Mapping[str, Any], active: Iterable[str]
+    ) -> Any:
+        """Return the one argument of the response's distribution as a graph."""
+        return self._graph("arguments", params, columns, active)
+
+    def _graph(self, mode: str, params: Mapping[str, Any], columns: Mapping[str, Any], active: Iterable[str]) -> Any:
+        """Return the first of a kernel's outputs."""
+        from rlpymc.likelihood.loop_op import LoopOp  # PyTensor, which loops on arrays do without
+
+        blocks = Blocks.of(self.data.segments)
+        given = [params[p.name] for p in self.data.model.parameters]
+        given += [columns[name] for name in (*self.data.columns, *(mask.of for mask in MASKS))]
+        op = LoopOp(self.trace, mode, tuple(active), blocks.width)
+        return op(*given, *blocks.layout, return_list=True)[0]

@@ -56,7 +56,7 @@ class LoopOp(Op):
         """Return the node of these inputs, in the order of `rlpymc.compiler.signature.arguments`."""
         wanted = signature.dtypes(self.trace, self.mode)  # PyMC makes smaller integers of data
         inputs = tuple(pt.as_tensor(i).astype(dtype) for i, dtype in zip(inputs, wanted, strict=True))
-        scored = inputs[signature.arguments(self.trace, self.mode).index("scored")]
+        scored = inputs[signature.arguments(self.trace, self.mode).index(signature.MASKS[0])]
         outer = {"subject": scored.type.shape[:1], "trial": scored.type.shape[:2]}
         outputs = [
             pt.tensor(dtype="float64", shape=(*outer[o.outer], *o.own))
@@ -113,13 +113,15 @@ def _compile(op: LoopOp, node: Apply | None = None, **options: Any) -> Any:
 def compiled(op: LoopOp) -> Any:
     """Return a kernel as a function that numba can call, and that calls LLVM's code of the kernel."""
     kernel = lane_kernel(op.trace, op.mode, op.slopes, op.width)
-    taken = signature.arguments(op.trace, op.mode)
-    made = [o.name for o in kernel.outputs]
+    names = {name: f"a{k}" for k, name in enumerate(kernel.addresses)}
+    taken = [names[name] for name in signature.arguments(op.trace, op.mode)]
+    made = [names[o.name] for o in kernel.outputs]
+    scored, (subject, first, end) = names[signature.MASKS[0]], (names[name] for name in signature.LAYOUT)
     size = {"subject": "(N,", "trial": "(N, T,"}
     per_trial, besides = kernel.scratch
     head = dict.fromkeys(HEAD, "0") | {
-        "end_block": f"subject.size // {kernel.width}",
-        "n_lanes": "subject.size",
+        "end_block": f"{subject}.size // {kernel.width}",
+        "n_lanes": f"{subject}.size",
         "n_trials": "T",
         "longest": "longest",
         **{k: f"{k}.ctypes.data" for k in ("scratch", "by_lane", "wrong")},
@@ -127,12 +129,15 @@ def compiled(op: LoopOp) -> Any:
     places = [*head.values(), *(f"{name}.ctypes.data" for name in (*taken, *made))]
     lines = [
         f"def kernel({', '.join(taken)}):",
-        "    N, T = scored.shape[:2]",
+        f"    N, T = {scored}.shape[:2]",
         *(f"    {name} = np.ascontiguousarray({name})" for name in taken),
-        *(f"    {o.name} = np.zeros({size[o.outer]}{''.join(f' {k},' for k in o.own)}))" for o in kernel.outputs),
-        "    longest = end[0] - first[0]",
+        *(
+            f"    {names[o.name]} = np.zeros({size[o.outer]}{''.join(f' {k},' for k in o.own)}))"
+            for o in kernel.outputs
+        ),
+        f"    longest = {end}[0] - {first}[0]",
         f"    scratch = np.empty({per_trial} * longest + {besides})",
-        f"    by_lane = np.empty(subject.size // {kernel.width} * {kernel.by_lane})",
+        f"    by_lane = np.empty({subject}.size // {kernel.width} * {kernel.by_lane})",
         "    wrong = np.zeros(1, np.int64)",
         f"    numbers = np.empty({len(places)}, np.int64)",
         *(f"    numbers[{k}] = {place}" for k, place in enumerate(places)),

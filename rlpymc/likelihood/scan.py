@@ -192,13 +192,13 @@ class Forward:
         states = {k: pt.concatenate([start[k][None], v[:-1]]) for k, v in zip(graph.s, after, strict=True)}
         return states, {k: v[-1] for k, v in zip(graph.s, after, strict=True)}
 
-    def _vectorised(self, outputs: Tensors, p: Tensors, s: Tensors, x: Tensors) -> Tensors:
+    def _vectorised[Key](self, outputs: dict[Key, Tensor], p: Tensors, s: Tensors, x: Tensors) -> dict[Key, Tensor]:
         graph = self.graph
         replace = {graph.p[k]: v for k, v in p.items()} | {graph.s[k]: v for k, v in s.items()}
         replace |= {graph.x[k]: v for k, v in x.items()}
         return dict(zip(outputs, vectorize_graph(list(outputs.values()), replace), strict=True)) if outputs else {}
 
-    def trial_by_trial(self, outputs: Tensors) -> Tensors:
+    def trial_by_trial[Key](self, outputs: dict[Key, Tensor]) -> dict[Key, Tensor]:
         """Return outputs of the core graph, (segment, position, ...), given the state before each trial."""
         found = self._vectorised(outputs, self._by_segment | self._by_position, self.states, self._inputs)
         length, n_segments = self.segments.row.shape[::-1]

@@ -1,148 +1,90 @@
-"""One trial of many subjects at once, on NumPy arrays: simulations take a Python turn per trial."""
+"""Learners in mid-course, who take a trial at a time: what simulations are made of."""
 
-from collections.abc import Iterable, Mapping
-from typing import Protocol
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
 
 import numpy as np
-import xarray as xr
 
-from rlpymc.compiler.trace import Trace
-from rlpymc.likelihood.derived import derive
-from rlpymc.likelihood.evaluator import Evaluator
-from rlpymc.likelihood.loop import find_trace
-from rlpymc.model import Facts, Model
-from rlpymc.model.parameters import resolve_shape
 from rlpymc.model.responses import Response
 from rlpymc.trials.model_data import ModelData
 
 type Arrays = Mapping[str, np.ndarray]
 
 
-class Stepper(Protocol):
-    """A model's functions, compiled for one trial of n subjects; none changes the arrays that it is given."""
-
-    def start(self, p: Arrays) -> dict[str, np.ndarray]:
-        """The state before the first trial, (subject, *shape)."""
-
-    def respond(self, name: str, p: Arrays, s: Arrays, x: Arrays) -> Response:
-        """The distribution of one response, its arguments with a leading axis over subjects."""
-
-    def update(
-        self, p: Arrays, s: Arrays, x: Arrays, learned: np.ndarray, responded: np.ndarray
-    ) -> dict[str, np.ndarray]:
-        """The state after a trial, (subject, *shape)."""
-
-
-class LoopStepper:
-    """Loops over a single trial, which start from a given state; what a trial has not shown yet is zero.
+class Stepper(ABC):
+    """Subjects as learners: their parameters on the trial at hand, and their state before it.
 
     Parameters
     ----------
-    first, resumed : Trace
-        The model's step from its own start, and from a given state.
-    n : int
-        Number of subjects.
+    data : ModelData
+        The model, what is known before the data, the subjects, and which columns there are.
+    params : dict of (subject, *shape) or (subject, trial, *shape)
+        Every parameter.
+
+    Attributes
+    ----------
+    p : dict of (subject, *shape)
+        Parameters on the trial at hand.
+    state : dict of (subject, *shape)
+        The state.
+    responses : list of str
+        Names of the responses, in order.
     """
 
-    def __init__(self, first: Trace, resumed: Trace, n: int) -> None:
-        model, facts = resumed.variant.model, resumed.variant.facts
-        columns = [i for i in model.inputs if i.name not in resumed.variant.assumed]
-        self._x = {i.name: np.zeros((n, 1, *resolve_shape(i.shape, vars(facts))), i.dtype) for i in columns}
-        axis = [len(model.responses)] if len(model.responses) > 1 else []
-        self._masks = {name: np.zeros((n, 1), dtype=bool) for name in ("learned", "responded")}
-        ones = np.ones((n, 1), dtype=bool)
-        masks = {"exists": ones, "reset": ones, "scored": np.zeros((n, 1, *axis), dtype=bool), **self._masks}
-        data = ModelData(model, xr.Dataset(), facts, self._x, masks)
-        self._responses = resumed.responses
-        self._start = Evaluator(first, "states", data, packed=False)
-        self._respond = Evaluator(resumed, "arguments", data, packed=False)
-        self._update = Evaluator(resumed, "states", data, packed=False)
+    def __init__(self, data: ModelData, params: Arrays) -> None:
+        self.n, self._given = data.shape[0], params
+        self.responses = [r.name for r in data.model.responses]
+        self._moving = [k for k, v in params.items() if v.ndim == 2 + len(data.parameter_shape(k))]
+        self.p = {k: v[:, 0] if k in self._moving else v for k, v in params.items()}
+        self.state: dict[str, np.ndarray] = {}
 
-    def _call(self, evaluator: Evaluator, params: Arrays, x: Arrays, **masks: np.ndarray) -> dict[str, np.ndarray]:
-        for name, held in self._x.items():
-            held[...] = np.reshape(x[name], held.shape) if name in x else 0
-        for name, held in self._masks.items():
-            held[:, 0] = masks.get(name, False)
-        found = evaluator(params)
-        if evaluator.has_wrong_index:
-            raise IndexError("an index is out of range")
-        return found
+    def begin(self, t: int, reset: np.ndarray) -> None:
+        """Go on to trial t, where some subjects (subject,) start again; all do on the first."""
+        self.p |= {k: self._given[k][:, t] for k in self._moving}
+        if not t:
+            self.state = self._start()
+        elif reset.any():
+            fresh = self._start()
+            self.state = {
+                k: np.where(reset.reshape((-1,) + (1,) * (v.ndim - 1)), fresh[k], v) for k, v in self.state.items()
+            }
 
-    def start(self, p: Arrays) -> dict[str, np.ndarray]:
-        """The state before the first trial."""
-        return {k.removeprefix("final_"): v for k, v in self._call(self._start, p, {}).items()}
+    @abstractmethod
+    def _start(self) -> dict[str, np.ndarray]:
+        """Return the state before the first trial."""
 
-    def respond(self, name: str, p: Arrays, s: Arrays, x: Arrays) -> Response:
-        """The distribution of one response."""
-        found = self._call(self._respond, {**p, **_given(s)}, x)
-        response = self._responses[name]
-        return type(response)(**{k: found[f"y_{name}_{k}"][:, 0] for k in response.arguments})
+    @abstractmethod
+    def respond(self, name: str, x: Arrays) -> Response:
+        """Return the distribution of one response, its arguments with a leading axis over subjects.
 
-    def update(
-        self, p: Arrays, s: Arrays, x: Arrays, learned: np.ndarray, responded: np.ndarray
-    ) -> dict[str, np.ndarray]:
-        """The state after a trial."""
-        found = self._call(self._update, {**p, **_given(s)}, x, learned=learned, responded=responded)
-        return {k.removeprefix("final_"): v for k, v in found.items()}
+        Parameters
+        ----------
+        name : str
+            The response.
+        x : dict of (subject, *shape)
+            What the trial has shown yet.
+        """
+
+    @abstractmethod
+    def update(self, x: Arrays, learned: np.ndarray, responded: np.ndarray) -> None:
+        """Change the state after a trial, given which subjects learned, and which made the first response."""
 
 
-def _given(s: Arrays) -> dict[str, np.ndarray]:
-    """A state as the parameters of a resumed step."""
-    return {f"state_{k}": v for k, v in s.items()}
-
-
-def stepper(model: Model, facts: Facts, n: int, columns: Iterable[str], backend: str = "fused") -> Stepper:
-    """The compiled functions of a model for n subjects whose trials have these columns."""
-    columns = list(columns)
-    first = find_trace(model, facts, columns, (), backend)
-    resumed = None if first is None else find_trace(model, facts, columns, (), backend, resumed=True)
-    if first is None or resumed is None:
-        from rlpymc.likelihood.scan_steps import scan_stepper  # PyTensor, which loops do without
-
-        return scan_stepper(model, facts, n)
-    return LoopStepper(first, resumed, n)
-
-
-def at_trial(params: Arrays, shapes: Mapping[str, tuple[int, ...]], t: int) -> dict[str, np.ndarray]:
-    """Return the parameters of trial t, (subject, *shape), out of ones that may vary by trial."""
-    return {k: v[:, t] if v.ndim == 2 + len(shapes[k]) else v for k, v in params.items()}
-
-
-def restart(state: Arrays, fresh: Arrays, where: np.ndarray) -> dict[str, np.ndarray]:
-    """Return the state with that of some subjects set back to its start."""
-    return {k: np.where(where.reshape((-1,) + (1,) * (v.ndim - 1)), fresh[k], v) for k, v in state.items()}
-
-
-def yoked(
-    model: Model,
-    facts: Facts,
-    params: Arrays,
-    inputs: Arrays,
-    masks: Arrays,
-    rng: np.random.Generator,
-    columns: Iterable[str],
-    backend: str = "fused",
-) -> dict[str, np.ndarray]:
+def yoked(step: Stepper, inputs: Arrays, masks: Arrays, rng: np.random.Generator) -> dict[str, np.ndarray]:
     """Draw responses in order, given outcomes and later inputs as recorded.
 
     Responses that are not scored (forced, missed) stay as recorded.  This is the law whose density is the likelihood.
 
     Parameters
     ----------
-    model, facts
-        The model and what is known before the data.
-    params : dict of (subject, *shape) or (subject, trial, *shape)
-        Every parameter.
+    step : Stepper
+        The learners, with parameters of their own.
     inputs : dict of (subject, trial, *shape)
         The recorded columns, responses included.
     masks : dict of (subject, trial) bool
         scored ((subject, trial, response) where there are several), learned, responded, reset.
     rng : numpy.random.Generator
         Source of randomness.
-    columns : iterable of str
-        The columns that the trials have.
-    backend : {"fused", "scan"}
-        What computes a step.
 
     Returns
     -------
@@ -150,19 +92,13 @@ def yoked(
         Each response.
     """
     n, n_trials = masks["learned"].shape
-    model, params = derive(model, facts, params, n)
-    shapes = {p.name: resolve_shape(p.shape, vars(facts)) for p in model.parameters}
-    step = stepper(model, facts, n, columns, backend)
-    drawn = {r.name: np.array(inputs[r.name]) for r in model.responses}
+    drawn = {name: np.array(inputs[name]) for name in step.responses}
     scored = masks["scored"].reshape((n, n_trials, len(drawn)))
-    state = step.start(at_trial(params, shapes, 0))
     for t in range(n_trials):
-        p = at_trial(params, shapes, t)
-        if t and masks["reset"][:, t].any():
-            state = restart(state, step.start(p), masks["reset"][:, t])
+        step.begin(t, masks["reset"][:, t])
         x = {k: v[:, t] for k, v in inputs.items()}
         for k, (name, column) in enumerate(drawn.items()):
-            fresh = step.respond(name, p, state, x).sample(rng)
+            fresh = step.respond(name, x).sample(rng)
             column[:, t] = x[name] = np.where(scored[:, t, k], fresh, column[:, t])
-        state = step.update(p, state, x, masks["learned"][:, t], masks["responded"][:, t])
+        step.update(x, masks["learned"][:, t], masks["responded"][:, t])
     return drawn

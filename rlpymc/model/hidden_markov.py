@@ -34,7 +34,7 @@ def _with_hidden_states(model: Model, n_states: int) -> Model:
 
     def emissions(p: Any, s: Any, x: Any) -> list[Any]:
         """Return the probabilities of the actions in each hidden state."""
-        engaged = model.respond(p, s, x)[response].probs  # type: ignore[union-attr]
+        engaged = model.respond(p, s, x)[response].probs
         logits = [concatenate([zeros(1), take(p.bias, k)]) for k in range(n_states - 1)]
         available = getattr(x, "available", True)
         return [engaged, *(softmax(where(available, v, -float("inf"))) for v in logits)]

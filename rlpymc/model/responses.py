@@ -16,7 +16,37 @@ import numpy as np
 from rlpymc import math
 
 
-class Categorical:
+class Response:
+    """The distribution of one response; each kind of it is a class that derives from this one.
+
+    Written with `rlpymc.math`, it serves arrays, PyTensor's tensors and symbols of the compiler alike.
+
+    Attributes
+    ----------
+    arguments : dict
+        What the constructor takes, by name.
+    discrete : bool
+        Whether responses are numbered, and `probs` says how probable each is.
+    """
+
+    arguments: dict[str, Any]
+    discrete = True
+
+    @property
+    def probs(self) -> Any:
+        """Probability of each response, where there are finitely many."""
+        raise NotImplementedError(f"{type(self).__name__} has no probabilities; say discrete = False")
+
+    def log_prob(self, response: Any) -> Any:
+        """Return the log probability, or log density, of one response."""
+        raise NotImplementedError(f"{type(self).__name__} has no log_prob")
+
+    def sample(self, rng: np.random.Generator) -> np.ndarray:
+        """Return a random response for each leading index of NumPy arrays."""
+        raise NotImplementedError(f"{type(self).__name__} has no sample, and cannot be simulated")
+
+
+class Categorical(Response):
     """A choice among n actions.
 
     Parameters
@@ -63,7 +93,7 @@ class Categorical:
         return (cumulative / cumulative[..., -1:] <= uniform[..., None]).sum(axis=-1)
 
 
-class Bernoulli:
+class Bernoulli(Response):
     """A response that is 0 or 1.
 
     Parameters
@@ -92,7 +122,7 @@ class Bernoulli:
         return (rng.random(logit.shape) < math.sigmoid(logit)).astype(int)
 
 
-class Normal:
+class Normal(Response):
     """A continuous response with normal noise.
 
     Parameters
@@ -102,6 +132,8 @@ class Normal:
     sigma : number
         Standard deviation.
     """
+
+    discrete = False
 
     def __init__(self, mu: Any, sigma: Any) -> None:
         self.arguments = {"mu": mu, "sigma": sigma}
@@ -117,6 +149,3 @@ class Normal:
     def sample(self, rng: np.random.Generator) -> np.ndarray:
         """Return a random response for each entry of NumPy arrays."""
         return rng.normal(self.arguments["mu"], self.arguments["sigma"])
-
-
-type Response = Categorical | Bernoulli | Normal

@@ -19,6 +19,7 @@ from llvmlite import ir
 from rlpymc import math
 from rlpymc.compiler import machine
 from rlpymc.compiler.expressions import TRIAL, Graph, Node, pullback, raw
+from rlpymc.compiler.signature import TOTAL, Name
 from rlpymc.compiler.symbols import Symbol, lift
 from rlpymc.compiler.vector import I64, POINTER, Code
 from rlpymc.compiler.writer import Writer
@@ -120,8 +121,8 @@ class Density:
         self.size = max((p.stop for p in self.places.values()), default=0)
         self._evaluators = evaluators
         whole = {name: part.values for name, part in parts.items() if isinstance(part, Weights)}
-        if any(evaluate.has_wrong_index for evaluate in evaluators):
-            raise ValueError("an index in the trials is out of range; make them anew with read_trials")
+        if evaluators[0].wrong_index:
+            raise ValueError(f"{evaluators[0].wrong_index}; make the trials anew with read_trials")
         addresses = []
         for evaluate, chosen in zip(evaluators, product(*whole.values()), strict=True):
             given: dict[str, Any] = {**constants, **dict(zip(whole, chosen, strict=True))}
@@ -129,10 +130,10 @@ class Density:
                 evaluate.params[name][...] = value
             outputs = evaluate.hold()
             addresses += [evaluate.start("compute"), evaluate.start("collect"), evaluate.addresses[0]]
-            addresses += [outputs["total"].ctypes.data]
+            addresses += [outputs[TOTAL].ctypes.data]
             for name, part in parts.items():
                 if not isinstance(part, Weights):
-                    addresses += [evaluate.params[name].ctypes.data, outputs[f"g_{name}"].ctypes.data]
+                    addresses += [evaluate.params[name].ctypes.data, outputs[Name("slope", name)].ctypes.data]
         self.numbers = np.array(addresses, dtype=np.int64)
         text = _text(tuple(parts.items()), n_subjects)
         self._machine = machine.load(text, False)

@@ -8,10 +8,10 @@ import xarray as xr
 
 from rlpymc.checks import unknown
 from rlpymc.fitting.factory import RLModel
+from rlpymc.likelihood.backends import likelihood_of
 from rlpymc.likelihood.draws import repeat_subjects, response_draws
 from rlpymc.likelihood.steps import yoked
 from rlpymc.model import Model
-from rlpymc.model.responses import Normal
 from rlpymc.simulation.chosen_draws import chosen_draws
 from rlpymc.simulation.running import simulate
 from rlpymc.tasks import Task
@@ -81,13 +81,14 @@ def predict(
     if kind == "yoked":
         many = repeat_subjects(data, draws)
         arrays = {k: v.reshape((-1, *v.shape[2:])) for k, v in params.items()}
-        drawn = yoked(model, data.facts, arrays, many.inputs, many.masks, rng, data.columns, rl_model.spec.backend)
+        learners = likelihood_of(many, rl_model.spec.backend).stepper(arrays)
+        drawn = yoked(learners, many.inputs, many.masks, rng)
         drawn = {name: values.reshape((draws, *data.shape)) for name, values in drawn.items()}
     else:
         responses = response_draws(data, params, rl_model.spec.backend)
         drawn = {name: response.sample(rng) for name, response in responses.items()}
         for name, response in responses.items():
-            if not isinstance(response, Normal):
+            if response.discrete:
                 probs = np.where(exists[..., None], response.probs, np.nan)
                 out[f"{name}_probs"] = (("sample", "subject", "trial", "option"), probs)
     several = len(model.responses) > 1

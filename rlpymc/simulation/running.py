@@ -6,15 +6,13 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from rlpymc.likelihood.backends import check_backend
-from rlpymc.likelihood.by_trial import evaluate, latents_of
-from rlpymc.likelihood.derived import derive
+from rlpymc.likelihood.backends import check_backend, likelihood_of
+from rlpymc.likelihood.by_trial import latents_of, log_prob
 from rlpymc.likelihood.parameter_arrays import parameter_arrays
-from rlpymc.likelihood.steps import at_trial, restart, stepper
+from rlpymc.likelihood.steps import Stepper
 from rlpymc.model import Facts, Model
 from rlpymc.model.facts import with_arrays
 from rlpymc.model.parameter_vector import own_dims
-from rlpymc.model.parameters import resolve_shape
 from rlpymc.model.registry import get_model
 from rlpymc.tasks import Task
 from rlpymc.tasks.base import World
@@ -99,11 +97,11 @@ def simulate(
     check_facts(model, Facts(**task.facts))
     before = _Rows(model, task, first_rows, n_subjects)
     run = _Run(model, task, n_subjects, n_trials, before, rng)
-    trials = run.trials({})  # the masks, for parameters that vary by block
+    trials = run.trials(run.blank())  # the masks, for parameters that vary by block, and which columns there will be
     facts = Facts(**with_arrays(model.name, model.facts, task.facts))
     data = ModelData(model, trials, facts, {}, {name: trials[name].values for name in MASKS})
     arrays = parameter_arrays(data, params)
-    trials = run.trials(run.act(facts, arrays, stop, backend))
+    trials = run.trials(run.act(likelihood_of(data, backend).stepper(arrays), stop))
     data, true = data_for(model, trials), {}
     for name, value in arrays.items():
         own = own_dims(name, len(data.parameter_shape(name)))
@@ -111,8 +109,7 @@ def simulate(
         true[name] = xr.DataArray(
             value[:, : run.length] if varies else value, dims=("subject", *["trial"][:varies], *own)
         )
-    terms = evaluate(data, {k: v.values for k, v in true.items()}, "terms", backend)["terms"]
-    trials["log_prob"] = (("subject", "trial"), terms if terms.ndim == 2 else terms.sum(axis=2))
+    trials["log_prob"] = log_prob(model, trials, true, backend)
     trials = trials.assign({f"true_{name}": value.variable for name, value in true.items()})
     return trials.merge(latents_of(model, trials, true, backend)) if latents else trials
 
@@ -176,33 +173,22 @@ class _Run:
         self.scored[:, now] &= ~forced[..., None] & ~missed
         self.learned[:, now] &= ~missed.any(axis=2) & ~self.world.no_feedback
 
-    def act(
-        self,
-        facts: Facts,
-        arrays: Mapping[str, np.ndarray],
-        stop: Stop | None,
-        backend: str,
-    ) -> Columns:
+    def blank(self) -> Columns:
+        """Return the columns that the model will read, with nothing in them."""
+        given = {*self.task.columns, *self.task.responses}
+        return {i.name: np.zeros((self.n, self.length)) for i in self.model.inputs if i.name in given}
+
+    def act(self, learners: Stepper, stop: Stop | None) -> Columns:
         """Go through the trials; return the columns."""
-        given = [i.name for i in self.model.inputs if i.name in {*self.task.columns, *self.task.responses, "scored"}]
-        model, arrays = derive(self.model, facts, arrays, self.n)
-        step = stepper(model, facts, self.n, given, backend)
-        shapes = {p.name: resolve_shape(p.shape, vars(facts)) for p in model.parameters}
         columns: dict[str, list[np.ndarray]] = {}
-        state = step.start(at_trial(arrays, shapes, 0))
         going = np.ones(self.n, dtype=bool)
         for t in range(self.length):
-            p = at_trial(arrays, shapes, t)
-            if t and self.reset[:, t].any():
-                state = restart(state, step.start(p), self.reset[:, t])
+            learners.begin(t, self.reset[:, t])
             self.exists[:, t] = going
-            if t < self.first:
-                shown, kept, made = self._given(t)
-            else:
-                shown, kept, made = self._lived(t, step, p, state)
+            shown, kept, made = self._given(t) if t < self.first else self._lived(t, learners)
             for name, value in kept.items():
                 columns.setdefault(name, []).append(value)
-            state = step.update(p, state, shown, self.learned[:, t], made)
+            learners.update(shown, self.learned[:, t], made)
             if stop is not None and t >= self.first:
                 going = going & ~self._stops(stop, t - self.first, kept)
                 if not going.any():
@@ -219,7 +205,7 @@ class _Run:
         self.task.follow(self.world, kept)
         return shown, kept, data.masks["responded"][:, t]
 
-    def _lived(self, t: int, step: Any, p: Columns, state: Columns) -> tuple[Columns, Columns, np.ndarray]:
+    def _lived(self, t: int, learners: Stepper) -> tuple[Columns, Columns, np.ndarray]:
         """The model's view of the trial, its record, and a mask of the first responses that were made."""
         now = t - self.first
         shown = self.task.offer(self.world, now, self.rng)
@@ -228,7 +214,7 @@ class _Run:
         kept = {k: v for k, v in shown.items() if k != "scored"}
         for k, response in enumerate(self.model.responses):
             missed, forced = self.world.missed[:, now, k], self.world.forced[:, now]
-            value = step.respond(response.name, p, state, shown).sample(self.rng)
+            value = learners.respond(response.name, shown).sample(self.rng)
             if forced.any():
                 picked = self.task.force(self.world, now, response.name, shown, self.rng)
                 value = np.where(forced, picked, value)

@@ -15,8 +15,8 @@ import xarray as xr
 from numpy.testing import assert_allclose, assert_array_equal
 
 from rlpymc.fitting.mle import fit_mle
-from rlpymc.likelihood.backends import BACKENDS
-from rlpymc.likelihood.by_trial import evaluate, latents_of, log_prob
+from rlpymc.likelihood.backends import BACKENDS, likelihood_of
+from rlpymc.likelihood.by_trial import latents_of, log_prob
 from rlpymc.likelihood.modes import QUICK
 from rlpymc.likelihood.parameter_arrays import parameter_arrays
 from rlpymc.model import Model
@@ -60,10 +60,7 @@ def check_probabilities(model: Model) -> None:
     """Require on every trial probabilities in [0, 1] that sum to one, and that log_prob is their log."""
     trials = random_trials(model)
     params, data = random_params(model, trials), data_for(model, trials)
-    found, terms = (
-        latents_of(model, trials, params),
-        evaluate(data, params, "terms")["terms"].reshape((*data.shape, -1)),
-    )
+    found, terms = latents_of(model, trials, params), likelihood_of(data).terms(params).reshape((*data.shape, -1))
     masks = data.masks["scored"].reshape(terms.shape)
     for k, entry in enumerate(model.responses):
         if entry.dtype != "int64":
@@ -193,7 +190,8 @@ def check_does_not_peek(model: Model) -> None:
     other = random_trials(model, seed=2)
     params = random_params(model, trials)
     order = [r.name for r in model.responses]
-    before, data = evaluate(data_for(model, trials), params, "arguments"), data_for(model, trials)
+    data = data_for(model, trials)
+    before = likelihood_of(data).arguments(params)
     for t in (0, 1, trials.sizes["trial"] // 2):
         for k, response in enumerate(order):
             changed = trials.copy(deep=True)
@@ -207,11 +205,11 @@ def check_does_not_peek(model: Model) -> None:
                 if own:
                     changed["action"].values[:, t] = _another(trials, t)
             _use_only(changed, model)
-            after = evaluate(data_for(model, changed), params, "arguments")
+            after = likelihood_of(data_for(model, changed)).arguments(params)
             scored = data.masks["scored"].reshape((*data.shape, -1))[:, : t + 1, k]
-            for name in (n for n in before if n.startswith(f"y_{response}_")):
+            for name in before[response]:
                 message = f"{model.name}: {response} on trial {t} or before depends on what happens later"
-                now, then = after[name][:, : t + 1], before[name][:, : t + 1]
+                now, then = after[response][name][:, : t + 1], before[response][name][:, : t + 1]
                 assert_array_equal(now[scored], then[scored], err_msg=message)
 
 

@@ -25,10 +25,11 @@ from numpy.testing import assert_allclose, assert_array_equal
 import rlpymc as rl
 from rlpymc.compiler import signature
 from rlpymc.compiler.lanes import HEAD, MODES, lane_kernel
+from rlpymc.compiler.signature import TERMS, TOTAL, Name
 from rlpymc.compiler.trace import Trace, Variant
-from rlpymc.likelihood import loop
-from rlpymc.likelihood.by_trial import evaluate
-from rlpymc.likelihood.evaluator import COST, Blocks, Evaluator, suitable_width
+from rlpymc.likelihood.backends import find_trace, likelihood_of
+from rlpymc.likelihood.blocks import COST, Blocks, suitable_width
+from rlpymc.likelihood.evaluator import Evaluator
 from rlpymc.math import abs as absolute
 from rlpymc.math import add_at, arange, erf, expm1, full, log1p, maximum, minimum, size, stack, take, tanh, where
 from rlpymc.math import sum as total
@@ -117,7 +118,7 @@ class Case:
     def evaluator(self, mode: str = "gradient", **options: Any) -> Evaluator:
         return Evaluator(self.trace, mode, self.data, self.slopes(mode), **options)
 
-    def __call__(self, mode: str = "gradient", weights: Any = None, **options: Any) -> dict[str, np.ndarray]:
+    def __call__(self, mode: str = "gradient", weights: Any = None, **options: Any) -> dict[Name, np.ndarray]:
         return self.evaluator(mode, **options)(self.params, weights)
 
 
@@ -135,17 +136,17 @@ def case(
     for k in by_trial:
         share = rng.random((*data.shape, *(1,) * (params[k].ndim - 1)))
         params[k] = share * params[k][:, None] + (1 - share) * others[k][:, None]
-    return Case(loop.find_trace(model, data.facts, data.columns, by_trial), data, params, active)
+    return Case(find_trace(model, data.facts, data.columns, by_trial), data, params, active)
 
 
-def scalar(c: Case, mode: str = "gradient", weights: Any = None, compiled: bool = False) -> dict[str, np.ndarray]:
+def scalar(c: Case, mode: str = "gradient", weights: Any = None, compiled: bool = False) -> dict[Name, np.ndarray]:
     """The scalar kernel's results."""
     active, model = c.slopes(mode), c.trace.variant.model
     function = kernel.jit(kernel.source(c.trace, mode, active))
     arrays = (
         *(np.ascontiguousarray(c.params[p.name], dtype=float) for p in model.parameters),
         *(c.data.inputs[k] for k in c.data.columns),
-        *(c.data.masks[k] for k in signature.MASKS),
+        *(c.data.masks[mask.of] for mask in signature.MASKS),
         *kernel.layout(c.data.segments),
         *(weights or {}).values(),
     )
@@ -154,24 +155,24 @@ def scalar(c: Case, mode: str = "gradient", weights: Any = None, compiled: bool 
     return kernel.named(found, [o.name for o in signature.outputs(c.trace, mode, active)])
 
 
-def random_weights(c: Case, mode: str) -> dict[str, np.ndarray]:
+def random_weights(c: Case, mode: str) -> dict[Name, np.ndarray]:
     """A pullback's weights beside the arguments; a third of them is 0."""
     rng = np.random.default_rng(4)
     shapes = {w.name: (*c.data.shape, *w.own) for w in signature.weights(c.trace, mode)}
     return {k: rng.normal(size=shape) * (rng.random(shape) < 0.67) for k, shape in shapes.items()}
 
 
-def assert_agree(found: dict[str, np.ndarray], wanted: dict[str, np.ndarray], tolerance: float = 1e-12) -> None:
+def assert_agree(found: dict[Name, np.ndarray], wanted: dict[Name, np.ndarray], tolerance: float = 1e-12) -> None:
     assert list(found) == list(wanted)
     for name in wanted:
-        assert_allclose(found[name], wanted[name], rtol=tolerance, atol=tolerance, err_msg=name)
+        assert_allclose(found[name], wanted[name], rtol=tolerance, atol=tolerance, err_msg=str(name))
 
 
-def assert_same(found: dict[str, np.ndarray], wanted: dict[str, np.ndarray]) -> None:
+def assert_same(found: dict[Name, np.ndarray], wanted: dict[Name, np.ndarray]) -> None:
     """Check that numbers are equal, not just close."""
     assert list(found) == list(wanted)
     for name in wanted:
-        assert_array_equal(found[name], wanted[name], err_msg=name, strict=True)
+        assert_array_equal(found[name], wanted[name], err_msg=str(name), strict=True)
 
 
 # ------------------------------------------------------------------------------------------- the same numbers
@@ -228,9 +229,9 @@ def test_parameters_that_vary_by_trial(name, by_trial, mode):
 def test_a_start_that_varies_by_trial_is_that_of_a_segment_s_first_trial(name):
     c = case(name, ("q0",))
     found, starts = c(width=8), c.data.masks["reset"]
-    assert (found["g_q0"][~starts] == 0).all()
-    assert (found["g_q0"][starts] != 0).any()
-    others = {**c.params, "q0": np.where(widen(starts, found["g_q0"]), c.params["q0"], 1e3)}
+    assert (found[Name("slope", "q0")][~starts] == 0).all()
+    assert (found[Name("slope", "q0")][starts] != 0).any()
+    others = {**c.params, "q0": np.where(widen(starts, found[Name("slope", "q0")]), c.params["q0"], 1e3)}
     assert_same(replace(c, params=others)(width=8), found)
 
 
@@ -260,7 +261,7 @@ def test_a_part_of_the_gradient(name):
     whole = c()
     for active in ((), c.active[1:2], c.active[::-2]):
         found = replace(c, active=active)()
-        assert_agree(found, {k: whole[k] for k in ("total", *(f"g_{n}" for n in active))})
+        assert_agree(found, {k: whole[k] for k in (TOTAL, *(Name("slope", n) for n in active))})
 
 
 @pytest.mark.parametrize("mode", ["gradient", "terms_pullback", "arguments_pullback"])
@@ -461,16 +462,15 @@ def test_python_goes_on_while_a_kernel_runs():
 # ----------------------------------------------------------------------------------------------------- extremes
 def assert_agrees_with_the_scan(c: Case, tolerance: float = 1e-10) -> None:
     """Check value and gradient, where the scan has one: minus infinity too, and no NaN that it has not."""
-    wanted = evaluate(c.data, c.params, "gradient", "scan")
-    terms = wanted["terms"]
-    total = terms.reshape(len(terms), -1).sum(axis=1)
+    scan = likelihood_of(c.data, "scan")
+    (total, wanted), terms = scan.gradient(c.params, c.active), scan.terms(c.params)
     assert not np.isnan(total).any()
     for width in (1, 8):
         found = c(width=width)
-        assert_allclose(found["total"], total, rtol=1e-12, atol=1e-12)
-        assert_allclose(c("terms", width=width)["terms"], terms, rtol=1e-12, atol=1e-12)
+        assert_allclose(found[TOTAL], total, rtol=1e-12, atol=1e-12)
+        assert_allclose(c("terms", width=width)[TERMS], terms, rtol=1e-12, atol=1e-12)
         for name in c.active:
-            slope, other = found[f"g_{name}"], wanted[f"g_{name}"]
+            slope, other = found[Name("slope", name)], wanted[name]
             known = np.isfinite(other)
             scale = np.maximum(1, np.abs(np.where(np.isfinite(total), total, 0)))
             scale = scale.reshape(-1, *[1] * (slope.ndim - 1)) + np.abs(np.where(known, other, 0))
@@ -528,24 +528,24 @@ def test_choices_that_were_not_on_offer_are_impossible(n_actions):
         trials = np.flatnonzero(c.data.masks["scored"][i])[2:5]
         available[i, trials] = ~(np.arange(n_actions) == c.data.inputs["action"][i, trials, None])
     spoilt = changed(c, {"available": available})
-    assert_array_equal(np.isneginf(spoilt()["total"]), np.isin(np.arange(7), (0, 4)))
+    assert_array_equal(np.isneginf(spoilt()[TOTAL]), np.isin(np.arange(7), (0, 4)))
     assert_agrees_with_the_scan(spoilt)
 
 
 @pytest.mark.parametrize("name", ["delta+epsilon_greedy", "wsls"])
 def test_impossible_choices_in_some_lanes(name):
     c = changed(case(name), epsilon=[0.0, 0.1, 0.0, 1e-10, 1.0, 0.5, 0.0])
-    total = c()["total"]
+    total = c()[TOTAL]
     assert np.isneginf(total[[0, 2, 6]]).any()
     assert np.isfinite(total[[1, 3, 4, 5]]).all()
-    assert all(np.isfinite(v).all() for k, v in c().items() if k != "total")
+    assert all(np.isfinite(v).all() for k, v in c().items() if k != TOTAL)
     assert_agrees_with_the_scan(c)
 
 
 def test_products_that_underflow_often_in_some_lanes():
     c = case("delta+epsilon_greedy", n_trials=400)
     c = changed(c, epsilon=[1e-300, 0.5, 1e-200, 1.0, 1e-30, 1e-308, 1e-3])
-    assert c()["total"].min() < 50 * np.log(1e-250), "several products' worth"
+    assert c()[TOTAL].min() < 50 * np.log(1e-250), "several products' worth"
     assert_agree(c(width=8), scalar(c))
     assert_agree(c(width=1), scalar(c))
 
@@ -640,7 +640,7 @@ def test_a_nan_is_forgotten():
     evaluator = c.evaluator()
     wanted = evaluator(c.params)
     spoilt = evaluator({k: np.full_like(v, np.nan) for k, v in c.params.items()})
-    assert np.isnan(spoilt["total"]).all()
+    assert np.isnan(spoilt[TOTAL]).all()
     assert_same(evaluator(c.params), wanted)
 
 

@@ -9,7 +9,7 @@ import rlpymc as rl
 import rlpymc.models
 from rlpymc.compiler.lanes import lane_kernel
 from rlpymc.compiler.trace import Trace
-from rlpymc.likelihood.loop import find_trace
+from rlpymc.likelihood.backends import find_trace
 from rlpymc.math import put, take, zeros
 from rlpymc.model.responses import Categorical
 from rlpymc.trials.model_data import data_for

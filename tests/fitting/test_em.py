@@ -22,7 +22,7 @@ from scipy.special import expit, logit
 
 import rlpymc as rl
 from rlpymc.fitting.em import e_step, evidence, quasi_newton
-from rlpymc.likelihood.by_subject import SubjectLikelihoods
+from rlpymc.likelihood.backends import likelihood_of
 from rlpymc.tasks import Bandit, RandomMDP
 from tests.helpers import coins as plain
 from tests.helpers.coins import HEADS, THROWS, coins
@@ -107,7 +107,8 @@ def test_backends_and_threads_agree(monkeypatch: pytest.MonkeyPatch) -> None:
     loop, shared_out = (fit(data=few, iterations=1, tol=None, threads=k) for k in (1, 2))
     xr.testing.assert_identical(loop.params, shared_out.params)
     monkeypatch.setattr(
-        "rlpymc.fitting.em.unbounded.SubjectLikelihoods", partial(SubjectLikelihoods, mode="FAST_COMPILE")
+        "rlpymc.fitting.em.unbounded.likelihood_of",
+        lambda data, backend, mode, threads: likelihood_of(data, backend, mode="FAST_COMPILE", threads=threads),
     )  # is ready at once
     loop, scan = (plain.fit(iterations=1, tol=None, backend=k) for k in ("fused", "scan"))
     xr.testing.assert_allclose(loop.params, scan.params, rtol=1e-7)

@@ -12,7 +12,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 import rlpymc as rl
 from rlpymc import mdp
-from rlpymc.likelihood.by_subject import SubjectLikelihoods
+from rlpymc.likelihood.backends import likelihood_of
 from rlpymc.likelihood.modes import QUICK
 from rlpymc.mdp.implicit import soft_q
 from rlpymc.model import Fact, Input, Model, Parameter, index, positive, real
@@ -85,14 +85,15 @@ def test_large_rewards_neither_overflow_nor_run_for_ever():
 def test_gradients_reach_the_parameters_behind_derived_values(trials):
     data = data_for(rl.get_model("soft_planner"), trials)
     params = {"w": np.tile(TRUTH["w"], (3, 1)), "gamma": np.full(3, 0.8), "beta": np.full(3, 1.2)}
-    total, slopes = SubjectLikelihoods(data, ["w", "gamma", "beta"])(params)
-    by_scan, slopes_by_scan = SubjectLikelihoods(data, ["w", "gamma", "beta"], "scan", "quick")(params)
+    likelihood = likelihood_of(data)
+    total, slopes = likelihood.gradient(params, ["w", "gamma", "beta"])
+    by_scan, slopes_by_scan = likelihood_of(data, "scan").gradient(params, ["w", "gamma", "beta"])
     assert_allclose(total, by_scan, rtol=1e-12)
     for name, values in params.items():
         for entry in np.ndindex(values.shape[1:]):
             moved = np.zeros_like(values)
             moved[(slice(None), *entry)] = 1e-5
-            up, down = (SubjectLikelihoods(data, [])({**params, name: values + sign * moved})[0] for sign in (1, -1))
+            up, down = (likelihood.total({**params, name: values + sign * moved}) for sign in (1, -1))
             assert_allclose(slopes[name][(slice(None), *entry)], (up - down) / 2e-5, rtol=1e-6, atol=1e-6)
         assert_allclose(slopes[name], slopes_by_scan[name], rtol=1e-10, atol=1e-10)
 

@@ -14,12 +14,10 @@ from pytensor.gradient import NullTypeGradError
 import rlpymc as rl
 from rlpymc.compiler import signature
 from rlpymc.compiler.expressions import Graph, constant, is_constant, make, pullback, raw
-from rlpymc.likelihood import loop
-from rlpymc.likelihood.evaluator import Blocks
-from rlpymc.likelihood.loop import ScanWarning
+from rlpymc.likelihood.backends import ScanWarning, find_trace, likelihood_of
+from rlpymc.likelihood.blocks import Blocks
 from rlpymc.likelihood.loop_op import LoopOp
 from rlpymc.likelihood.modes import QUICK
-from rlpymc.likelihood.steps import stepper
 from rlpymc.math import add_at, concatenate, full, log, maximum, put, softmax, sqrt, stack, take, where, zeros
 from rlpymc.model import Input, Model, Parameter, index, real, unit
 from rlpymc.model.priors import Beta, Normal
@@ -95,7 +93,7 @@ def test_tables_agree_with_the_scan(name):
     """States of 9 entries or more are read and written in memory."""
     model = ODD[name]
     trials = random_trials(model, n_actions=3)
-    trace = loop.find_trace(model, data_for(model, trials).facts, ["stimulus", "action", "reward"])
+    trace = find_trace(model, data_for(model, trials).facts, ["stimulus", "action", "reward"])
     assert trace.tables == {"q", "other"}
     checks.check_backends(model)
     checks.check_gradient(model)
@@ -110,7 +108,7 @@ def test_a_table_that_a_choice_rule_changes_and_the_learner_reads_is_unrolled():
         return {"q": add_at(s.q, (x.stimulus, x.action), take(s.other, (x.stimulus, x.action)) + p.size)}
 
     model = learner(table_start, update, table_policy, remember=remember)
-    trace = loop.find_trace(model, rl.model.Facts(n_stimuli=3, n_actions=3), ["stimulus", "action", "reward"])
+    trace = find_trace(model, rl.model.Facts(n_stimuli=3, n_actions=3), ["stimulus", "action", "reward"])
     assert not trace.tables
     checks.check_backends(model)
 
@@ -148,7 +146,7 @@ def test_a_position_outside_of_a_table_reads_zero_and_writes_nothing():
         return {"q": changed, "before": stack([x.stimulus * 1.0])}
 
     model = learner(start, update, policy)
-    trace = loop.find_trace(model, rl.model.Facts(n_stimuli=4, n_actions=3), ["stimulus", "action", "reward"])
+    trace = find_trace(model, rl.model.Facts(n_stimuli=4, n_actions=3), ["stimulus", "action", "reward"])
     assert trace.tables == {"q"}
     trials = random_trials(model, n_actions=4)
     params = random_params(model, trials)
@@ -164,24 +162,27 @@ def test_an_index_that_was_changed_behind_the_model_s_back_gives_nan_and_no_cras
     model = rl.get_model("q_mdp")
     trials = random_trials(model, n_actions=4)
     params, data = random_params(model, trials), data_for(model, trials)
-    trace = loop.find_trace(model, data.facts, data.columns)
     for wrong in (-1, 4, 10**12):
         broken = {**data.inputs, "state": np.where(np.arange(data.shape[1]) == 3, wrong, data.inputs["state"])}
         spoilt = type(data)(model, trials, data.facts, broken, data.masks)
-        assert np.isnan(loop.run(trace, "value", params, spoilt)["total"]).all()
-        assert np.isnan(loop.run(trace, "terms", params, spoilt)["terms"]).all()
+        likelihood = likelihood_of(spoilt)
+        assert np.isnan(likelihood.total(params)).all()
+        assert np.isnan(likelihood.terms(params)).all()
+        said = likelihood.evaluator("value").wrong_index
+        assert said == f"column 'state', subject 0, trial 3: found {wrong}, expected an index from 0 to 3"
 
 
 def test_a_step_with_an_index_out_of_range_is_refused():
     model = rl.get_model("q_mdp")
-    facts = rl.model.Facts(n_states=4, n_actions=3)
-    one = stepper(model, facts, 2, ["state", "action", "next_state", "reward"])
-    p = {"alpha": np.full(2, 0.3), "beta": np.ones(2), "gamma": np.full(2, 0.5), "q0": np.zeros((2, 4, 3))}
-    state, yes = one.start(p), np.ones(2, dtype=bool)
-    x = {"state": np.array([0, 4]), "action": np.zeros(2, int), "next_state": np.zeros(2, int), "reward": np.ones(2)}
-    with pytest.raises(IndexError, match="out of range"):
-        one.update(p, state, x, yes, yes)
-    assert (state["q"] == 0).all()
+    data = data_for(model, random_trials(model, 2, n_actions=3))
+    params = random_params(model, data.trials)
+    learners, yes = likelihood_of(data).stepper(params), np.ones(2, dtype=bool)
+    learners.begin(0, yes)
+    n = data.facts.n_states
+    x = {"state": np.array([0, n]), "action": np.zeros(2, int), "next_state": np.zeros(2, int), "reward": np.ones(2)}
+    with pytest.raises(IndexError, match=f"column 'state', subject 1, trial 0: found {n}, expected an index from 0 to"):
+        learners.update(x, yes, yes)
+    assert_allclose(learners.state["q"], np.broadcast_to(params["q0"], learners.state["q"].shape))
 
 
 def test_an_index_out_of_range_is_refused_before_anything_runs():
@@ -230,7 +231,7 @@ def test_a_model_that_cannot_be_compiled_says_which_operation_stood_in_the_way(p
     model = failing(policy)
     facts = rl.model.Facts(n_stimuli=3, n_actions=3)
     with pytest.warns(ScanWarning) as found:
-        assert loop.find_trace(model, facts, ["stimulus", "action", "reward"]) is None
+        assert find_trace(model, facts, ["stimulus", "action", "reward"]) is None
     for part in ["odd runs as a scan", *parts]:
         assert part in str(found[0].message)
 
@@ -461,8 +462,7 @@ def test_an_impossible_choice_is_minus_infinity_with_a_finite_gradient():
 
 def fused_value(model, trials, params):
     data = data_for(model, trials)
-    trace = loop.find_trace(model, data.facts, data.columns)
-    return loop.run(trace, "value", params, data)["total"]
+    return likelihood_of(data).total(params)
 
 
 @pytest.mark.parametrize("epsilon", [1e-200, 1e-30, 0.5])
@@ -568,11 +568,11 @@ def test_every_kernel_runs_without_the_compiler_s_warnings_on_a_model_without_st
     model = rl.get_model("biased_random")
     trials = random_trials(model)
     params, data = random_params(model, trials), data_for(model, trials)
-    trace = loop.find_trace(model, data.facts, data.columns)
-    assert not trace.start
+    likelihood = likelihood_of(data)
+    assert not likelihood.trace.start
     for mode in ("value", "terms", "arguments", "latents"):
-        loop.run(trace, mode, params, data)
-    assert_allclose(loop.run(trace, "gradient", params, data, ("bias",))["total"], fused_value(model, trials, params))
+        likelihood.evaluator(mode)(params)
+    assert_allclose(likelihood.gradient(params, ["bias"])[0], fused_value(model, trials, params))
 
 
 def test_concatenated_and_maximal_values_of_large_arrays():
@@ -588,11 +588,11 @@ def test_kernel_in_a_function_of_one_s_own():
     """The operation works outside of PyMC, and refuses what it does not know."""
     model, trials = rl.get_model("delta"), random_trials(rl.get_model("delta"))
     data = data_for(model, trials)
-    trace = loop.find_trace(model, data.facts, data.columns)
+    trace = find_trace(model, data.facts, data.columns)
     names = signature.arguments(trace, "terms")
     params = random_params(model, trials)
     inputs = [pt.as_tensor(params[p.name]) for p in model.parameters]
-    columns = [data.inputs[k] for k in data.columns] + [data.masks[k] for k in signature.MASKS]
+    columns = [data.inputs[k] for k in data.columns] + [data.masks[mask.of] for mask in signature.MASKS]
     blocks = Blocks.of(data.segments)
     op = LoopOp(trace, "terms", ("alpha",), blocks.width)
     assert len(names) == len(inputs) + len(columns) + 3

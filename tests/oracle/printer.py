@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from rlpymc.compiler.expressions import TRIAL, Node
+from rlpymc.compiler.signature import Name
 from rlpymc.compiler.trace import Trace
 
 INFIX = {
@@ -115,6 +116,14 @@ class Printer:
         """Text of a node as a float."""
         text = self.text(node)
         return text if node.kind == "f" else f"float({text})"
+
+
+SHORT = {"parameter": "p", "column": "x", "argument": "y", "slope": "g", "mask": "", "layout": ""}
+
+
+def label(name: Name) -> str:
+    """Return what an array is called in printed code."""
+    return "_".join(part for part in (SHORT.get(name.what, name.what), name.of, name.argument) if part)
 
 
 def number_text(value: Any) -> str:

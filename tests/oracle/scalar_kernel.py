@@ -14,10 +14,10 @@ import numpy as np
 
 from rlpymc.compiler.expressions import SEGMENT, Node, is_constant
 from rlpymc.compiler.plan import Block, Plan, factors, whole_parameter
-from rlpymc.compiler.signature import Output, arguments, outputs, response_axis
+from rlpymc.compiler.signature import Name, Output, arguments, outputs, response_axis
 from rlpymc.compiler.trace import Trace, per_trial
 from rlpymc.trials.segments import Segments
-from tests.oracle.printer import Printer, adjoint_name, state_name, subscript
+from tests.oracle.printer import Printer, adjoint_name, label, state_name, subscript
 
 # What the compiler may do to arithmetic: no infinity or NaN is assumed away, since an impossible choice has one.
 OPTIONS: dict[str, Any] = {"fastmath": {"contract", "nsz", "arcp"}, "error_model": "numpy", "nogil": True}
@@ -38,7 +38,7 @@ def layout(segments: Segments) -> list[np.ndarray]:
     return [segments.subject.astype(np.int64), first.astype(np.int64), first + segments.exists.sum(axis=1)]
 
 
-def named(found: Any, names: Sequence[str]) -> dict[str, np.ndarray]:
+def named(found: Any, names: Sequence[Name]) -> dict[Name, np.ndarray]:
     """A kernel's results by name, from one array, a tuple of several, or nothing."""
     return dict(zip(names, (found,) if len(names) == 1 else found or (), strict=True))
 
@@ -84,7 +84,8 @@ class _Kernel:
             case "weight":
                 return f"weight[i, t{subscript(response_axis(self.trace), key[0])}]"
             case "argument":
-                return f"w_{key[0]}[i, t{subscript(self.trace.arguments[key[0]].shape, key[1])}]"
+                shape = self.trace.arguments[key[0]].shape
+                return f"{label(Name('weight', *key[0]))}[i, t{subscript(shape, key[1])}]"
             case "after":
                 return f"e_{key[0]}_{key[1]}"
             case "write":
@@ -168,7 +169,7 @@ class _Kernel:
         elif self.mode == "arguments":
             for key, nodes in self.trace.arguments.items():
                 for k, node in enumerate(nodes.reshape(-1)):
-                    p.line(f"y_{key}[i, t{subscript(nodes.shape, k)}] = {p.number(node)}")
+                    p.line(f"{label(Name('argument', *key))}[i, t{subscript(nodes.shape, k)}] = {p.number(node)}")
         elif self.mode in ("value", "gradient"):
             rest, up, down = factors(term)
             if not is_constant(rest, 0):
@@ -301,12 +302,13 @@ class _Kernel:
         if self.backward:
             self._backward()
         out = outputs(self.trace, self.mode, self.plan.active)
-        head = [f"def kernel({', '.join(arguments(self.trace, self.mode))}):", "    N, T = scored.shape[:2]"]
+        taken = ", ".join(label(name) for name in arguments(self.trace, self.mode))
+        head = [f"def kernel({taken}):", "    N, T = scored.shape[:2]"]
         size = {"subject": "(N,", "segment": "(N,", "trial": "(N, T,"}
         for o in out:
             own = "".join(f" {k}," for k in o.own)
-            head.append(f"    {o.name} = np.zeros({size[o.outer]}{own}))")
-        names = ", ".join(o.name for o in out)
+            head.append(f"    {label(o.name)} = np.zeros({size[o.outer]}{own}))")
+        names = ", ".join(label(o.name) for o in out)
         head += self._range_check(out, names)
         if self.backward:
             head.append(f"    tape = np.empty((T, {max(1, len(self.slots))}))")
@@ -334,6 +336,6 @@ class _Kernel:
             "        for t in range(first[n], end[n]):",
             f"            inside &= {inside}",
             "    if not inside:",
-            *(f"        {o.name}[:] = np.nan" for o in out),
+            *(f"        {label(o.name)}[:] = np.nan" for o in out),
             f"        return {names}",
         ]

@@ -12,10 +12,10 @@ import xarray as xr
 from numpy.testing import assert_allclose, assert_array_equal
 
 import rlpymc as rl
-from rlpymc.likelihood import steps
-from rlpymc.model import Facts
-from rlpymc.model.parameters import resolve_shape
+from rlpymc.likelihood.backends import likelihood_of
 from rlpymc.tasks import RLWM, Bandit, Chain, Choices, Prediction, RandomMDP, Task, TwoStep
+from rlpymc.trials.model_data import data_for
+from rlpymc.validation.examples import random_params, random_trials
 from tests.helpers.messages import assert_says, refusal
 
 PARAMS = {"alpha": 0.3, "beta": 2.0}
@@ -677,20 +677,23 @@ def test_a_capacity_that_is_no_whole_number_is_refused() -> None:
 
 @pytest.mark.parametrize("backend", ["fused", "scan"])
 def test_a_step_leaves_the_arrays_that_it_was_given(backend: str) -> None:
-    model, facts = rl.get_model("q_mdp"), Facts(n_states=5, n_actions=3)
-    step = steps.stepper(model, facts, 2, ["action", "state", "next_state", "reward", "done"], backend)
-    params = {
-        p.name: np.full((2, *resolve_shape(p.shape, vars(facts))), p.plausible if p.value is None else p.value)
-        for p in model.parameters
-    }
-    state = step.start(params)
+    model = rl.get_model("q_mdp")
+    data = data_for(model, random_trials(model, 2))
+    params = random_params(model, data.trials)
+    learners, every = likelihood_of(data, backend).stepper(params), np.ones(2, dtype=bool)
+    learners.begin(0, every)
+    state, response = learners.state, learners.respond("action", {"state": np.array([1, 2])})
+    logits = response.arguments["logits"].copy()
     before = {k: v.copy() for k, v in state.items()}
-    x = {"action": [0, 2], "state": [1, 4], "next_state": [2, 0], "reward": [1.0, -1.0], "done": [False, False]}
-    every = np.ones(2, dtype=bool)
-    after = step.update(params, state, {k: np.array(v) for k, v in x.items()}, every, every)
-    assert any((after[k] != before[k]).any() for k in before)
-    for k, values in before.items():
-        assert_array_equal(state[k], values)
+    x = {k: v[:, 0].copy() for k, v in data.inputs.items()}
+    kept = {k: v.copy() for k, v in x.items()}
+    learners.update(x, every, every)
+    assert any((learners.state[k] != before[k]).any() for k in before)
+    learners.respond("action", {"state": np.array([0, 0])})
+    assert_array_equal(response.arguments["logits"], logits)
+    for held, values in ((state, before), (x, kept)):
+        for k in values:
+            assert_array_equal(held[k], values[k])
 
 
 @pytest.mark.parametrize("name", ["two_step_hybrid", "delta_prediction", "soft_planner"])

@@ -43,7 +43,7 @@ def monte_carlo(
     """
     n, d = problem.data.shape[0], problem.n_own
     copies = int(np.clip(CHUNK_TRIALS // problem.data.masks["exists"].size, 1, n_samples))
-    log_lik = problem.without_gradient(repeat_subjects(problem.data, copies))
+    likelihood = problem.likelihood(repeat_subjects(problem.data, copies))
     root = np.linalg.cholesky(group.cov) if d else np.zeros((0, 0))
     shared = np.broadcast_to(rows[:, d:], (copies, n, problem.n_shared))
     found = np.empty((repetitions, n))
@@ -55,7 +55,7 @@ def monte_carlo(
             drawn[:used] = rng.standard_normal((used, n, d))
             own = group.mean + drawn @ root.T if d else drawn
             everybody = np.concatenate([own, shared], axis=2).reshape(copies * n, -1)
-            terms = log_lik(problem.natural(everybody))[0].reshape(copies, n)
+            terms = likelihood.total(problem.natural(everybody)).reshape(copies, n)
             terms = (terms - 0.5 * l2 * (own**2).sum(axis=2))[:used]
             before, highest = highest, np.maximum(highest, terms.max(axis=0))
             reference = np.where(np.isfinite(highest), highest, 0.0)

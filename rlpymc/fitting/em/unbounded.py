@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from rlpymc.fitting.coupled import estimated
-from rlpymc.likelihood.by_subject import SubjectLikelihoods
+from rlpymc.likelihood.backends import likelihood_of
+from rlpymc.likelihood.likelihood import Likelihood
 from rlpymc.model.parameter_vector import ParameterVector
 from rlpymc.population.population import Population
 from rlpymc.trials.model_data import ModelData
@@ -62,11 +63,11 @@ class Unbounded:
         self.width = np.repeat([mu.sigma for mu, _ in hyperpriors], sizes).astype(float)  # type: ignore[attr-defined]
         constant = [p for p in data.model.parameters if p.name not in self.entries.names]
         self._constants = {p.name: population.constant(p, data) for p in constant}
-        self._totals = SubjectLikelihoods(data, self.entries.names, backend, threads=threads)
+        self._likelihood = self.likelihood(data)
 
     def __call__(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the log likelihood of each row's subject, (subject,), and its derivatives, (subject, entry)."""
-        total, by_name = self._totals(self.natural(rows))
+        total, by_name = self._likelihood.gradient(self.natural(rows), self.entries.names)
         slopes = self.entries.join_slopes(by_name.values(), rows.shape[:1])
         with np.errstate(over="ignore", invalid="ignore"):  # an infinite parameter gives no finite log likelihood
             for p in self.parameters:
@@ -100,6 +101,6 @@ class Unbounded:
             found[:, k] = ((far - 8 * near) / (12 * step[column]))[:, columns]
         return (found + found.transpose(0, 2, 1)) / 2
 
-    def without_gradient(self, data: ModelData) -> SubjectLikelihoods:
-        """Return the log likelihood of other data of the same model."""
-        return SubjectLikelihoods(data, (), self._backend, threads=self._threads)
+    def likelihood(self, data: ModelData) -> Likelihood:
+        """Return the likelihood of these or other data of the same model."""
+        return likelihood_of(data, self._backend, mode="NUMBA", threads=self._threads)

@@ -6,8 +6,9 @@ from itertools import product
 import numpy as np
 
 from rlpymc.fitting.mle.coordinates import Coordinates
-from rlpymc.fitting.mle.one_subject import single_likelihoods
 from rlpymc.fitting.mle.search import IMPOSSIBLE, Target
+from rlpymc.likelihood.backends import likelihood_of
+from rlpymc.likelihood.likelihood import OfSubject
 from rlpymc.population.population import Population
 from rlpymc.population.whole_numbers import whole_numbers
 from rlpymc.trials.model_data import ModelData
@@ -40,11 +41,11 @@ class Objective:
     ) -> None:
         self.coordinates = coordinates
         self.constants = constants(data, population, coordinates)
-        self._likelihood = single_likelihoods(data, coordinates.entries.names, backend, mode)
+        self._likelihood = likelihood_of(data, backend, mode=mode)
 
     def target(self, i: int, whole: Whole, weight: float) -> Target:
         """The function to be minimised for subject i, given the whole numbers and their log probability."""
-        coordinates, likelihood = self.coordinates, self._likelihood.of_subject(i)
+        coordinates, likelihood = self.coordinates, self._of_subject(i)
         fixed = self._fixed(i, whole)
 
         def plain(x: np.ndarray) -> tuple[float, np.ndarray]:
@@ -64,16 +65,18 @@ class Objective:
 
     def log_lik(self, i: int, whole: Whole, x: np.ndarray) -> float:
         """Return subject i's log likelihood, to which nothing is added."""
-        return self._likelihood.of_subject(i)({**self._fixed(i, whole), **self.coordinates.entries.split(x)})[0]
+        return self._of_subject(i)({**self._fixed(i, whole), **self.coordinates.entries.split(x)})[0]
+
+    def _of_subject(self, i: int) -> OfSubject:
+        return self._likelihood.of_subject(i, self.coordinates.entries.names)
 
     def _fixed(self, i: int, whole: Whole) -> dict[str, np.ndarray]:
         return {name: np.array(values[i]) for name, values in self.constants.items()} | dict(whole)
 
     def _at_many(self, i: int, fixed: Whole, points: np.ndarray) -> np.ndarray:
         """Return subject i's negative log likelihood at many points."""
-        n = len(points)
-        params = {k: np.broadcast_to(v, (n, *np.shape(v))) for k, v in fixed.items()}
-        found = self._likelihood.at_many(i, params | self.coordinates.entries.split(points))
+        likelihood, split = self._of_subject(i), self.coordinates.entries.split
+        found = np.array([likelihood({**fixed, **split(x)})[0] for x in points])
         return np.where(np.isfinite(found), -found, IMPOSSIBLE)
 
 

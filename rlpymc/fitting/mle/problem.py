@@ -15,7 +15,8 @@ from rlpymc.fitting.mle.search import Optimum, Search
 from rlpymc.fitting.mle.shared import Alone, Combinations, Joint
 from rlpymc.fitting.mle.uncertainty import describe
 from rlpymc.fitting.penalty import log_priors, shrinkages
-from rlpymc.likelihood.by_subject import SubjectLikelihoods
+from rlpymc.likelihood.backends import likelihood_of
+from rlpymc.likelihood.likelihood import Likelihood
 from rlpymc.population.population import Population
 from rlpymc.trials.model_data import ModelData, data_for, require_scored
 
@@ -120,11 +121,13 @@ class Problem:
 
     def _follow_all(self, joint: Joint, watch: Watch) -> Follower:
         """Follower of the searches over all subjects."""
-        tested = None if self._test is None else SubjectLikelihoods(self._test, (), *self._how)
+        tested = self._test_likelihood()
         return watch.follow(
             None,
             lambda x, whole: float(joint.log_liks(joint.spread(x), whole).sum()),
-            None if tested is None else lambda x, whole: float(tested(joint.params(joint.spread(x), whole))[0].sum()),
+            None
+            if tested is None
+            else lambda x, whole: float(tested.total(joint.params(joint.spread(x), whole)).sum()),
             lambda x: self.coordinates.entries.split(joint.spread(x)),
             lambda x: joint.spread(x).mean(axis=0),
         )
@@ -156,7 +159,12 @@ class Problem:
 
     def test_log_lik(self, fit: Fit) -> np.ndarray | None:
         """Return the log likelihood of the test trials, (subject,)."""
-        return None if self._test is None else SubjectLikelihoods(self._test, (), *self._how)(fit.params)[0]
+        tested = self._test_likelihood()
+        return None if tested is None else tested.total(fit.params)
+
+    def _test_likelihood(self) -> Likelihood | None:
+        backend, mode = self._how
+        return None if self._test is None else likelihood_of(self._test, backend, mode=mode)
 
     @property
     def _n_whole(self) -> int:

@@ -34,7 +34,7 @@ from rlpymc.fitting.mle.uncertainty import (
     kinked,
     nothing_known,
 )
-from rlpymc.likelihood.by_subject import SubjectLikelihoods
+from rlpymc.likelihood.backends import likelihood_of
 from rlpymc.trials.model_data import ModelData
 
 type Combinations = list[tuple[dict[str, np.ndarray], float]]
@@ -88,8 +88,7 @@ class Joint:
             self.shared[place] = name in shared
         # what is shared counts with the first subject
         self._counted = ~self.shared | (np.arange(self.n_subjects)[:, None] == 0)
-        self._slopes = SubjectLikelihoods(data, coordinates.entries.names, backend, mode)
-        self._values = SubjectLikelihoods(data, (), backend, mode)
+        self._likelihood = likelihood_of(data, backend, mode=mode)
         self.all_shared = bool(self.shared.all()) and len(combinations) == 1
         own = np.tile(coordinates.width[~self.shared], self.n_subjects)
         # the likelihood is more curved in what all subjects share; where there is nothing else, a point is plain
@@ -123,12 +122,13 @@ class Joint:
 
     def log_liks(self, points: np.ndarray, whole: Mapping[str, np.ndarray]) -> np.ndarray:
         """Return everybody's log likelihood, (subject,)."""
-        return self._values(self.params(points, whole))[0]
+        return self._likelihood.total(self.params(points, whole))
 
     def _gradients(self, points: np.ndarray, whole: Mapping[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
         """Return everybody's negative log likelihood, and its derivatives (subject, entry)."""
-        values, slopes = self._slopes(self.params(points, whole))
-        return -values, -self.coordinates.entries.join_slopes(slopes.values(), (self.n_subjects,))
+        entries = self.coordinates.entries
+        values, slopes = self._likelihood.gradient(self.params(points, whole), entries.names)
+        return -values, -entries.join_slopes(slopes.values(), (self.n_subjects,))
 
     def target(self, whose: Combinations) -> Target:
         """The function to be minimised, given everybody's whole numbers and their log probabilities."""

@@ -15,8 +15,8 @@ import xarray as xr
 
 from rlpymc.fitting.factory import RLModel
 from rlpymc.fitting.pymc_forms import data_columns
-from rlpymc.likelihood.evaluator import Evaluator
-from rlpymc.likelihood.loop import find_trace
+from rlpymc.likelihood.backends import likelihood_of
+from rlpymc.likelihood.loop import LoopLikelihood
 from rlpymc.population.machine_density import Density, Pooled, Single, Weights
 
 FIELDS = {  # of nutpie's compiled models
@@ -67,10 +67,10 @@ class MachinePosterior:
         self.parts = population.parts(data)
         free = [p for p in data.model.parameters if population.is_free(p)]
         self._constants = {p.name: population.constant(p, data) for p in data.model.parameters if p not in free}
-        trace = find_trace(data.model, data.facts, data.columns)
-        assert trace is not None
+        likelihood = likelihood_of(data)
+        assert isinstance(likelihood, LoopLikelihood)
         active = [name for name, part in self.parts.items() if not isinstance(part, Weights)]
-        self._evaluator = Evaluator(trace, "gradient", data, active)
+        self._evaluator = likelihood.evaluator("gradient", active)
         self._shapes = {p.name: data.parameter_shape(p.name) for p in free}
 
     @staticmethod
