@@ -1,10 +1,14 @@
-"""The log likelihood of data and parameters, by trial and by subject, with what is behind it.
+"""The log likelihood of data and parameters, by trial and by subject, with what is behind it; to be read in this order.
 
-loop           a model's step as a compiled loop, bound to data by evaluator; loop_op is the same in PyTensor
-scan           the reference in PyTensor; compiled_scans and scan_steps make it run
-by_trial       `log_prob`, latents at parameters; by_subject sums with gradients; curvature second derivatives
-draws          many draws of the parameters at once
-steps          single trials, for simulations
-derived        what a model computes from its parameters before the first trial
-parameter_arrays  what users give as parameters, as arrays
+likelihood       the one object that stands for the likelihood of some data: `Likelihood`
+backends         `likelihood_of`, which makes it: of a compiled loop, or of a scan
+loop             the likelihood by compiled loops; evaluator binds a kernel to data, in the blocks of blocks; loop_op is
+                 the same in PyTensor
+scan_likelihood  the likelihood by PyTensor's scan, the reference; scan holds the graphs, compiled_scans makes them run
+                 as modes say
+derived          the likelihood where a model computes something from its parameters before the first trial;
+                 derived_graph is what it computes
+steps            learners in mid-course, for simulations; loop_steps are compiled ones
+draws            the likelihood at many draws of the parameters
+by_trial         `log_prob`, and latents at parameters, which parameter_arrays makes arrays of; curvature: `hessian`
 """

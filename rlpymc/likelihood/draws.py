@@ -23,7 +23,7 @@ class Draws:
     ----------
     data : ModelData
         The data.
-    params : dict of (draw, subject, *shape)
+    params : dict of (draw, subject, *shape) or (draw, subject, trial, *shape)
         Every parameter.
     backend : {"fused", "scan"}
         What computes it.
@@ -35,7 +35,9 @@ class Draws:
         self.n = len(next(iter(params.values())))
         self._params, self._at_once = params, min(self.n, max(1, at_once))
         mode = "quick" if self.n * np.prod(data.shape) < FEW else "NUMBA"
-        self.likelihood: Likelihood = likelihood_of(repeat_subjects(data, self._at_once), backend, mode=mode)
+        by_trial = [k for k, v in params.items() if v.ndim == 3 + len(data.parameter_shape(k))]
+        laid_out = repeat_subjects(data, self._at_once)
+        self.likelihood: Likelihood = likelihood_of(laid_out, backend, by_trial, mode=mode)
 
     def __iter__(self) -> Iterator[tuple[slice, dict[str, np.ndarray]]]:
         """Go through the draws: which they are, and parameters of all subjects laid out, (subject, *shape)."""

@@ -36,13 +36,25 @@ class LoopStepper(Stepper):
         modes = {"start": (first, "states"), "respond": (resumed, "arguments"), "update": (resumed, "states")}
         self._kernels = {k: Evaluator(*how, trial, packed=False) for k, how in modes.items()}
         self._results = {k: kernel.hold() for k, kernel in self._kernels.items()}
+        self._set(self.p)
+
+    def _set(self, params: Arrays) -> None:
+        """Write parameters to where the kernels read them."""
+        for kernel in self._kernels.values():
+            for name, values in params.items():
+                kernel.params[name][...] = values
+
+    def begin(self, t: int, reset: np.ndarray) -> None:
+        """Go on to trial t."""
+        self._set({name: self._given[name][:, t] for name in self._moving})
+        super().begin(t, reset)
 
     def _call(self, what: str, x: Arrays, **masks: np.ndarray) -> dict[Name, np.ndarray]:
         """Return the results of a kernel, which the next call of it overwrites."""
         kernel = self._kernels[what]
-        known = self.p if what == "start" else self.p | {given_state(k): v for k, v in self.state.items()}
-        for name, held in kernel.params.items():
-            held[...] = known[name]
+        if what != "start":
+            for name, values in self.state.items():
+                kernel.params[given_state(name)][...] = values
         for name, held in self._x.items():
             held[:, 0] = x.get(name, 0)
         for name, held in self._masks.items():

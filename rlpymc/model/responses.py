@@ -86,11 +86,14 @@ class Categorical(Response):
 
     def sample(self, rng: np.random.Generator) -> np.ndarray:
         """Return a random action for each leading index of NumPy arrays; one uniform number is used for each."""
-        cumulative = np.cumsum(self.probs, axis=-1)
-        if not np.isfinite(cumulative).all():
+        ((name, values),) = self.arguments.items()
+        weights = np.ascontiguousarray(np.moveaxis(values, -1, 0))  # one action after the other, which is faster
+        with np.errstate(invalid="ignore", over="ignore"):
+            cumulative = np.cumsum(np.exp(weights - weights.max(axis=0)) if name == "logits" else weights, axis=0)
+        total = cumulative[-1]
+        if not np.isfinite(total).all():
             raise ValueError("choice probabilities are not finite: the parameters make values overflow")
-        uniform = rng.random(cumulative.shape[:-1])
-        return (cumulative / cumulative[..., -1:] <= uniform[..., None]).sum(axis=-1)
+        return (cumulative[:-1] / total <= rng.random(total.shape)).sum(axis=0)
 
 
 class Bernoulli(Response):

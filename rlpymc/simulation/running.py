@@ -218,7 +218,8 @@ class _Run:
             if forced.any():
                 picked = self.task.force(self.world, now, response.name, shown, self.rng)
                 value = np.where(forced, picked, value)
-            kept[response.name] = np.where(missed, -1 if value.dtype.kind == "i" else np.nan, value)
+            nothing = -1 if value.dtype.kind == "i" else np.nan
+            kept[response.name] = np.where(missed, nothing, value) if missed.any() else value
             brought = self.task.outcome(self.world, now, response.name, kept, self.rng)
             shown |= {response.name: value, **{k: _stand_in(v, missed) for k, v in brought.items()}}
             last = k == len(self.model.responses) - 1
