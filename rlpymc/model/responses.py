@@ -9,6 +9,7 @@ log probability of the action, and whose `sample` draws from it.  The density is
 prints as a call, and an operation on tensors.  Inputs, masks, likelihoods and simulation stay as they are.
 """
 
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -87,13 +88,15 @@ class Categorical(Response):
     def sample(self, rng: np.random.Generator) -> np.ndarray:
         """Return a random action for each leading index of NumPy arrays; one uniform number is used for each."""
         ((name, values),) = self.arguments.items()
-        weights = np.ascontiguousarray(np.moveaxis(values, -1, 0))  # one action after the other, which is faster
+        weights = np.ascontiguousarray(np.moveaxis(values, -1, 0))  # action by action, which is faster
         with np.errstate(invalid="ignore", over="ignore"):
-            cumulative = np.cumsum(np.exp(weights - weights.max(axis=0)) if name == "logits" else weights, axis=0)
-        total = cumulative[-1]
+            *edges, total = accumulate(np.exp(weights - weights.max(axis=0)) if name == "logits" else weights)
         if not np.isfinite(total).all():
             raise ValueError("choice probabilities are not finite: the parameters make values overflow")
-        return (cumulative[:-1] / total <= rng.random(total.shape)).sum(axis=0)
+        uniform, chosen = rng.random(total.shape), np.zeros(total.shape, dtype=int)
+        for edge in edges:
+            chosen += edge / total <= uniform
+        return chosen
 
 
 class Bernoulli(Response):

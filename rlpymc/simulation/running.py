@@ -7,7 +7,7 @@ import numpy as np
 import xarray as xr
 
 from rlpymc.likelihood.backends import check_backend, likelihood_of
-from rlpymc.likelihood.by_trial import latents_of, log_prob
+from rlpymc.likelihood.by_trial import latents_of
 from rlpymc.likelihood.parameter_arrays import parameter_arrays
 from rlpymc.likelihood.steps import Stepper
 from rlpymc.model import Facts, Model
@@ -109,7 +109,9 @@ def simulate(
         true[name] = xr.DataArray(
             value[:, : run.length] if varies else value, dims=("subject", *["trial"][:varies], *own)
         )
-    trials["log_prob"] = log_prob(model, trials, true, backend)
+    by_trial = [name for name, value in true.items() if "trial" in value.dims]
+    terms = likelihood_of(data, backend, by_trial).terms({name: value.values for name, value in true.items()})
+    trials["log_prob"] = (("subject", "trial"), terms if terms.ndim == 2 else terms.sum(axis=2))
     trials = trials.assign({f"true_{name}": value.variable for name, value in true.items()})
     return trials.merge(latents_of(model, trials, true, backend)) if latents else trials
 
