@@ -7,6 +7,7 @@ import numpy as np
 from rlpymc.fitting.coupled import estimated
 from rlpymc.likelihood.by_subject import SubjectLikelihoods
 from rlpymc.model.parameter_vector import ParameterVector
+from rlpymc.population.effects import hyperpriors
 from rlpymc.population.population import Population
 from rlpymc.trials.model_data import ModelData
 
@@ -57,9 +58,9 @@ class Unbounded:
         sizes = [int(np.prod(shape)) for shape in self.entries.shapes.values()]
         self.n_own = sum(sizes[: len(self.own)])
         self.n_shared = sum(sizes) - self.n_own
-        hyperpriors = [population.hyperpriors(p) for p in self.parameters]
-        self.middle = np.repeat([mu.quantile(0.5) for mu, _ in hyperpriors], sizes).astype(float)
-        self.width = np.repeat([mu.sigma for mu, _ in hyperpriors], sizes).astype(float)  # type: ignore[attr-defined]
+        means = [hyperpriors(p, prior)[0] for p in self.parameters if (prior := population.prior(p)) is not None]
+        self.middle = np.repeat([mean.mu for mean in means], sizes).astype(float)
+        self.width = np.repeat([mean.sigma for mean in means], sizes).astype(float)
         constant = [p for p in data.model.parameters if p.name not in self.entries.names]
         self._constants = {p.name: population.constant(p, data) for p in constant}
         self._totals = SubjectLikelihoods(data, self.entries.names, backend, threads=threads)
