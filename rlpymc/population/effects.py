@@ -1,7 +1,7 @@
-"""How the values of one parameter hang together over subjects: an effect is a declaration of variables.
+"""How the values of a parameter hang together over subjects: an effect declares the variables that they are made of.
 
-What PyMC's model, the density in machine code, starting points and results need to know of a parameter stands here
-once; they are loops over it.  A further kind is a class with `value`, which joins `POOLINGS` under a word of its own.
+PyMC's model, the density in machine code, starting points and results are loops over it.  A further kind is a class
+with `value`, and what makes it joins `POOLINGS` under a word of its own.
 """
 
 from collections.abc import Callable, Mapping
@@ -45,7 +45,7 @@ class Variable:
 
 @dataclass(frozen=True)
 class Effect:
-    """A parameter that is estimated; its kinds are subclasses with `value`.
+    """A parameter that is estimated; its kinds are subclasses, frozen as this is, with `value`.
 
     Parameters
     ----------
@@ -70,9 +70,9 @@ class Effect:
         Parameters
         ----------
         v : Record
-            The variables on their natural scales, read by attribute (`Variable.key`): arrays, PyTensor's variables, or
-            the compiler's symbols, of one entry of one subject.  What is written with operators, `rlpymc.math` and
-            `Support.constrain` means the same on all of them.
+            The variables on their natural scales, read by attribute (`Variable.key`).  They are arrays, PyTensor's
+            variables, or the compiler's symbols of one entry of one subject; operators, `rlpymc.math` and
+            `Support.constrain` mean the same on all of these.
         """
         raise NotImplementedError
 
@@ -99,7 +99,7 @@ class Effect:
     @property
     def by_subject(self) -> bool:
         """Whether subjects differ."""
-        return any(v.level == "subject" for v in self.variables)
+        return self.support.discrete or any(v.level == "subject" for v in self.variables)
 
     @property
     def pooled(self) -> bool:
@@ -107,8 +107,14 @@ class Effect:
         return self.by_subject and any(v.level == "group" for v in self.variables)
 
     def with_priors(self, priors: Mapping[str, Prior]) -> Self:
-        """Return the same with the priors that are given for its variables, by name."""
-        return replace(self, variables=tuple(replace(v, prior=priors.get(k, v.prior)) for k, v in self.named.items()))
+        """Return the same with the priors that are given for the group's variables, by name."""
+        variables = []
+        for name, v in self.named.items():
+            prior = priors.get(name, v.prior) if v.level == "group" else v.prior
+            if prior is not v.prior and prior.quantile(0.0) < (lowest := v.prior.quantile(0.0)):
+                raise ValueError(f"prior {prior} of {name}, which is not below {lowest:g}; use one like {v.prior}")
+            variables.append(replace(v, prior=prior))
+        return replace(self, variables=tuple(variables))
 
 
 class Pooled(Effect):

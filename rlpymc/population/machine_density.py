@@ -51,8 +51,6 @@ class Density:
         Where variables stand in it, by the names of `build`.
     numbers : ndarray
         What the function takes beside the point.
-    address, copy_address : int
-        Where the function starts, and the one by which a sampler turns points into draws.
     """
 
     def __init__(self, points: Points, constants: Mapping[str, np.ndarray], evaluators: Sequence[Evaluator]) -> None:
@@ -102,22 +100,23 @@ def _slopes(seeds: Sequence[tuple[Any, Any]]) -> dict[str, Node]:
 class _Number:
     """The expressions of a parameter that is a number, and where its arrays are among the addresses.
 
-    The leaves of `maps` (each variable on its natural scale, and its log density) are on the unbounded scale; those of
-    `value` are the group's variables on their natural scales, and a subject's on the unbounded one.
+    The leaves of `value` are the variables on their natural scales; those of `maps`, which take each there and give its
+    log density, are on the unbounded one.
     """
 
     def __init__(self, effect: Effect, place: int) -> None:
-        self.size, self.values, self.given = prod(effect.shape), place, place + 1
+        self.effect, self.size, self.values, self.given = effect, prod(effect.shape), place, place + 1
         self.group, self.subject = (
             {v.key: name for name, v in effect.named.items() if v.level == level} for level in ("group", "subject")
         )
+        self.value = effect.value(Record(**{v.key: _leaf(v.key) for v in effect.variables}))
         self.maps = {v.key: v.prior.unbounded(_leaf(v.key)) for v in effect.variables}
-        natural = {key: _leaf(key) if key in self.group else value for key, (value, _) in self.maps.items()}
-        self.value = effect.value(Record(**natural))
 
     def slopes(self) -> dict[str, Node]:
-        """Return the derivatives of all that concerns a subject."""
-        return _slopes([(self.value, _leaf(SLOPE)), *((self.maps[key][1], 1.0) for key in self.subject)])
+        """Return the derivatives of all that concerns a subject, whose variables are on the unbounded scale here."""
+        group = {key: _leaf(key) for key in self.group}
+        value = self.effect.value(Record(**{key: group.get(key, natural) for key, (natural, _) in self.maps.items()}))
+        return _slopes([(value, _leaf(SLOPE)), *((self.maps[key][1], 1.0) for key in self.subject)])
 
     def slope_of_group(self, key: str) -> Node:
         """Return the derivative with respect to one of the group's variables."""
@@ -218,10 +217,10 @@ class _Density(Writer):
             code.store(code.load(x, k), out, k)
         code.builder.ret(code.single(0))
 
-    def _natural(self, number: _Number, group: dict[str, Any]) -> dict[str, Any]:
-        """Return the group's variables on their natural scales."""
-        self.given(group)
-        return {key: self.of(number.maps[key][0]) for key in group}
+    def _natural(self, number: _Number, unbounded: dict[str, Any]) -> dict[str, Any]:
+        """Return variables on their natural scales."""
+        self.given(unbounded)
+        return {key: self.of(number.maps[key][0]) for key in unbounded}
 
     def _set_parameter(self, number: _Number) -> None:
         """Write a parameter's values where the kernels read them."""
@@ -229,7 +228,7 @@ class _Density(Writer):
             group = self._natural(number, self.load(self.positions(number.group, e)))
             with self.each(self.n) as i:
                 at = self.at(number, e, i)
-                self.given(group | self.load(self.positions(number.subject, at)))
+                self.given(group | self._natural(number, self.load(self.positions(number.subject, at))))
                 for row in self.arrays:
                     self.code.store(self.of(number.value), row[number.values], at)
 

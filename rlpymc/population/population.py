@@ -1,6 +1,6 @@
 """Which parameters of a model are estimated, and how they are pooled over subjects."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,11 +24,11 @@ class Population:
 
     Parameters
     ----------
-    pooling : {"partial", "none", "complete"}, or a further word of `POOLINGS`
-        Partial: each subject's value, on the unbounded scale, is normal around the group's.  None: subjects have
-        independent priors.  Complete: one value for all.
+    pooling : str
+        A word of `POOLINGS`.  Partial: each subject's value, on the unbounded scale, is normal around the group's.
+        None: subjects have independent priors.  Complete: one value for all.
     priors : mapping
-        Priors by parameter instead of the model's own, and of the group's variables: under partial pooling
+        Priors by parameter instead of the model's own, and of the group's variables, under partial pooling
         ``<name>_mu`` and ``<name>_sigma``.
     fixed : mapping
         Parameters that are constants, with their values: numbers, arrays (subject, *shape), or DataArrays by subject.
@@ -78,22 +78,15 @@ class Population:
                 raise ValueError(f"prior {prior} of {p.name!r}: it takes a prior on {kind}; its support is {p.support}")
             if prior is not None and not p.support.contains(prior.quantile([0.001, 0.999])).all():
                 raise ValueError(f"prior {prior} of {p.name!r} reaches outside its support, {p.support}")
-        self._check_hyperpriors(data)
-
-    def _check_hyperpriors(self, data: ModelData) -> None:
-        """Raise a ValueError unless all priors are of parameters, or of variables of the group that there are."""
-        parameters = {p.name: p for p in data.model.parameters}
-        given = {name: prior for name, prior in self.priors.items() if name not in parameters}
-        numbers = [e for e in self._usual_effects(data) if not e.support.discrete] if given else []
-        usual = {name: v.prior for e in numbers for name, v in e.named.items() if v.level == "group"}
-        for name, prior in given.items():
-            if name not in usual:
-                p = parameters.get(name.rpartition("_")[0])
-                if p is not None and (p.name in self.shared or not self.is_free(p)):
-                    raise ValueError(f"prior of {name}: {p.name!r} is not estimated by subject; nothing uses it")
-                raise unknown(f"parameter of {data.model.name} in priors", name, [*parameters, *usual])
-            if prior.quantile(0.0) < (lowest := usual[name].quantile(0.0)):
-                raise ValueError(f"prior {prior} of {name}, which is not below {lowest:g}; use one like {usual[name]}")
+        effects = self.effects(data)
+        numbers = [e for e in effects if not e.support.discrete]
+        known = [*names, *(name for e in numbers for name, v in e.named.items() if v.level == "group")]
+        for name in self.priors:
+            of = name.rpartition("_")[0]
+            if name not in known and of in names and of not in [e.name for e in effects if e.by_subject]:
+                raise ValueError(f"prior of {name}: {of!r} is not estimated by subject; nothing uses it")
+            if name not in known:
+                raise unknown(f"parameter of {data.model.name} in priors", name, known)
 
     def is_free(self, parameter: Parameter) -> bool:
         """True if a parameter is estimated."""
@@ -113,27 +106,25 @@ class Population:
 
     def effects(self, data: ModelData) -> tuple[Effect, ...]:
         """Return how the values of each parameter that is estimated hang together, in the model's order."""
-        return tuple(effect.with_priors(self.priors) for effect in self._usual_effects(data))
-
-    def _usual_effects(self, data: ModelData) -> Iterator[Effect]:
-        """Go through the effects as they are unless priors of the group are given."""
+        found: list[Effect] = []
         for parameter in filter(self.is_free, data.model.parameters):
             prior = self.prior(parameter)
             assert prior is not None
             if parameter.support.discrete:
-                yield WholeNumber.of(parameter, prior, pooled=self.pooling != "none")
+                found.append(WholeNumber.of(parameter, prior, pooled=self.pooling != "none"))
             else:
                 make = POOLINGS["complete" if parameter.name in self.shared else self.pooling]
-                yield make(parameter, data.parameter_shape(parameter.name), prior)
+                effect = make(parameter, data.parameter_shape(parameter.name), prior)
+                found.append(effect.with_priors(self.priors))
+        return tuple(found)
 
     def variables(self, data: ModelData) -> dict[str, Any]:
         """Add the parameters to the PyMC model in context; return each by name, constants included.
 
-        Under partial pooling a parameter ``alpha`` gives ``alpha_mu`` and ``alpha_sigma`` on the unbounded scale,
-        the subjects' standard normal deviations ``alpha_z`` (non-centred), ``alpha`` (dims subject), and
-        ``alpha_group``, the value on the natural scale of a subject at ``alpha_mu``.  A parameter that is a whole
-        number is no variable: the likelihood is summed over its values, with the prior's probabilities, or, where
-        there is a group, the group's, ``capacity_probs``.
+        Under partial pooling ``alpha`` gives ``alpha_mu`` and ``alpha_sigma`` on the unbounded scale, the subjects'
+        standard normal deviations ``alpha_z`` (non-centred), ``alpha_group``, the value on the natural scale of a
+        subject at ``alpha_mu``, and ``alpha`` (dims subject).  A parameter that is a whole number is no variable: the
+        likelihood is summed over its values, with the prior's probabilities or the group's, ``capacity_probs``.
         """
         self.check(data)
         found = {p.name: self.constant(p, data) for p in data.model.parameters if not self.is_free(p)}

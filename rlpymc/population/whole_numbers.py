@@ -71,10 +71,12 @@ class WholeNumber(Effect):
     @classmethod
     def of(cls, parameter: Parameter, prior: Prior, pooled: bool) -> Self:
         """Return the effect of a parameter, whose probabilities are the prior's, or estimated around these."""
-        values, weights = shares(parameter, prior)
+        weights = np.exp(prior.log_prob(whole_numbers(parameter)))
+        values, weights = whole_numbers(parameter)[weights > 0].tolist(), weights[weights > 0] / weights.sum()
         probs = Variable("_probs", "group", Dirichlet(tuple((len(values) * weights).tolist())))
-        variables, shape = (probs,) if pooled else (), (len(values) - 1,)  # they sum to 1, so that one is not free
-        return cls(parameter.name, parameter.support, shape, variables, tuple(values.tolist()), tuple(weights.tolist()))
+        variables = (probs,) if pooled and len(values) > 1 else ()
+        shape = (len(values) - 1,)  # probabilities sum to 1, so that one is not free
+        return cls(parameter.name, parameter.support, shape, variables, tuple(values), tuple(weights.tolist()))
 
     def value(self, v: Record) -> Marginal:
         """Return what the likelihood is summed over."""
@@ -89,23 +91,11 @@ class WholeNumber(Effect):
         """The values that the probabilities are of, where these are variables."""
         return {f"{self.name}_value": np.array(self.values)} if self.variables else {}
 
-    @property
-    def by_subject(self) -> bool:
-        """Whether subjects differ: each has a value of their own."""
-        return True
-
 
 def combinations(effects: Iterable[Effect]) -> list[dict[str, int]]:
     """Return all combinations of the values of the effects that are whole numbers, by name."""
     whole = [e for e in effects if isinstance(e, WholeNumber)]
     return [dict(zip((e.name for e in whole), chosen, strict=True)) for chosen in product(*(e.values for e in whole))]
-
-
-def shares(parameter: Parameter, prior: Prior) -> tuple[np.ndarray, np.ndarray]:
-    """Return the whole numbers that a prior allows, and their probabilities."""
-    weights = np.exp(prior.log_prob(whole_numbers(parameter)))
-    values, weights = whole_numbers(parameter)[weights > 0], weights[weights > 0]
-    return values, weights / weights.sum()
 
 
 def whole_numbers(parameter: Parameter) -> np.ndarray:
