@@ -123,6 +123,23 @@ def test_density_and_gradient_are_those_of_the_pymc_model(name: str, options: di
         assert_allclose(slopes, gradient, rtol=1e-10, atol=1e-10 * np.abs(gradient).max())
 
 
+@pytest.mark.parametrize("pooling", WORDS)
+def test_points_mean_what_they_mean_in_the_pymc_model(pooling: str) -> None:
+    model = built("biased_random", pooling, n_actions=3)
+    posterior = MachinePosterior(model)
+    places = posterior.density().places.values()
+    points = np.random.default_rng(0).normal(size=(3, posterior.density().size))
+    found = posterior.variables(points)
+    wanted = [v for v in model.unobserved_value_vars if v.name in found]
+    assert {v.name for v in wanted} == {*found} == {v.name for v in (*model.free_RVs, *model.deterministics)}
+    function, start = model.compile_fn(wanted, mode=QUICK), model.initial_point()
+    for k, x in enumerate(points):
+        values = zip(model.value_vars, places, strict=True)
+        point = {v.name: x[place].reshape(start[v.name].shape) for v, place in values}
+        for v, value in zip(wanted, function(point), strict=True):
+            assert_allclose(found[v.name].values[0, k], value, rtol=1e-12)
+
+
 def test_names_and_dims() -> None:
     model = built("biased_random", "heavy", n_actions=3)
     own = ("bias_dim_0",)
