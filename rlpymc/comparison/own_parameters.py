@@ -12,7 +12,8 @@ from rlpymc.fitting.factory import RLModel
 from rlpymc.fitting.posterior import log_weight, parameter_draws
 from rlpymc.likelihood.draws import log_prob_totals
 from rlpymc.model.parameter_vector import ParameterVector
-from rlpymc.population.effects import Pooled, Single
+from rlpymc.model.priors import Prior
+from rlpymc.population.effects import Effect, Pooled, Single
 from rlpymc.population.whole_numbers import WholeNumber, whole_numbers
 from rlpymc.trials.model_data import ModelData
 
@@ -64,7 +65,7 @@ class OwnParameters:
         """Return the vectors of a posterior in which the subjects are, (sample, subject, entry)."""
         found = {}
         for p in self.numbers:
-            if isinstance(p, Pooled):
+            if isinstance(p, Pooled) and f"{p.name}_z" in posterior:
                 mean, spread = (posterior[f"{p.name}_{part}"] for part in ("mu", "sigma"))
                 own = mean + spread * posterior[f"{p.name}_z"]
                 if not np.allclose(
@@ -72,7 +73,7 @@ class OwnParameters:
                 ):
                     raise ValueError(
                         f"parameter {p.name!r}: the subjects' values are not {p.name}_mu + {p.name}_sigma x "
-                        f"{p.name}_z, so their population is not the normal one that is integrated over"
+                        f"{p.name}_z, so their population is not the one that is integrated over"
                     )
             else:
                 own = xr.apply_ufunc(p.support.unconstrain, posterior[p.name])
@@ -93,7 +94,7 @@ class OwnParameters:
         """Return vectors drawn from the population of each draw, (sample, point, subject, entry)."""
         outer, found = (group.sizes["sample"], n, len(self)), {}
         for p in self.numbers:
-            drawn = p.variables[-1].prior.sample(rng, (*outer, int(np.prod(p.shape))))
+            drawn = _prior_of_subject(p).sample(rng, (*outer, int(np.prod(p.shape))))
             if isinstance(p, Pooled):
                 mean, spread = self._moments(p, group)
                 found[p.name] = mean + spread * drawn
@@ -105,7 +106,7 @@ class OwnParameters:
         """Return the log density in the population of vectors (sample, point, subject, entry), without that axis."""
         total: Any = 0.0
         for p in self.numbers:
-            u, prior = vectors[..., self._entries.places[p.name]], p.variables[-1].prior
+            u, prior = vectors[..., self._entries.places[p.name]], _prior_of_subject(p)
             if isinstance(p, Pooled):
                 mean, spread = self._moments(p, group)
                 total = total + (prior.log_prob((u - mean) / spread) - np.log(spread)).sum(axis=-1)
@@ -139,6 +140,12 @@ class OwnParameters:
             for p, value in zip(self.whole, chosen, strict=True):
                 found[k] += log_weight(self._population.prior(p), p.name, value, group)
         return found[..., None, None]
+
+
+def _prior_of_subject(effect: Effect) -> Prior:
+    """Return the prior of the one variable that each subject has."""
+    (prior,) = (v.prior for v in effect.variables if v.level == "subject")
+    return prior
 
 
 @dataclass(frozen=True)

@@ -58,7 +58,11 @@ class Unbounded:
         sizes = [int(np.prod(shape)) for shape in self.entries.shapes.values()]
         self.n_own = sum(sizes[: len(self.own)])
         self.n_shared = sum(sizes) - self.n_own
-        means = [hyperpriors(p, prior)[0] for p in self.parameters if (prior := population.prior(p)) is not None]
+        means = []
+        for p in self.parameters:
+            prior = population.prior(p)
+            assert prior is not None
+            means.append(hyperpriors(p, prior)[0])
         self.middle = np.repeat([mean.mu for mean in means], sizes).astype(float)
         self.width = np.repeat([mean.sigma for mean in means], sizes).astype(float)
         constant = [p for p in data.model.parameters if p.name not in self.entries.names]

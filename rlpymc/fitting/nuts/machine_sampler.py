@@ -43,7 +43,7 @@ class MachinePosterior:
     Parameters
     ----------
     rl_model : RLModel
-        The model; it must be as it was built, see `serves`.
+        The model; it must be as it was built, see `obstacle`.
     """
 
     def __init__(self, rl_model: RLModel) -> None:
