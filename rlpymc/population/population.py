@@ -110,7 +110,7 @@ class Population:
         for parameter in filter(self.is_free, data.model.parameters):
             prior = self.prior(parameter)
             assert prior is not None
-            if parameter.support.discrete:
+            if parameter.support.discrete:  # its probabilities are the group's wherever there is one
                 found.append(WholeNumber.of(parameter, prior, pooled=self.pooling != "none"))
             else:
                 make = POOLINGS["complete" if parameter.name in self.shared else self.pooling]
