@@ -22,18 +22,17 @@ from numpyro.infer import MCMC, NUTS
 from numpyro.infer.util import initialize_model
 
 import rlpymc as rl
-from rlpymc.population.population import Population
+from rlpymc.population.effects import hyperpriors
 
 CHAINS = 4
 jax.config.update("jax_enable_x64", True)
 numpyro.set_host_device_count(CHAINS)
 
+PARAMETERS = [rl.get_model("delta").parameter(name) for name in ("alpha", "beta")]
 HYPERPRIORS = {
-    f"{name}_{part}": astuple(prior)
-    for name in ("alpha", "beta")
-    for part, prior in zip(
-        ("mu", "sigma"), Population().hyperpriors(rl.get_model("delta").parameter(name)), strict=True
-    )
+    f"{p.name}_{part}": astuple(prior)
+    for p in PARAMETERS
+    for part, prior in zip(("mu", "sigma"), hyperpriors(p, p.prior), strict=True)
 }
 
 

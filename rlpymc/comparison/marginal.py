@@ -117,7 +117,7 @@ def integrated(
     (sample, subject), (subject,)
     """
     own = OwnParameters(rl_model, data)
-    pooled = rl_model.spec.population.pooling == "partial"
+    pooled = any(effect.pooled for effect in rl_model.spec.population.effects(data))
     n_draws = group.sizes["sample"]
     if not pooled and not own.common:
         group = group.isel(sample=[0])  # nothing differs between draws

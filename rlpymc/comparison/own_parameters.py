@@ -12,8 +12,9 @@ from rlpymc.fitting.factory import RLModel
 from rlpymc.fitting.posterior import log_weight, parameter_draws
 from rlpymc.likelihood.draws import log_prob_totals
 from rlpymc.model.parameter_vector import ParameterVector
-from rlpymc.model.parameters import Parameter
-from rlpymc.population.whole_numbers import whole_numbers
+from rlpymc.model.priors import Prior
+from rlpymc.population.effects import Effect, Pooled, Single
+from rlpymc.population.whole_numbers import WholeNumber, whole_numbers
 from rlpymc.trials.model_data import ModelData
 
 FREEDOM = 5  # degrees of freedom of points around a posterior: tails that reach beyond it
@@ -31,7 +32,7 @@ class OwnParameters:
 
     Attributes
     ----------
-    numbers : list of Parameter
+    numbers : list of Effect
         Those that vectors are made of, entry after entry.
     whole : list of Parameter
         Those that are whole numbers.
@@ -41,25 +42,30 @@ class OwnParameters:
 
     def __init__(self, rl_model: RLModel, data: ModelData) -> None:
         self._rl_model, self._data, self._population = rl_model, data, rl_model.spec.population
-        free = [p for p in data.model.parameters if self._population.is_free(p)]
-        one_for_all = self._population.pooling == "complete"
-        self.common = [p.name for p in free if one_for_all or p.name in self._population.shared]
-        own = [p for p in free if p.name not in self.common]
-        self.numbers = [p for p in own if not p.support.discrete]
-        self.whole = [p for p in own if p.support.discrete]
+        effects = self._population.effects(data)
+        self.common = [e.name for e in effects if not e.by_subject]
+        own = [e for e in effects if e.by_subject]
+        self.numbers = [e for e in own if not isinstance(e, WholeNumber)]
+        self.whole = [data.model.parameter(e.name) for e in own if isinstance(e, WholeNumber)]
+        for e in self.numbers:
+            if not isinstance(e, Pooled | Single):
+                raise ValueError(
+                    f"parameter {e.name!r}: the density of subjects' values is not known under pooling="
+                    f"{self._population.pooling!r}, so there is nothing to integrate over; take form='conditional'"
+                )
         if not own:
             raise ValueError(
                 f"{data.model.name}: no parameter is estimated by subject, so there is nothing to integrate over; "
                 "form='conditional' is the same"
             )
-        self._entries = ParameterVector({p.name: data.parameter_shape(p.name) for p in self.numbers})
+        self._entries = ParameterVector({e.name: e.shape for e in self.numbers})
         self.values = list(product(*(whole_numbers(p).tolist() for p in self.whole)))
 
     def draws(self, posterior: xr.Dataset) -> np.ndarray:
         """Return the vectors of a posterior in which the subjects are, (sample, subject, entry)."""
         found = {}
         for p in self.numbers:
-            if f"{p.name}_z" in posterior:
+            if isinstance(p, Pooled) and f"{p.name}_z" in posterior:
                 mean, spread = (posterior[f"{p.name}_{part}"] for part in ("mu", "sigma"))
                 own = mean + spread * posterior[f"{p.name}_z"]
                 if not np.allclose(
@@ -67,7 +73,7 @@ class OwnParameters:
                 ):
                     raise ValueError(
                         f"parameter {p.name!r}: the subjects' values are not {p.name}_mu + {p.name}_sigma x "
-                        f"{p.name}_z, so their population is not the normal one that is integrated over"
+                        f"{p.name}_z, so their population is not the one that is integrated over"
                     )
             else:
                 own = xr.apply_ufunc(p.support.unconstrain, posterior[p.name])
@@ -78,7 +84,7 @@ class OwnParameters:
     def __len__(self) -> int:
         return self._data.shape[0]
 
-    def _moments(self, p: Parameter, group: xr.Dataset) -> tuple[np.ndarray, np.ndarray]:
+    def _moments(self, p: Pooled, group: xr.Dataset) -> tuple[np.ndarray, np.ndarray]:
         """Return mean and spread of the population, (sample, 1, 1, entry)."""
         mean, spread = (group[f"{p.name}_{part}"].transpose("sample", ...).values for part in ("mu", "sigma"))
         shape = (group.sizes["sample"], 1, 1, -1)
@@ -88,27 +94,23 @@ class OwnParameters:
         """Return vectors drawn from the population of each draw, (sample, point, subject, entry)."""
         outer, found = (group.sizes["sample"], n, len(self)), {}
         for p in self.numbers:
-            size = int(np.prod(self._entries.shapes[p.name]))
-            if self._population.pooling == "partial":
+            drawn = _prior_of_subject(p).sample(rng, (*outer, int(np.prod(p.shape))))
+            if isinstance(p, Pooled):
                 mean, spread = self._moments(p, group)
-                found[p.name] = mean + spread * rng.standard_normal((*outer, size))
+                found[p.name] = mean + spread * drawn
             else:
-                prior = self._population.prior(p)
-                assert prior is not None
-                found[p.name] = p.support.unconstrain(prior.sample(rng, (*outer, size)))
+                found[p.name] = p.support.unconstrain(drawn)
         return self._entries.join(found, outer)
 
     def log_prior(self, vectors: np.ndarray, group: xr.Dataset) -> np.ndarray:
         """Return the log density in the population of vectors (sample, point, subject, entry), without that axis."""
         total: Any = 0.0
         for p in self.numbers:
-            u = vectors[..., self._entries.places[p.name]]
-            if self._population.pooling == "partial":
+            u, prior = vectors[..., self._entries.places[p.name]], _prior_of_subject(p)
+            if isinstance(p, Pooled):
                 mean, spread = self._moments(p, group)
-                total = total + (-0.5 * ((u - mean) / spread) ** 2 - np.log(spread * np.sqrt(2 * np.pi))).sum(axis=-1)
+                total = total + (prior.log_prob((u - mean) / spread) - np.log(spread)).sum(axis=-1)
             else:
-                prior = self._population.prior(p)
-                assert prior is not None
                 total = total + (prior.log_prob(p.support.constrain(u)) + p.support.log_slope(u)).sum(axis=-1)
         return np.broadcast_to(total, (group.sizes["sample"], *vectors.shape[1:3]))
 
@@ -118,7 +120,7 @@ class OwnParameters:
         The result is (whole number, sample, point, subject).
         """
         outer = (group.sizes["sample"] if self.common else len(vectors), *vectors.shape[1:3])
-        names = [p.name for p in (*self.numbers, *self.whole)]
+        names = [*(p.name for p in self.numbers), *(p.name for p in self.whole)]
         rest = parameter_draws(self._rl_model, group.isel(sample=slice(outer[0])), self._data, leave_out=names)
         params = {k: np.broadcast_to(v[:, None], (*outer, *v.shape[2:])) for k, v in rest.items()}
         for p in self.numbers:
@@ -138,6 +140,12 @@ class OwnParameters:
             for p, value in zip(self.whole, chosen, strict=True):
                 found[k] += log_weight(self._population.prior(p), p.name, value, group)
         return found[..., None, None]
+
+
+def _prior_of_subject(effect: Effect) -> Prior:
+    """Return the prior of the one variable that each subject has."""
+    (prior,) = (v.prior for v in effect.variables if v.level == "subject")
+    return prior
 
 
 @dataclass(frozen=True)

@@ -156,7 +156,7 @@ def build(
         times slower, and what second derivatives and sampling in JAX need.
     pooling : {"partial", "none", "complete"}
         Whether each subject's parameters are normal around the group's on the unbounded scale, have independent
-        priors, or are one for all.
+        priors, or are one for all.  A word that was added to `rlpymc.population.effects.POOLINGS` works as these do.
     priors : mapping, optional
         Priors by parameter, from `rlpymc.priors`; a constant parameter that is given one is estimated.
     fixed : mapping, optional

@@ -13,8 +13,10 @@ from rlpymc.fitting.factory import Spec
 from rlpymc.likelihood.draws import log_prob_draws
 from rlpymc.likelihood.parameter_arrays import parameter_array
 from rlpymc.model.parameters import Parameter
+from rlpymc.model.record import Record
 from rlpymc.model.responses import Categorical
-from rlpymc.population.whole_numbers import whole_numbers
+from rlpymc.population.effects import Effect
+from rlpymc.population.whole_numbers import Marginal, whole_numbers
 from rlpymc.trials.model_data import ModelData
 
 BY_TRIAL = {"session", "block", "trial"}  # dims by which a person's parameter may differ
@@ -83,9 +85,7 @@ def parameter_draws(
         elif "subject" not in draws.dims:
             found[parameter.name] = np.broadcast_to(draws.transpose("sample", ...).values[:, None], full)
         else:
-            found[parameter.name] = _by_subject(
-                parameter, draws.transpose("sample", "subject", ...), posterior, data, rng
-            )
+            found[parameter.name] = _by_subject(model, draws.transpose("sample", "subject", ...), posterior, data, rng)
     return found
 
 
@@ -102,7 +102,7 @@ def _constant(model: Fitted, parameter: Parameter, data: ModelData) -> np.ndarra
 
 
 def _by_subject(
-    parameter: Parameter, draws: xr.DataArray, posterior: xr.Dataset, data: ModelData, rng: np.random.Generator | None
+    model: Fitted, draws: xr.DataArray, posterior: xr.Dataset, data: ModelData, rng: np.random.Generator | None
 ) -> np.ndarray:
     known = {label: k for k, label in enumerate(draws["subject"].values.tolist())}
     columns = []
@@ -110,19 +110,28 @@ def _by_subject(
         if label in known:
             columns.append(draws.values[:, known[label]])
             continue
-        rng = rng if rng is not None else np.random.default_rng()
-        if f"{parameter.name}_probs" in posterior:
-            probs = posterior[f"{parameter.name}_probs"].transpose("sample", ...).values
-            values = posterior[f"{parameter.name}_value"].values
-            columns.append(values[Categorical(probs=probs).sample(rng)].astype(float))
-            continue
-        if f"{parameter.name}_mu" not in posterior:
+        (effect,) = (e for e in model.spec.population.effects(model.data) if e.name == draws.name)
+        if not effect.pooled:
             raise ValueError(
                 f"subject {label!r} was not in the fit, and without partial pooling nothing is known of them"
             )
-        mu, sigma = (posterior[f"{parameter.name}_{part}"].transpose("sample", ...).values for part in ("mu", "sigma"))
-        columns.append(np.asarray(parameter.support.constrain(mu + sigma * rng.standard_normal(mu.shape))))
+        rng = rng if rng is not None else np.random.default_rng()
+        columns.append(_new_subject(effect, posterior, rng))
     return np.stack(columns, axis=1)
+
+
+def _new_subject(effect: Effect, posterior: xr.Dataset, rng: np.random.Generator) -> np.ndarray:
+    """Return a parameter of somebody drawn from the population of each draw, (sample, *shape)."""
+    drawn = {}
+    for name, v in effect.named.items():
+        if v.level == "group":
+            drawn[v.key] = posterior[name].transpose("sample", ...).values
+        else:
+            drawn[v.key] = v.prior.sample(rng, (posterior.sizes["sample"], *effect.shape))
+    value = effect.value(Record(**drawn))
+    if isinstance(value, Marginal):
+        return value.values[Categorical(logits=value.log_weights).sample(rng)].astype(float)
+    return np.asarray(value)
 
 
 def draw_whole_numbers(model: Fitted, posterior: xr.Dataset, seed: int | None) -> xr.Dataset:

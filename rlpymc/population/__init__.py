@@ -1,6 +1,8 @@
 """How the parameters of subjects hang together.
 
-population       which are estimated and how they are pooled, as variables of PyMC and as records
-whole_numbers    parameters that the likelihood is summed over
+effects          kinds of effects, each a declaration of variables, and the words they go by; all else loops over them
+whole_numbers    the kind of parameters that the likelihood is summed over
+population       which parameters are estimated, and their effects; as variables of PyMC
+points           where variables stand in a point, where chains start, what points mean
 machine_density  the posterior's density as machine code
 """

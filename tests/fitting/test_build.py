@@ -151,11 +151,11 @@ def test_a_prior_or_free_frees_a_constant() -> None:
 
 def test_priors_replace_the_model_s_own() -> None:
     model = rl.build("delta", trials(), priors={"beta": LogNormal(0.5, 1.0), "alpha_sigma": HalfNormal(0.3)})
-    population = model.spec.population
-    mu, sigma = population.hyperpriors(model.spec.model.parameter("beta"))
+    alpha, beta = model.spec.population.effects(model.data)
+    mu, sigma = (beta.named[f"beta_{part}"].prior for part in ("mu", "sigma"))
     low, _, high = stats.norm(0.5, 1.0).ppf([0.16, 0.5, 0.84])
     assert_allclose([mu.mu, mu.sigma, sigma.sigma], [0.5, (high - low) / 2, (high - low) / 2])
-    assert population.hyperpriors(model.spec.model.parameter("alpha"))[1] == HalfNormal(0.3)
+    assert alpha.named["alpha_sigma"].prior == HalfNormal(0.3)
 
 
 def test_a_model_in_which_nothing_is_free_is_its_likelihood() -> None:

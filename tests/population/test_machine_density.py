@@ -45,7 +45,7 @@ def built(name, options, **more):
 def test_density_and_gradient_are_those_of_the_pymc_model(name, options):
     """Every form of pooling, priors of every kind, tables, whole numbers; PyMC keeps some constants in four bytes."""
     model = built(name, options)
-    density = MachinePosterior(model).chain().density
+    density = MachinePosterior(model).density()
     reference = model.logp_dlogp_function(ravel_inputs=True, mode=QUICK.excluding("fusion"))
     reference.set_extra_values({})
     rng = np.random.default_rng(3)
@@ -96,7 +96,7 @@ def test_far_out_the_density_stays_finite():
 def test_variables_are_those_of_the_pymc_model(options):
     model = built("delta", options)
     posterior = MachinePosterior(model)
-    density = posterior.chain().density
+    density = posterior.density()
     points = np.random.default_rng(0).normal(size=(3, density.size))
     found = posterior.variables(points)
     wanted = [v for v in model.unobserved_value_vars if v.name in found]
@@ -113,7 +113,7 @@ def test_variables_are_those_of_the_pymc_model(options):
 def test_probabilities_of_a_group_are_those_of_the_pymc_model():
     model = built("rlwm", {})
     posterior = MachinePosterior(model)
-    points = np.random.default_rng(0).normal(size=(2, posterior.chain().density.size))
+    points = np.random.default_rng(0).normal(size=(2, posterior.density().size))
     found = posterior.variables(points)["capacity_probs"].values[0]
     assert_allclose(found.sum(axis=1), 1.0)
     transform = model.rvs_to_transforms[model["capacity_probs"]]
@@ -122,7 +122,7 @@ def test_probabilities_of_a_group_are_those_of_the_pymc_model():
 
 def test_chains_have_memory_of_their_own():
     posterior = MachinePosterior(built("rlwm", {"pooling": "none"}))
-    first, second = posterior.chain().density, posterior.chain().density
+    first, second = posterior.density(), posterior.density()
     x, y = np.random.default_rng(1).normal(size=(2, first.size))
     value, slopes = first(x)
     second(y)
@@ -131,15 +131,15 @@ def test_chains_have_memory_of_their_own():
 
 
 def test_an_impossible_point_is_refused_and_not_finite():
-    density = MachinePosterior(built("delta", {"pooling": "none"})).chain().density
+    density = MachinePosterior(built("delta", {"pooling": "none"})).density()
     value, _ = density(np.full(density.size, np.nan))
     assert not np.isfinite(value)
 
 
 def test_starting_points_differ_and_are_reproducible():
     posterior = MachinePosterior(built("rlwm", {}))
-    density = posterior.chain().density
-    start = posterior.chain().compiled.initial_point_func
+    density = posterior.density()
+    start = posterior.compiled().initial_point_func
     assert_array_equal(start(4), start(4))
     assert (start(4) != start(5)).all()
     assert np.isfinite(density(start(4))[0])
@@ -194,7 +194,7 @@ def test_replaced_trials_are_served():
     first.set_trials(changed)
     assert MachinePosterior.obstacle(first) == ""
     x = np.zeros(12)
-    assert MachinePosterior(first).chain().density(x)[0] == MachinePosterior(second).chain().density(x)[0]
+    assert MachinePosterior(first).density()(x)[0] == MachinePosterior(second).density()(x)[0]
 
 
 @pytest.mark.slow

@@ -12,6 +12,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import special, stats
 
 import rlpymc as rl
+from rlpymc.fitting.nuts.machine_sampler import MachinePosterior
 from rlpymc.fitting.posterior import draw_whole_numbers, flat, parameter_draws
 from rlpymc.model.priors import DiscreteUniform, HalfNormal, Normal, Uniform
 from rlpymc.tasks import RLWM, Bandit
@@ -218,6 +219,18 @@ def test_a_prior_of_one_s_own_under_partial_pooling() -> None:
     point = point_of(model)
     assert np.isfinite(model.compile_logp(mode="FAST_COMPILE")(point))
     assert np.isfinite(model.compile_dlogp(mode="FAST_COMPILE")(point)).all()
+
+
+def test_a_whole_number_that_can_be_one_thing_alone_is_as_if_it_were_fixed() -> None:
+    alone = rl.build("rlwm", trials(), fixed=FIXED, priors={"capacity": DiscreteUniform(4, 4)})
+    fixed = rl.build("rlwm", trials(), fixed={**FIXED, "capacity": 4})
+    assert [v.name for v in alone.free_RVs] == [v.name for v in fixed.free_RVs]
+    one, other = (MachinePosterior(m).density() for m in (alone, fixed))
+    x = np.random.default_rng(1).normal(size=one.size)
+    assert_allclose(one(x)[0], other(x)[0], rtol=1e-12)
+    assert_allclose(one(x)[1], other(x)[1], rtol=1e-12)
+    point = {"alpha_mu": x[0], "alpha_sigma_log__": x[1], "alpha_z": x[2:]}
+    assert_allclose(one(x)[0], alone.compile_logp(mode="FAST_COMPILE")(point), rtol=1e-7)
 
 
 def test_a_model_with_a_fixed_whole_number_is_the_likelihood() -> None:

@@ -8,6 +8,7 @@ from rlpymc.fitting.coupled import estimated
 from rlpymc.likelihood.backends import likelihood_of
 from rlpymc.likelihood.likelihood import Likelihood
 from rlpymc.model.parameter_vector import ParameterVector
+from rlpymc.population.effects import hyperpriors
 from rlpymc.population.population import Population
 from rlpymc.trials.model_data import ModelData
 
@@ -58,9 +59,13 @@ class Unbounded:
         sizes = [int(np.prod(shape)) for shape in self.entries.shapes.values()]
         self.n_own = sum(sizes[: len(self.own)])
         self.n_shared = sum(sizes) - self.n_own
-        hyperpriors = [population.hyperpriors(p) for p in self.parameters]
-        self.middle = np.repeat([mu.quantile(0.5) for mu, _ in hyperpriors], sizes).astype(float)
-        self.width = np.repeat([mu.sigma for mu, _ in hyperpriors], sizes).astype(float)  # type: ignore[attr-defined]
+        means = []
+        for p in self.parameters:
+            prior = population.prior(p)
+            assert prior is not None
+            means.append(hyperpriors(p, prior)[0])
+        self.middle = np.repeat([mean.mu for mean in means], sizes).astype(float)
+        self.width = np.repeat([mean.sigma for mean in means], sizes).astype(float)
         constant = [p for p in data.model.parameters if p.name not in self.entries.names]
         self._constants = {p.name: population.constant(p, data) for p in constant}
         self._likelihood = self.likelihood(data)

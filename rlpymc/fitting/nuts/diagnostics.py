@@ -115,8 +115,7 @@ def problems_before_sampling(data: ModelData, population: Population) -> list[st
 
 
 def _group_problems(data: ModelData, population: Population) -> list[str]:
-    pooled = [p.name for p in data.model.parameters if population.is_free(p) and p.name not in population.shared]
-    if data.shape[0] > 1 or population.pooling != "partial" or not pooled:
+    if data.shape[0] > 1 or not (pooled := [e.name for e in population.effects(data) if e.pooled]):
         return []
     return [
         f"one subject, {data.subjects[0].item()!r}, says nothing of how people differ: under partial pooling the "

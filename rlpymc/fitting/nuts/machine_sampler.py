@@ -4,8 +4,7 @@ It serves models as `build` makes them.  One that was changed afterwards, by a f
 by hand, is compiled by PyTensor, and so is one that derives values from its parameters.
 """
 
-from dataclasses import dataclass, fields
-from itertools import product
+from dataclasses import fields
 from types import SimpleNamespace
 from typing import Any
 
@@ -17,7 +16,9 @@ from rlpymc.fitting.factory import RLModel
 from rlpymc.fitting.pymc_forms import data_columns
 from rlpymc.likelihood.backends import likelihood_of
 from rlpymc.likelihood.loop import LoopLikelihood
-from rlpymc.population.machine_density import Density, Pooled, Single, Weights
+from rlpymc.population.machine_density import Density
+from rlpymc.population.points import Points
+from rlpymc.population.whole_numbers import combinations
 
 FIELDS = {  # of nutpie's compiled models
     *("dims", "reparameterized_names", "compiled_logp_func", "compiled_expand_func", "initial_point_func"),
@@ -25,22 +26,6 @@ FIELDS = {  # of nutpie's compiled models
     *("_n_dim", "_shapes", "_coords", "_transform_adapt_args"),
 }
 POINT = "unconstrained_parameter"  # nutpie's name for the axis of points
-
-
-@dataclass(frozen=True)
-class Chain:
-    """What nutpie needs for one chain; memory of its own is used by no other.
-
-    Parameters
-    ----------
-    compiled : nutpie.CompiledModel
-        To be sampled.
-    density : Density
-        The function.
-    """
-
-    compiled: Any
-    density: Density
 
 
 def _nutpie_is_known() -> bool:
@@ -58,20 +43,18 @@ class MachinePosterior:
     Parameters
     ----------
     rl_model : RLModel
-        The model; it must be as it was built, see `serves`.
+        The model; it must be as it was built, see `obstacle`.
     """
 
     def __init__(self, rl_model: RLModel) -> None:
         data, population = rl_model.data, rl_model.spec.population
-        self._model, self._n_subjects = rl_model, data.shape[0]
-        self.parts = population.parts(data)
-        free = [p for p in data.model.parameters if population.is_free(p)]
-        self._constants = {p.name: population.constant(p, data) for p in data.model.parameters if p not in free}
+        self._model, self._points = rl_model, Points(population.effects(data), data.shape[0])
+        held = [p for p in data.model.parameters if not population.is_free(p)]
+        self._constants = {p.name: population.constant(p, data) for p in held}
         likelihood = likelihood_of(data)
         assert isinstance(likelihood, LoopLikelihood)
-        active = [name for name, part in self.parts.items() if not isinstance(part, Weights)]
+        active = [e.name for e in self._points.effects if not e.support.discrete]
         self._evaluator = likelihood.evaluator("gradient", active)
-        self._shapes = {p.name: data.parameter_shape(p.name) for p in free}
 
     @staticmethod
     def obstacle(rl_model: RLModel) -> str:
@@ -89,24 +72,24 @@ class MachinePosterior:
                 return f"its data {name!r} were set by hand"
         return ""
 
-    def chain(self) -> Chain:
-        """A copy for one more chain, with memory of its own."""
-        n = len(list(product(*(part.values for part in self.parts.values() if isinstance(part, Weights)))))
-        density = Density(self.parts, self._constants, [self._evaluator.twin() for _ in range(n)])
-        return Chain(self._nutpie_model(density), density)
+    def density(self) -> Density:
+        """Return the density for one more chain, with memory of its own."""
+        evaluators = [self._evaluator.twin() for _ in combinations(self._points.effects)]
+        return Density(self._points, self._constants, evaluators)
 
-    def _nutpie_model(self, density: Density) -> Any:
+    def compiled(self) -> Any:
+        """Return what nutpie samples, for one more chain."""
         from nutpie.compile_pymc import CompiledPyMCModel
 
-        names = [f"{name}_{k}" for name, place in density.places.items() for k in range(place.stop - place.start)]
+        density = self.density()
         return CompiledPyMCModel(
             dims={"point": (POINT,)},
-            _coords={POINT: pd.Index(names)},
+            _coords={POINT: pd.Index(self._points.labels)},
             _n_dim=density.size,
             _shapes={"point": (density.size,)},
             compiled_logp_func=SimpleNamespace(address=density.address),
             compiled_expand_func=SimpleNamespace(address=density.copy_address),
-            initial_point_func=self._start,
+            initial_point_func=self._points.start,
             shared_data={},
             shared_var_keys={},
             user_data=density.numbers,
@@ -116,50 +99,11 @@ class MachinePosterior:
             expand_func=None,
         )
 
-    def _start(self, seed: int | None) -> np.ndarray:
-        """Return a random point around the middle of the priors, as PyMC starts its chains."""
-        middle: list[np.ndarray] = []
-        for part in self.parts.values():
-            match part:
-                case Pooled(mu=mu, sigma=sigma, size=size):
-                    middle += [np.full(size, mu.middle()), np.full(size, sigma.middle())]
-                    middle += [np.zeros(size * self._n_subjects)]
-                case Single(prior=prior, size=size, for_all=for_all):
-                    middle += [np.full(size * (1 if for_all else self._n_subjects), prior.middle())]
-                case Weights(concentration=concentration) if concentration:
-                    middle += [np.zeros(len(concentration) - 1)]
-        point = np.concatenate(middle)
-        return point + np.random.default_rng(seed).uniform(-1, 1, size=point.size)
-
     def variables(self, points: np.ndarray) -> xr.Dataset:
         """Return the variables of the PyMC model for points (draw, number) of one chain."""
-        found: dict[str, np.ndarray] = {}
-        start = 0
-
-        def take(*shape: int) -> np.ndarray:
-            nonlocal start
-            size = int(np.prod(shape))
-            start += size
-            return points[:, start - size : start].reshape((-1, *shape))
-
-        for name, part in self.parts.items():
-            own = self._shapes[name]
-            match part:
-                case Pooled(mu=mu, sigma=sigma, support=support):
-                    mean, spread = mu.unbounded(take(*own))[0], sigma.unbounded(take(*own))[0]
-                    z = take(self._n_subjects, *own)
-                    found |= {f"{name}_mu": mean, f"{name}_sigma": spread, f"{name}_z": z}
-                    found[f"{name}_group"] = support.constrain(mean)
-                    found[name] = support.constrain(mean[:, None] + spread[:, None] * z)
-                case Single(prior=prior, for_all=for_all):
-                    found[name] = prior.unbounded(take(*own) if for_all else take(self._n_subjects, *own))[0]
-                case Weights(concentration=concentration) if concentration:
-                    y = take(len(concentration) - 1)
-                    logits = np.concatenate([y, -y.sum(axis=1, keepdims=True)], axis=1)
-                    shares = np.exp(logits - logits.max(axis=1, keepdims=True))
-                    found[f"{name}_probs"] = shares / shares.sum(axis=1, keepdims=True)
         dims = self._model.named_vars_to_dims
-        arrays = {k: (("chain", "draw", *(dims.get(k) or ())), np.asarray(v)[None]) for k, v in found.items()}
+        found = self._points.variables(points)
+        arrays = {k: (("chain", "draw", *(dims.get(k) or ())), v[None]) for k, v in found.items()}
         used = {d for own, _ in arrays.values() for d in own}
         coords = {d: list(labels) for d, labels in self._model.coords.items() if d in used and labels is not None}
         return xr.Dataset(arrays, coords={"chain": [0], "draw": np.arange(len(points)), **coords})

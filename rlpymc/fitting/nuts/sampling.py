@@ -196,7 +196,7 @@ def _sample_nutpie(
                 while waiting and len(running) < (cores or os.cpu_count() or 1):
                     k = waiting.pop(0)
                     running[k] = nutpie.sample(
-                        compiled if machine is None else machine.chain().compiled,
+                        compiled if machine is None else machine.compiled(),
                         chains=1,
                         cores=1,
                         seed=seeds[k],

@@ -1,0 +1,178 @@
+"""How the values of a parameter hang together over subjects: an effect declares the variables that they are made of.
+
+PyMC's model, the density in machine code, starting points and results are loops over it.  A further kind is a class
+with `value`, and what makes it joins `POOLINGS` under a word of its own.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, Literal, Self
+
+import numpy as np
+
+from rlpymc.model.parameter_vector import own_dims
+from rlpymc.model.parameters import Parameter, Support
+from rlpymc.model.priors import HalfNormal, Normal, Prior
+from rlpymc.model.record import Record
+
+type Level = Literal["group", "subject"]
+
+
+@dataclass(frozen=True)
+class Variable:
+    """A variable that a parameter's values are made of.
+
+    Parameters
+    ----------
+    suffix : str
+        What its name has after the parameter's: "_mu" of ``alpha_mu``; "" if it is the parameter itself.
+    level : {"group", "subject"}
+        Whether there is one for all subjects, or one for each.
+    prior : Prior
+        Of each entry.
+    """
+
+    suffix: str
+    level: Level
+    prior: Prior
+
+    @property
+    def key(self) -> str:
+        """The attribute by which `Effect.value` reads it: ``mu`` of "_mu", ``own`` of the parameter itself."""
+        return self.suffix.removeprefix("_") or "own"
+
+
+@dataclass(frozen=True)
+class Effect:
+    """A parameter that is estimated; its kinds are subclasses, frozen as this is, with `value`.
+
+    Parameters
+    ----------
+    name : str
+        The parameter.
+    support : Support
+        Its support.
+    shape : tuple of int
+        Its shape for one subject, and so that of its variables on the unbounded scale.
+    variables : tuple of Variable
+        What its values are made of, in the order of PyMC's model and of points.
+    """
+
+    name: str
+    support: Support
+    shape: tuple[int, ...]
+    variables: tuple[Variable, ...]
+
+    def value(self, v: Record) -> Any:
+        """Return the parameter's value.
+
+        Parameters
+        ----------
+        v : Record
+            The variables on their natural scales, read by attribute (`Variable.key`).  They are arrays, PyTensor's
+            variables, or the compiler's symbols of one entry of one subject; operators, `rlpymc.math` and
+            `Support.constrain` mean the same on all of these.
+        """
+        raise NotImplementedError
+
+    def shown(self, v: Record) -> dict[str, Any]:
+        """Return what a fit reports besides, by the suffixes of its names."""
+        return {}
+
+    def computed(self, v: Record) -> dict[str, Any]:
+        """Return what a fit reports beside the variables, by name: the parameter comes last, unless it is one."""
+        found = {self.name + suffix: value for suffix, value in self.shown(v).items()}
+        return found if self.name in self.named else {**found, self.name: self.value(v)}
+
+    @property
+    def named(self) -> dict[str, Variable]:
+        """The variables by name."""
+        return {self.name + v.suffix: v for v in self.variables}
+
+    @property
+    def coords(self) -> dict[str, np.ndarray]:
+        """The variables' own axes, with their labels."""
+        dims = own_dims(self.name, len(self.shape))
+        return {dim: np.arange(length) for dim, length in zip(dims, self.shape, strict=True)}
+
+    @property
+    def by_subject(self) -> bool:
+        """Whether subjects differ."""
+        return self.support.discrete or any(v.level == "subject" for v in self.variables)
+
+    @property
+    def pooled(self) -> bool:
+        """Whether subjects differ around a group that is estimated, and that says what others would be like."""
+        return self.by_subject and any(v.level == "group" for v in self.variables)
+
+    def with_priors(self, priors: Mapping[str, Prior]) -> Self:
+        """Return the same with the priors that are given for the group's variables, by name."""
+        variables = []
+        for name, v in self.named.items():
+            prior = priors.get(name, v.prior) if v.level == "group" else v.prior
+            if prior is not v.prior and prior.quantile(0.0) < (lowest := v.prior.quantile(0.0)):
+                raise ValueError(f"prior {prior} of {name}, which is not below {lowest:g}; use one like {v.prior}")
+            variables.append(replace(v, prior=prior))
+        return replace(self, variables=tuple(variables))
+
+
+class Pooled(Effect):
+    """A parameter that varies between subjects around the group: value = link(mu + sigma z)."""
+
+    @classmethod
+    def of(cls, parameter: Parameter, shape: tuple[int, ...], prior: Prior) -> Self:
+        """Return the effect of a parameter, normal on the unbounded scale, given the prior of a subject's value."""
+        mu, sigma = hyperpriors(parameter, prior)
+        variables = (
+            Variable("_mu", "group", mu),
+            Variable("_sigma", "group", sigma),
+            Variable("_z", "subject", Normal()),
+        )
+        return cls(parameter.name, parameter.support, shape, variables)
+
+    def value(self, v: Record) -> Any:
+        """Return the value of a subject who is z standard deviations from the mean."""
+        return self.support.constrain(v.mu + v.sigma * v.z)
+
+    def shown(self, v: Record) -> dict[str, Any]:
+        """Return the value of a subject at the mean."""
+        return {"_group": self.support.constrain(v.mu)}
+
+
+class Single(Effect):
+    """A parameter with a prior of its own: one value for each subject, or one for all."""
+
+    @classmethod
+    def of(cls, level: Level, parameter: Parameter, shape: tuple[int, ...], prior: Prior) -> Self:
+        """Return the effect of a parameter, given its prior."""
+        return cls(parameter.name, parameter.support, shape, (Variable("", level, prior),))
+
+    def value(self, v: Record) -> Any:
+        """Return the variable, which is the parameter itself."""
+        return v.own
+
+
+def hyperpriors(parameter: Parameter, prior: Prior) -> tuple[Normal, HalfNormal]:
+    """Return the priors of the group's mean and standard deviation on the unbounded scale.
+
+    The prior of a subject's value, taken to the unbounded scale, has a median m and a half-width s, half the distance
+    between its quantiles at 16 and 84 %.  Then mu ~ Normal(m, s) and sigma ~ HalfNormal(s).
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):
+        low, middle, high = parameter.support.unconstrain(prior.quantile(np.array([0.16, 0.5, 0.84])))
+        width = float(high - low) / 2
+    if not (np.isfinite(middle) and np.isfinite(width)):
+        raise ValueError(
+            f"prior {prior} of {parameter.name!r} lies at the bounds of its support, {parameter.support}, and has "
+            "no width on the unbounded scale; give another"
+        )
+    return Normal(float(middle), width), HalfNormal(width)
+
+
+# What makes the effect of a parameter, its shape and the prior of a subject's value, by the word that `build` takes.
+POOLINGS: dict[str, Callable[[Parameter, tuple[int, ...], Prior], Effect]] = {
+    "partial": Pooled.of,
+    "none": partial(Single.of, "subject"),
+    "complete": partial(Single.of, "group"),
+}

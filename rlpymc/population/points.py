@@ -1,0 +1,55 @@
+"""Points on the unbounded scale: where variables stand in them, where chains start, and what points mean."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from rlpymc.model.parameter_vector import ParameterVector
+from rlpymc.model.record import Record
+from rlpymc.population.effects import Effect
+
+
+class Points:
+    """The points that a posterior's density is a function of.
+
+    Parameters
+    ----------
+    effects : sequence of Effect
+        The parameters that are estimated.
+    n_subjects : int
+        Number of subjects.
+
+    Attributes
+    ----------
+    places : dict of slice
+        Where variables stand in a point, by the names of `build`: ``alpha_mu``, ``alpha_sigma``, ``alpha_z``, ...
+    labels : list of str
+        Names of the numbers in a point.
+    """
+
+    def __init__(self, effects: Sequence[Effect], n_subjects: int) -> None:
+        self.effects, self.n_subjects = tuple(effects), n_subjects
+        outer = {"group": (), "subject": (n_subjects,)}
+        shapes = {name: (*outer[v.level], *e.shape) for e in effects for name, v in e.named.items()}
+        self._vector = ParameterVector(shapes)
+        self.places, self.labels = self._vector.places, self._vector.labels
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def start(self, seed: int | None) -> np.ndarray:
+        """Return a random point around the middle of the priors, as PyMC starts its chains."""
+        middles = [v.prior.middle() for e in self.effects for v in e.variables]
+        sizes = [place.stop - place.start for place in self.places.values()]
+        return np.repeat(middles, sizes) + np.random.default_rng(seed).uniform(-1, 1, size=len(self))
+
+    def variables(self, points: np.ndarray) -> dict[str, np.ndarray]:
+        """Return the variables of PyMC's model, (draw, ...) by name, for points (draw, number)."""
+        unbounded = self._vector.split(points)
+        found: dict[str, np.ndarray] = {}
+        for effect in self.effects:
+            natural = {name: v.prior.unbounded(unbounded[name])[0] for name, v in effect.named.items()}
+            # with draws on the last axis the group's variables go with the subjects' as they do for a single draw
+            v = Record(**{v.key: np.moveaxis(natural[name], 0, -1) for name, v in effect.named.items()})
+            found |= natural | {name: np.moveaxis(value, -1, 0) for name, value in effect.computed(v).items()}
+        return found
