@@ -16,8 +16,9 @@ import xarray as xr
 from pytensor.graph.basic import Constant, Variable
 
 from rlpymc.compiler import signature
-from rlpymc.likelihood.backends import check_backend, direct_likelihood_of
+from rlpymc.likelihood.backends import check_backend, likelihood_of
 from rlpymc.likelihood.derived import derived
+from rlpymc.likelihood.likelihood import DirectLikelihood
 from rlpymc.likelihood.parameter_arrays import check_names, parameter_array
 from rlpymc.likelihood.scan import Tensor, Tensors, core
 from rlpymc.likelihood.steps import yoked
@@ -94,7 +95,9 @@ class _Likelihood:
     ) -> None:
         self._marginals, self._params, self._columns = marginals or {}, params, columns
         by_trial = [k for k, v in params.items() if v.ndim == 2 + len(data.parameter_shape(k))]
-        self._likelihood = direct_likelihood_of(data, backend, by_trial)
+        likelihood = likelihood_of(data, backend, by_trial)
+        assert isinstance(likelihood, DirectLikelihood), "complete has derived all that there is to derive"
+        self._likelihood = likelihood
         self._active = tuple(k for k in params if k in set(active))
 
     def by_subject(self) -> Tensor:
@@ -204,7 +207,7 @@ def distribution(name: str, data: ModelData, params: Mapping[str, Any], backend:
             params[k] = m.values[Categorical(probs=weights).sample(rng)].astype(float)
         inputs = {k: columns.get(k, v) for k, v in data.inputs.items()}
         masks = {k: columns[k] for k in MASKS}
-        drawn = yoked(direct_likelihood_of(data, backend).stepper(params), inputs, masks, rng)
+        drawn = yoked(likelihood_of(data, backend).stepper(params), inputs, masks, rng)
         return np.stack(list(drawn.values()), axis=-1).astype(dtype) if several else drawn[responses[0].name]
 
     made = [columns[r.name] for r in responses]

@@ -7,7 +7,7 @@ from rlpymc.checks import unknown
 from rlpymc.compiler.expressions import Unsupported
 from rlpymc.compiler.trace import Trace, Variant, trace
 from rlpymc.likelihood.derived import DerivingLikelihood, derived, without_derive
-from rlpymc.likelihood.likelihood import DirectLikelihood, Likelihood
+from rlpymc.likelihood.likelihood import Likelihood
 from rlpymc.likelihood.loop import LoopLikelihood
 from rlpymc.model import Facts, Model
 from rlpymc.trials.model_data import ModelData
@@ -52,16 +52,9 @@ def likelihood_of(
         If the model cannot be compiled into a loop; the message says why.
     """
     further = derived(data.model, data.facts)
-    if further is None:
-        return direct_likelihood_of(data, backend, by_trial, mode=mode, threads=threads)
-    inner = direct_likelihood_of(further.data(data), backend, by_trial, mode=mode, threads=threads)
-    return DerivingLikelihood(data, further, inner)
-
-
-def direct_likelihood_of(
-    data: ModelData, backend: str = "fused", by_trial: Iterable[str] = (), *, mode: str = "quick", threads: int = 1
-) -> DirectLikelihood:
-    """Return the same for data of a model that derives nothing."""
+    if further is not None:
+        inner = likelihood_of(further.data(data), backend, by_trial, mode=mode, threads=threads)
+        return DerivingLikelihood(data, further, inner)
     found = find_trace(data.model, data.facts, data.columns, by_trial, backend)
     if found is not None:
         return LoopLikelihood(data, found, threads)

@@ -69,28 +69,16 @@ class DerivingLikelihood(Likelihood):
         """The distribution of each response."""
         return self._inner.responses
 
-    def total(self, params: Arrays) -> np.ndarray:
-        """Return the log likelihood of each subject, (subject,)."""
-        return self._inner.total(self._all(params))
-
-    def gradient(self, params: Arrays, active: Sequence[str]) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-        """Return the same, and its derivatives with respect to some parameters."""
-        total, slopes = self._inner.gradient(self._all(params), [*active, *self._further.names])
-        more = self._further.slopes(params, slopes)
-        return total, {k: slopes[k] + more.get(k, 0.0) for k in active}
-
-    def terms(self, params: Arrays) -> np.ndarray:
-        """Return the log probability of each response, (subject, trial[, response])."""
-        return self._inner.terms(self._all(params))
-
-    def arguments(self, params: Arrays) -> dict[str, dict[str, np.ndarray]]:
-        """Return the arguments of each response's distribution, (subject, trial, ...)."""
-        return self._inner.arguments(self._all(params))
-
-    def latents(self, params: Arrays) -> dict[Name, np.ndarray]:
-        """Return states, signals, probabilities, and what is derived."""
-        everything = self._all(params)
-        return self._inner.latents(everything) | {Name("derived", k): everything[k] for k in self._further.names}
+    def compute(self, what: str, params: Arrays, active: Sequence[str] = ()) -> dict[Name, np.ndarray]:
+        """Return the same, in terms of the model's own parameters."""
+        everything, names = self._all(params), self._further.names
+        found = self._inner.compute(what, everything, [*active, *names] if active else ())
+        if active:
+            more = self._further.slopes(params, {k: found[Name("slope", k)] for k in names})
+            found |= {Name("slope", k): found[Name("slope", k)] + more[k] for k in active if k in more}
+        if what == "latents":
+            found |= {Name("derived", k): everything[k] for k in names}
+        return found
 
     def stepper(self, params: Arrays) -> Stepper:
         """Return the subjects as learners in mid-course."""

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from rlpymc.compiler.signature import Name
+from rlpymc.compiler.signature import TERMS, TOTAL, Name
 from rlpymc.likelihood.steps import Stepper
 from rlpymc.model.parameter_vector import ParameterVector
 from rlpymc.model.responses import Response
@@ -39,28 +39,34 @@ class Likelihood(ABC):
         """The distribution of each response, its arguments expressions or graphs of one subject at one trial."""
 
     @abstractmethod
+    def compute(self, what: str, params: Arrays, active: Sequence[str] = ()) -> dict[Name, np.ndarray]:
+        """Return what a kernel of a mode returns: "value", "gradient", "terms", "arguments" or "latents"."""
+
     def total(self, params: Arrays) -> np.ndarray:
         """Return the log likelihood of each subject, (subject,)."""
+        return self.compute("value", params)[TOTAL]
 
-    @abstractmethod
     def gradient(self, params: Arrays, active: Sequence[str]) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         """Return the same, and its derivatives with respect to some parameters, of their shapes."""
+        found = self.compute("gradient", params, active)
+        return found[TOTAL], {k: found[Name("slope", k)] for k in active}
 
-    @abstractmethod
     def terms(self, params: Arrays) -> np.ndarray:
         """Return the log probability of each response, (subject, trial[, response]), 0 where not scored."""
+        return self.compute("terms", params)[TERMS]
 
-    @abstractmethod
     def arguments(self, params: Arrays) -> dict[str, dict[str, np.ndarray]]:
         """Return the arguments of each response's distribution, by response and name, (subject, trial, ...)."""
+        found = self.compute("arguments", params)
+        return {k: {a: found[Name("argument", k, a)] for a in r.arguments} for k, r in self.responses.items()}
 
-    @abstractmethod
     def latents(self, params: Arrays) -> dict[Name, np.ndarray]:
         """Return what goes on in the learner.
 
         "before", the state before each trial, "signal" and "probs", of each response, are (subject, trial, ...);
         "final", the last state, and "derived", what was computed from the parameters beforehand, (subject, ...).
         """
+        return self.compute("latents", params)
 
     @abstractmethod
     def stepper(self, params: Arrays) -> Stepper:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from rlpymc.compiler.signature import MASKS, TERMS, TOTAL, Name
+from rlpymc.compiler.signature import MASKS, TOTAL, Name
 from rlpymc.compiler.trace import Trace, trace
 from rlpymc.likelihood.blocks import Blocks
 from rlpymc.likelihood.evaluator import Evaluator
@@ -49,27 +49,9 @@ class LoopLikelihood(DirectLikelihood):
             self._evaluators[key] = Evaluator(self.trace, mode, self.data, key[1], threads=self._threads)
         return self._evaluators[key]
 
-    def total(self, params: Arrays) -> np.ndarray:
-        """Return the log likelihood of each subject, (subject,)."""
-        return self.evaluator("value")(params)[TOTAL]
-
-    def gradient(self, params: Arrays, active: Sequence[str]) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-        """Return the same, and its derivatives with respect to some parameters."""
-        found = self.evaluator("gradient", active)(params)
-        return found[TOTAL], {k: found[Name("slope", k)] for k in active}
-
-    def terms(self, params: Arrays) -> np.ndarray:
-        """Return the log probability of each response, (subject, trial[, response])."""
-        return self.evaluator("terms")(params)[TERMS]
-
-    def arguments(self, params: Arrays) -> dict[str, dict[str, np.ndarray]]:
-        """Return the arguments of each response's distribution, (subject, trial, ...)."""
-        found = self.evaluator("arguments")(params)
-        return {k: {a: found[Name("argument", k, a)] for a in r.arguments} for k, r in self.responses.items()}
-
-    def latents(self, params: Arrays) -> dict[Name, np.ndarray]:
-        """Return states, signals and probabilities."""
-        return self.evaluator("latents")(params)
+    def compute(self, what: str, params: Arrays, active: Sequence[str] = ()) -> dict[Name, np.ndarray]:
+        """Return a kernel's results."""
+        return self.evaluator(what, active)(params)
 
     def stepper(self, params: Arrays) -> LoopStepper:
         """Return the subjects as learners in mid-course."""

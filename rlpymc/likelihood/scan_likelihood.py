@@ -10,7 +10,7 @@ import pytensor
 import pytensor.tensor as pt
 from pytensor.graph.replace import vectorize_graph
 
-from rlpymc.compiler.signature import MASKS, TERMS, Name
+from rlpymc.compiler.signature import MASKS, TERMS, TOTAL, Name
 from rlpymc.likelihood import compiled_scans
 from rlpymc.likelihood.likelihood import Arrays, DirectLikelihood, OfSubject
 from rlpymc.likelihood.modes import QUICK
@@ -44,30 +44,12 @@ class ScanLikelihood(DirectLikelihood):
         """The distribution of each response, its arguments graphs."""
         return core(self.data.model, self.data.facts).responses
 
-    def total(self, params: Arrays) -> np.ndarray:
-        """Return the log likelihood of each subject, (subject,)."""
-        return self._by_subject(self.terms(params))
-
-    def gradient(self, params: Arrays, active: Sequence[str]) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-        """Return the same, and its derivatives with respect to some parameters."""
-        found = compiled_scans.by_trial(self.data, params, "gradient", self._mode)
-        return self._by_subject(found[TERMS]), {k: found[Name("slope", k)] for k in active}
-
-    def terms(self, params: Arrays) -> np.ndarray:
-        """Return the log probability of each response, (subject, trial[, response])."""
-        return compiled_scans.by_trial(self.data, params, "terms", self._mode)[TERMS]
-
-    def _by_subject(self, terms: np.ndarray) -> np.ndarray:
-        return terms.reshape(self.data.shape[0], -1).sum(axis=1)
-
-    def arguments(self, params: Arrays) -> dict[str, dict[str, np.ndarray]]:
-        """Return the arguments of each response's distribution, (subject, trial, ...)."""
-        found = compiled_scans.by_trial(self.data, params, "arguments", self._mode)
-        return {k: {a: found[Name("argument", k, a)] for a in r.arguments} for k, r in self.responses.items()}
-
-    def latents(self, params: Arrays) -> dict[Name, np.ndarray]:
-        """Return states, signals and probabilities."""
-        return compiled_scans.by_trial(self.data, params, "latents", self._mode)
+    def compute(self, what: str, params: Arrays, active: Sequence[str] = ()) -> dict[Name, np.ndarray]:
+        """Return what a kernel would; all derivatives, whichever are asked for."""
+        found = compiled_scans.by_trial(self.data, params, "terms" if what == "value" else what, self._mode)
+        if what in ("value", "gradient"):
+            found[TOTAL] = found[TERMS].reshape(self.data.shape[0], -1).sum(axis=1)
+        return found
 
     def stepper(self, params: Arrays) -> "ScanStepper":
         """Return the subjects as learners in mid-course."""
