@@ -128,8 +128,6 @@ class LaneValues(Writer):
         code = self.code
         if n.stage <= SEGMENT:
             self.code = self.before
-        if n.op == "read" and not (self.backward and n.number in self.plan.slots):
-            yield n.arguments[1], n.arguments[1].kind  # here, as reads at what was read may be deep
         value = yield from super().compute(n)
         self.code = code
         return value
