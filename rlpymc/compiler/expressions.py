@@ -39,7 +39,7 @@ class ModelError(ValueError):
 class Node:
     """One operation on other nodes, or a leaf."""
 
-    __slots__ = ("arguments", "kind", "number", "op", "stage", "value")
+    __slots__ = ("arguments", "kind", "number", "op", "reaches_minus_infinity", "stage", "value")
 
     def __init__(self, op: str, arguments: tuple["Node", ...], value: Any, kind: KIND, number: int) -> None:
         self.op, self.arguments, self.value, self.kind, self.number = op, arguments, value, kind, number
@@ -47,10 +47,12 @@ class Node:
             self.stage = TRIAL
         else:
             self.stage = LEAVES.get(op, max((a.stage for a in arguments), default=CONSTANT))
+        itself = op == "constant" and value == -math.inf
+        self.reaches_minus_infinity: bool = itself or any(a.reaches_minus_infinity for a in arguments)
 
     def __repr__(self) -> str:
-        inside = ", ".join(map(repr, self.arguments)) if self.arguments else repr(self.value)
-        return f"{self.op}({inside})"
+        inside = ", ".join(f"#{a.number}" for a in self.arguments) if self.arguments else repr(self.value)
+        return f"#{self.number} {self.op}({inside})"  # without what its arguments are made of: a step may be deep
 
 
 class Graph:
@@ -277,13 +279,10 @@ def _d_div(g: Node, n: Node, a: Node, b: Node) -> tuple[Node, Node]:
 
 
 def _is_positive(node: Node) -> bool:
-    """True if a sum is known to be above 0: it starts from a positive number and adds exponentials."""
-    if node.op == "constant":
-        return bool(node.value > 0)
-    parts = node.arguments
-    return node.op == "add" and any(
-        _is_positive(a) and (b.op == "exp" or _is_positive(b)) for a, b in (parts, parts[::-1])
-    )
+    """True if a sum is known to be above 0: it adds positive numbers, at least one, and exponentials."""
+    parts = [n for n in ancestors([node], lambda n: n.op == "add") if n.op != "add"]
+    numbers = [n.value for n in parts if n.op == "constant"]
+    return bool(numbers) and min(numbers) > 0 and all(n.op in ("constant", "exp") for n in parts)
 
 
 def _d_log(g: Node, n: Node, a: Node) -> tuple[Node]:
@@ -331,15 +330,23 @@ DERIVATIVES: dict[str, Callable[..., tuple[Node | None, ...]]] = {
 }
 
 
-def ancestors(roots: Iterable[Node]) -> list[Node]:
-    """Return all nodes that some depend on, themselves included, each after its arguments."""
+def ancestors(roots: Iterable[Node], beyond: Callable[[Node], bool] = lambda node: True) -> list[Node]:
+    """Return all nodes that some depend on, themselves included, each after its arguments.
+
+    Parameters
+    ----------
+    roots : iterable of Node
+        The nodes to begin with.
+    beyond : callable
+        Whether to go on to the arguments of a node.
+    """
     seen: dict[int, Node] = {}
     waiting = list(roots)
     while waiting:
         node = waiting.pop()
         if node.number not in seen:
             seen[node.number] = node
-            waiting.extend(node.arguments)
+            waiting.extend(node.arguments if beyond(node) else ())
     return sorted(seen.values(), key=lambda n: n.number)
 
 

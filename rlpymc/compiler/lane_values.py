@@ -10,7 +10,7 @@ from rlpymc.compiler.expressions import SEGMENT, TRIAL, Node, ancestors
 from rlpymc.compiler.plan import Block, Plan
 from rlpymc.compiler.signature import WEIGHT, Name, arguments, outputs, response_axis, weights
 from rlpymc.compiler.vector import Code
-from rlpymc.compiler.writer import Writer
+from rlpymc.compiler.writer import Steps, Writer
 
 
 @dataclass(frozen=True)
@@ -125,12 +125,12 @@ class LaneValues(Writer):
         """Memory that keeps a node's value: the segment's, or that of the trial at hand."""
         return self.segment if n.stage <= SEGMENT else self.now
 
-    def compute(self, n: Node) -> Any:
+    def compute(self, n: Node) -> Steps:
         """Write the computation of a node, before the loop over trials where it is the same on all."""
         code = self.code
         if n.stage <= SEGMENT:
             self.code = self.before
-        value = super().compute(n)
+        value = yield from super().compute(n)
         self.code = code
         return value
 

@@ -134,24 +134,19 @@ class Plan:
         wanted = [g for _, g in block.slopes] + [n.arguments[1] for n, _ in block.slopes if n.op == "read"]
         if self.backward:
             wanted += [at for _, _, at in self.live_writes(block.update)]
-        found: dict[int, Node] = {}
         seen = set[int]()
-
-        def go(node: Node) -> None:
+        wanted.reverse()  # the last one comes first
+        while wanted:
+            node = wanted.pop()
             if node.number in seen:
-                return
+                continue
             seen.add(node.number)
             if node.stage < TRIAL or node.op in ("input", "adjoint", "parameter_now", "constant"):
-                return
+                continue
             if node.number in block.forward and (node.op == "state" or node.op in EXPENSIVE):
-                found[node.number] = node
+                block.kept.append(node)
             else:
-                for a in node.arguments:
-                    go(a)
-
-        for node in wanted:
-            go(node)
-        block.kept = list(found.values())
+                wanted.extend(reversed(node.arguments))
         return block
 
     # ------------------------------------------------------------------------------------- start and parameters
@@ -192,21 +187,17 @@ def factors(term: Node) -> tuple[Node, list[Node], list[Node]]:
     up: list[Node] = []
     down: list[Node] = []
 
-    def go(node: Node, sign: int) -> None:
-        nonlocal rest
+    waiting = [(term, 1)]  # the last one comes first
+    while waiting:
+        node, sign = waiting.pop()
         match node.op:
-            case "add":
-                go(node.arguments[0], sign)
-                go(node.arguments[1], sign)
-            case "sub":
-                go(node.arguments[0], sign)
-                go(node.arguments[1], -sign)
+            case "add" | "sub":
+                a, b = node.arguments
+                waiting += [(b, sign if node.op == "add" else -sign), (a, sign)]
             case "neg":
-                go(node.arguments[0], -sign)
+                waiting.append((node.arguments[0], -sign))
             case "log":
                 (up if sign > 0 else down).append(node.arguments[0])
             case _:
                 rest = make("add" if sign > 0 else "sub", rest, node)
-
-    go(term, 1)
     return rest, up, down

@@ -230,18 +230,18 @@ def _evaluate(nodes: np.ndarray, index: Node) -> Node:
 def _at_index(node: Node, old: Node, new: Node) -> Node:
     """Return an expression with reads of tables at one index replaced by reads at another."""
     memo: dict[int, Node] = {}
-
-    def go(n: Node) -> Node:
-        if n.number not in memo:
-            if n.op == "read" and n.arguments[1] is old:
-                memo[n.number] = raw("read", n.arguments[0], new)
-            elif n.arguments and n.op != "read":
-                memo[n.number] = make(n.op, *(go(a) for a in n.arguments))
-            else:
-                memo[n.number] = n
-        return memo[n.number]
-
-    return go(node)
+    waiting = [(node, False)]  # the last one comes first; whether its arguments are done
+    while waiting:
+        n, done = waiting.pop()
+        if n.number in memo:
+            continue
+        if n.op == "read":
+            memo[n.number] = raw("read", n.arguments[0], new) if n.arguments[1] is old else n
+        elif n.arguments and not done:
+            waiting += [(n, True), *((a, False) for a in reversed(n.arguments))]
+        else:
+            memo[n.number] = make(n.op, *(memo[a.number] for a in n.arguments)) if n.arguments else n
+    return memo[node.number]
 
 
 def _position(shape: tuple[int, ...], index: tuple[Any, ...]) -> tuple[Node, Node]:

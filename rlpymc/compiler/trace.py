@@ -20,6 +20,10 @@ from rlpymc.model import Facts, Model
 from rlpymc.model.parameters import Index, resolve_shape
 from rlpymc.model.record import Record
 
+# Operations that a step may have to become a loop: 2000 compile in 3 s, 4000 in 10 s, and 6000 in half a minute.  It is
+# not less, as a scan, though ready sooner, takes hundreds of times as long for each evaluation.
+MOST_OPERATIONS = 6000
+
 
 @dataclass(frozen=True)
 class Variant:
@@ -176,6 +180,13 @@ class Trace:
             if node.op == "read" and node.arguments[0].value in later:
                 raise Unsupported(f"the learner reads {node.arguments[0].value!r}, which a choice rule changes")
 
+    @property
+    def operations(self) -> int:
+        """How many operations there are in the state before the first trial, the terms and the updates."""
+        updated = [n for update in self.updates.values() for n in update.nodes]
+        roots = [*(n for nodes in self.start.values() for n in nodes), *self.terms.values(), *updated]
+        return sum(bool(n.arguments) for n in ancestors(roots))
+
     @cached_property
     def fingerprint(self) -> str:
         """Digest of all that a kernel is made of: names, shapes, and the expressions."""
@@ -263,19 +274,25 @@ def trace(variant: Variant) -> Trace:
     ModelError
         If the step is wrong: it branches on data, or takes an entry that an array may not have.
     Unsupported
-        If the step does something that cannot be traced; the message says what and where.
+        If the step does something that cannot be traced, or has too many operations; the message says what and where.
     """
     try:
         try:
-            return Trace(variant, LARGE)
+            found = Trace(variant, LARGE)
         except Unsupported:
-            return Trace(variant, large=10**9)
+            found = Trace(variant, large=10**9)
     except ModelError as problem:
         raise ModelError(f"model {variant.model.name!r}: {problem}{_where(problem)}") from problem
     except Unsupported as problem:
         raise Unsupported(f"{problem}{_where(problem)}") from problem
     except (ArithmeticError, AttributeError, LookupError, NotImplementedError, TypeError, ValueError) as problem:
         raise Unsupported(f"{type(problem).__name__}: {problem}{_where(problem)}") from problem
+    if (count := found.operations) > MOST_OPERATIONS:
+        raise Unsupported(
+            f"its step has {count} operations, and a loop may have {MOST_OPERATIONS}; with fewer actions or states it "
+            "has fewer"
+        )
+    return found
 
 
 def _where(problem: BaseException) -> str:
