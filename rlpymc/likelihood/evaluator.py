@@ -37,6 +37,8 @@ class Evaluator:
         processes that run side by side.
     width : int, optional
         Number of lanes, unless it is to be chosen.
+    params : dict of ndarray, optional
+        What to read as parameters, instead of arrays of its own.
 
     Attributes
     ----------
@@ -55,6 +57,7 @@ class Evaluator:
         packed: bool = True,
         threads: int = 1,
         width: int | None = None,
+        params: dict[str, np.ndarray] | None = None,
     ) -> None:
         self.blocks = blocks = Blocks.of(data.segments, width)
         self.kernel = lane_kernel(trace, mode, tuple(active), blocks.width, _always_true(data, blocks, mode))
@@ -80,12 +83,12 @@ class Evaluator:
         finals = [o for o in self.kernel.outputs if o.outer == "segment"]
         self._finals = self._places_of(finals) if finals else []
         self._wrong = np.zeros(1, dtype=np.int64)
-        self._take_memory()
+        self._take_memory(params)
 
-    def _take_memory(self) -> None:
+    def _take_memory(self, params: dict[str, np.ndarray] | None = None) -> None:
         """Make all arrays that the kernel writes to or whose content changes, and list their addresses."""
         kernel, blocks = self.kernel, self.blocks
-        self.params = {k: np.empty(shape) for k, shape in self._shapes.items()}
+        self.params = params or {k: np.empty(shape) for k, shape in self._shapes.items()}
         self._weights = {k: np.empty(shape) for k, shape in self._weight_shapes.items()}
         self._wrong, self._by_lane = self._wrong.copy(), np.empty(blocks.count * kernel.by_lane)
         per_trial, besides = kernel.scratch

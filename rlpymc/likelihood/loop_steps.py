@@ -33,28 +33,33 @@ class LoopStepper(Stepper):
         masks = {"exists": ones, "reset": ones, "scored": np.zeros((n, 1, *axis), dtype=bool), **self._masks}
         trial = ModelData(model, data.trials, facts, self._x, masks)
         self._kinds = resumed.responses
-        modes = {"start": (first, "states"), "respond": (resumed, "arguments"), "update": (resumed, "states")}
-        self._kernels = {k: Evaluator(*how, trial, packed=False) for k, how in modes.items()}
+        update = Evaluator(resumed, "states", trial, packed=False)
+        self._kernels = {"start": Evaluator(first, "states", trial, packed=False), "update": update}
+        self._kernels["respond"] = Evaluator(resumed, "arguments", trial, packed=False, params=update.params)
         self._results = {k: kernel.hold() for k, kernel in self._kernels.items()}
+        self._given_states = {name: update.params[given_state(name)] for name in first.start}
         self._set(self.p)
 
     def _set(self, params: Arrays) -> None:
         """Write parameters to where the kernels read them."""
-        for kernel in self._kernels.values():
+        for what in ("start", "update"):
             for name, values in params.items():
-                kernel.params[name][...] = values
+                self._kernels[what].params[name][...] = values
 
     def begin(self, t: int, reset: np.ndarray) -> None:
         """Go on to trial t."""
         self._set({name: self._given[name][:, t] for name in self._moving})
         super().begin(t, reset)
 
+    def _go_on(self, state: Arrays) -> None:
+        """Write a new state to where the kernels read it."""
+        self.state = self._given_states
+        for name, held in self.state.items():
+            held[...] = state[name]
+
     def _call(self, what: str, x: Arrays, **masks: np.ndarray) -> dict[Name, np.ndarray]:
         """Return the results of a kernel, which the next call of it overwrites."""
         kernel = self._kernels[what]
-        if what != "start":
-            for name, values in self.state.items():
-                kernel.params[given_state(name)][...] = values
         for name, held in self._x.items():
             held[:, 0] = x.get(name, 0)
         for name, held in self._masks.items():
@@ -65,7 +70,7 @@ class LoopStepper(Stepper):
         return self._results[what]
 
     def _start(self) -> dict[str, np.ndarray]:
-        return {name.of: v.copy() for name, v in self._call("start", {}).items()}
+        return {name.of: v for name, v in self._call("start", {}).items()}
 
     def respond(self, name: str, x: Arrays) -> Response:
         """Return the distribution of one response."""
@@ -75,4 +80,4 @@ class LoopStepper(Stepper):
     def update(self, x: Arrays, learned: np.ndarray, responded: np.ndarray) -> None:
         """Change the state after a trial."""
         found = self._call("update", x, learned=learned, responded=responded)
-        self.state = {name.of: v.copy() for name, v in found.items()}
+        self._go_on({name.of: v for name, v in found.items()})

@@ -148,7 +148,7 @@ class ScanStepper(Stepper):
     def update(self, x: Arrays, learned: np.ndarray, responded: np.ndarray) -> None:
         """Change the state after a trial."""
         found = self._call("update", x, learned=learned, responded=responded)
-        self.state = dict(zip(self._graph.s, found, strict=True))
+        self._go_on(dict(zip(self._graph.s, found, strict=True)))
 
 
 @dataclass(frozen=True)

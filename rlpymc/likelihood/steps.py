@@ -26,7 +26,7 @@ class Stepper(ABC):
     p : dict of (subject, *shape)
         Parameters on the trial at hand.
     state : dict of (subject, *shape)
-        The state.
+        The state, whose arrays may change with each trial.
     responses : list of str
         Names of the responses, in order.
     """
@@ -41,13 +41,14 @@ class Stepper(ABC):
     def begin(self, t: int, reset: np.ndarray) -> None:
         """Go on to trial t, where some subjects (subject,) start again; all do on the first."""
         self.p |= {k: self._given[k][:, t] for k in self._moving}
-        if not t:
-            self.state = self._start()
-        elif reset.any():
+        if not t or reset.any():
             fresh = self._start()
-            self.state = {
-                k: np.where(reset.reshape((-1,) + (1,) * (v.ndim - 1)), fresh[k], v) for k, v in self.state.items()
-            }
+            where = {k: reset.reshape((-1,) + (1,) * (v.ndim - 1)) for k, v in fresh.items()}
+            self._go_on({k: np.where(where[k], v, self.state[k]) for k, v in fresh.items()} if t else fresh)
+
+    def _go_on(self, state: Arrays) -> None:
+        """Take over a new state."""
+        self.state = dict(state)
 
     @abstractmethod
     def _start(self) -> dict[str, np.ndarray]:

@@ -162,8 +162,9 @@ class _Run:
         self.world: World = task.begin(n, n_trials, rng)
         k = len(model.responses)
         shape = (n, self.length)
-        self.exists, self.learned = np.ones(shape, dtype=bool), np.ones(shape, dtype=bool)
-        self.scored, self.reset = np.ones((*shape, k), dtype=bool), np.zeros(shape, dtype=bool)
+        # subjects side by side in memory, as in the task's masks
+        self.exists, self.learned = np.ones(shape, dtype=bool, order="F"), np.ones(shape, dtype=bool, order="F")
+        self.scored, self.reset = np.ones((*shape, k), bool, order="F"), np.zeros(shape, bool, order="F")
         for t in range(n_trials):
             self.reset[:, self.first + t] = task.resets(t) and (t > 0 or not self.first)
         if before.data is not None:
@@ -186,7 +187,8 @@ class _Run:
         going = np.ones(self.n, dtype=bool)
         for t in range(self.length):
             learners.begin(t, self.reset[:, t])
-            self.exists[:, t] = going
+            if stop is not None:
+                self.exists[:, t] = going
             shown, kept, made = self._given(t) if t < self.first else self._lived(t, learners)
             for name, value in kept.items():
                 columns.setdefault(name, []).append(value)

@@ -85,7 +85,8 @@ class Task(gymnasium.Env[dict[str, Any], Any]):
         """Return the world of n subjects before the first trial."""
         shape = (n_subjects, n_trials)
         forced = spread("forced", self.forced, *shape, rng)
-        missed = np.repeat(spread("missed", self.missed, *shape, rng)[..., None], len(self.responses), axis=2)
+        missed = spread("missed", self.missed, *shape, rng)[..., None]
+        missed = np.asfortranarray(np.repeat(missed, len(self.responses), axis=2))
         if len(self.responses) > 1 and self.missed.ndim == 0 and self.missed > 0:
             first = rng.integers(len(self.responses), size=(*shape, 1))
             missed &= np.arange(len(self.responses)) >= first

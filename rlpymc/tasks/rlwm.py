@@ -84,8 +84,10 @@ class RLWM(Task):
         world = super().begin(n_subjects, n_trials, rng)
         shape = (n_subjects, len(self.set_sizes), self.facts["n_stimuli"])
         world.correct = rng.integers(self.facts["n_actions"], size=shape)
-        blocks = [np.tile(np.arange(size), (n_subjects, self.presentations)) for size in self.set_sizes]
-        world.stimulus = np.concatenate([rng.permuted(block, axis=1) for block in blocks], axis=1)[:, :n_trials]
+        sizes = self.set_sizes[: self._block[n_trials - 1] + 1]  # of the blocks that are reached
+        blocks = [np.tile(np.arange(size), (n_subjects, self.presentations)) for size in sizes]
+        stimulus = np.concatenate([rng.permuted(block, axis=1) for block in blocks], axis=1)[:, :n_trials]
+        world.stimulus = np.asfortranarray(stimulus)
         return world
 
     def offer(self, world: World, t: int, rng: np.random.Generator) -> dict[str, np.ndarray]:

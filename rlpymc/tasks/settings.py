@@ -29,13 +29,16 @@ def share(name: str, value: Any) -> np.ndarray:
 
 
 def spread(name: str, value: np.ndarray, n_subjects: int, n_trials: int, rng: np.random.Generator) -> np.ndarray:
-    """Mask (n_subjects, n_trials) of the trials that a share or pattern stands for; a share of 0 draws nothing."""
+    """Mask (n_subjects, n_trials) of the trials that a share or pattern stands for; a share of 0 draws nothing.
+
+    Subjects stand side by side in memory, as a simulation takes all of them trial by trial.
+    """
     if value.ndim:
         long_enough(name, len(value), n_trials)
-        return np.tile(value[:n_trials], (n_subjects, 1))
+        return np.repeat(value[:n_trials, None], n_subjects, axis=1).T
     if value == 0:
-        return np.zeros((n_subjects, n_trials), dtype=bool)
-    return rng.random((n_subjects, n_trials)) < value
+        return np.zeros((n_trials, n_subjects), dtype=bool).T
+    return np.asfortranarray(rng.random((n_subjects, n_trials)) < value)
 
 
 def long_enough(name: str, described: int, n_trials: int) -> None:

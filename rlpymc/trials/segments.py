@@ -36,11 +36,15 @@ class Segments:
     def from_masks(cls, exists: np.ndarray, reset: np.ndarray) -> "Segments":
         """Return the segments of trials with these masks, both (subject, trial)."""
         starts = reset & exists
+        n, n_trials = exists.shape
+        if exists.all() and not starts[:, 1:].any():  # quick where nothing is to be laid out
+            row = np.arange(n * n_trials).reshape(exists.shape)
+            return cls(row, exists, np.arange(n), row)
         subject, first = np.nonzero(starts)
         number = np.cumsum(starts.ravel()) - 1  # of the segment that each trial lies in; padding: the one before
         length = np.bincount(number[exists.ravel()], minlength=len(subject))
         position = np.arange(length.max())
-        row = (subject * exists.shape[1] + first)[:, None] + np.minimum(position, length[:, None] - 1)
+        row = (subject * n_trials + first)[:, None] + np.minimum(position, length[:, None] - 1)
         inside = position < length[:, None]
         place = np.zeros(exists.size, dtype=np.int64)
         place[row[inside]] = np.flatnonzero(inside)

@@ -29,7 +29,7 @@ from rlpymc.compiler.symbols import LARGE, Symbol
 from rlpymc.compiler.trace import MOST_OPERATIONS, Variant, trace
 from rlpymc.compiler.vector import Code, ir
 from rlpymc.compiler.writer import INLINE, Writer
-from rlpymc.likelihood.loop import ScanWarning, find_trace
+from rlpymc.likelihood.backends import ScanWarning, find_trace
 from rlpymc.math import add_at, full, take
 from rlpymc.model import Facts, Input, real
 from rlpymc.model.responses import Categorical, Normal
