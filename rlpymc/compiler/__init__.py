@@ -1,4 +1,7 @@
-"""From a model's step to machine code; to be read in this order.
+"""From the formula of a response to machine code; to be read in this order.
+
+It begins outside: `Categorical.log_prob` in rlpymc/model/responses.py is a formula in `rlpymc.math`, and so are the
+functions of a model's file.  Called on symbols instead of numbers, they write themselves down.
 
 expressions    numbers of one subject at one trial, not computed but written down: the graph of a step
 symbols        arrays of such expressions, on which a model's own functions are called; symbol_math: with what
@@ -9,6 +12,10 @@ vector         code on vectors, and exp, log and their like on them
 writer         expressions as such code, each once
 lane_values    rows of data, expressions and tables of several segments side by side
 lane_passes    the loop forward over trials, and the one back
-lanes          all functions of a kernel, and why it is made so
+lanes          all functions of a kernel
 machine        code in LLVM's language made to run, and kept on disk
+
+Each trick is explained where `lanes` begins: phases, the way back and its tape, products instead of logarithms, blocks
+and widths, packed rows, flag bits, masks instead of branches, tables.  Single steps of simulations, latents and log
+likelihoods are modes of the same kernels.  What holds them to the formula is tests/oracle: the same plan as a plain loop.
 """

@@ -1,7 +1,9 @@
 """Kernels that take several segments side by side, one in each lane of the machine's vectors.
 
-*Forward.*  What depends on parameters alone is computed once before the loop over a segment's trials.  States are
-variables, or, where they have many entries, tables: arrays of which a trial reads and writes the entries that the data
+*Phases.*  What depends on parameters alone is computed once a segment, before the loop over its trials; all else on
+each trial.  Every expression knows which it is (`Node.stage`).
+
+*Forward.*  States are variables, or, where they have many entries, tables: arrays of which a trial reads and writes the entries that the data
 point to.  All reads of a trial come before its writes, so that an expression always means the state before the trial.
 
 *Backward.*  Reverse-mode differentiation: a second loop runs over the trials from last to first and carries the
@@ -18,6 +20,12 @@ logarithm is taken when a product leaves 1e-250..1e250, and at the end.
 *Blocks.*  Segments are sorted by length, and as many as there are lanes make a block.  A block's trials are first
 copied into rows, (trial, column, lane), so that what the lanes need stands side by side; data that are used many times
 are packed once.  After a segment's end its last trial is repeated, with all masks false and all weights 0.
+
+*Widths.*  A kernel is written for 1, 2, 4 or 8 lanes: a row of eight costs twice a row of one, so more lanes pay unless
+they stand empty, as with a few segments or one that is much longer than the others (`suitable_width`).
+
+*Flag bits.*  Masks and columns that are true or false would be one load and one comparison each; as bits of one word,
+62 of them so that its sign stays free, they are one load for all.
 
 *No branches.*  Lanes cannot go different ways.  Everything is computed on every trial, and where a mask is false a
 result is replaced by what changes nothing: a state by itself, a factor by 1, a derivative by 0.  Only what all lanes
