@@ -17,5 +17,6 @@ machine        code in LLVM's language made to run, and kept on disk
 
 Each trick is explained where `lanes` begins: phases, the way back and its tape, products instead of logarithms, blocks
 and widths, packed rows, flag bits, masks instead of branches, tables.  Single steps of simulations, latents and log
-likelihoods are modes of the same kernels.  What holds them to the formula is tests/oracle: the same plan as a plain loop.
+likelihoods are modes of the same kernels.  What holds these to the formula is a plain loop from the same plan, in
+tests/oracle.
 """

@@ -18,6 +18,7 @@ CONSTANT, SEGMENT, TRIAL = 0, 1, 2  # how often a node has to be computed
 # Leaves, with how often their value changes.  "set" is a write to a table, and no number.
 LEAVES = {
     "parameter": SEGMENT,  # (name, entry)
+    "given": SEGMENT,  # (name, entry) of a state before the first trial that was left by an earlier one
     "parameter_now": TRIAL,  # (name, entry) of a parameter that varies by trial
     "input": TRIAL,  # (name, entry, limit): a column; an index is below its limit
     "state": TRIAL,  # (name, entry)

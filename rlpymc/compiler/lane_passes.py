@@ -23,6 +23,9 @@ class LanePasses(LaneValues):
                     self.states[name, k] = code.variable()
                     code.set(self.states[name, k], self.value(node, "f"))
                 continue
+            if self.trace.variant.resumed:  # it is there
+                code.store(code.constant(0.0), self.tables, self._place(name, size))
+                continue
             parameter = whole_parameter(nodes)
             if parameter is not None or all(n is nodes[0] for n in nodes):
                 one = None if parameter else self.value(nodes[0], "f")
@@ -35,9 +38,6 @@ class LanePasses(LaneValues):
                 for k, node in enumerate(nodes):
                     code.store(self.value(node, "f"), self.tables, self._place(name, k))
             code.store(code.constant(0.0), self.tables, self._place(name, size))
-
-    def _times_width(self, k: Any) -> Any:
-        return self.code.builder.mul(k, self.code.single(self.width))
 
     def _forward(self) -> None:
         code, plan = self.code, self.plan
@@ -92,11 +92,11 @@ class LanePasses(LaneValues):
         """Write the state after a segment's last trial."""
         code = self.code
         for name, nodes in self.trace.start.items():
-            if name in self.trace.tables:
+            if name in self.trace.tables and not self.trace.variant.resumed:
                 with code.loop(code.single(0), code.single(len(nodes))) as e:
                     value = code.load(self.tables, code.builder.add(self._place(name, 0), self._times_width(e)))
                     self._of_segment(Name("final", name), e, value)
-            else:
+            elif name not in self.trace.tables:
                 for k in range(len(nodes)):
                     self._of_segment(Name("final", name), code.single(k), code.get(self.states[name, k]))
 
@@ -247,6 +247,4 @@ class LanePasses(LaneValues):
 
     def _of_segment(self, name: Name, entry: Any, value: Any) -> None:
         """Write a result of the segment."""
-        code, b = self.code, self.code.builder
-        row = b.add(b.mul(self.block, code.single(self.by_lane)), b.add(code.single(self.lane_at[name]), entry))
-        code.store(value, self.by_segment, self._times_width(row))
+        self.code.store(value, self.by_segment, self._times_width(self._row(name, entry)))

@@ -77,9 +77,12 @@ class LaneValues(Writer):
             key: k
             for k, key in enumerate((o.name, e) for o in self.outputs if o.outer == "trial" for e in range(o.size))
         }
-        inside = [o for o in self.outputs if o.outer != "trial"]
-        starts = np.cumsum([0, *(o.size for o in inside)]).tolist()
+        resumed = trace.variant.resumed
+        inside = outputs(trace, "states", ()) if resumed else [o for o in self.outputs if o.outer != "trial"]
+        starts = np.cumsum([0, *(o.size + (o.name.of in trace.tables) for o in inside)]).tolist()
         self.by_lane, self.lane_at = starts[-1], dict(zip((o.name for o in inside), starts, strict=False))
+        if resumed:  # tables stay where the states are kept
+            self.table_at = {name: self.lane_at[Name("final", name)] for name in sizes}
 
     # ----------------------------------------------------------------------------------------------- columns
     def _find_columns(self) -> None:
@@ -147,6 +150,9 @@ class LaneValues(Writer):
                 name, k = n.value
                 size = int(np.prod(self.trace.parameter_shapes[name]))
                 return self._of_lanes(name, size, k, name in self.trace.variant.by_trial)
+            case "given":
+                name, k = n.value
+                return self.code.load(self.by_segment, self._times_width(self._row(Name("final", name), k)))
             case "state":
                 return self.code.get(self.states[n.value])
             case "adjoint":
@@ -159,6 +165,15 @@ class LaneValues(Writer):
         """Return the place of the k-th of so many vectors that a trial has."""
         b = self.code.builder
         return b.add(b.mul(t, self.code.single(per_trial * self.width)), self.code.single(k * self.width))
+
+    def _times_width(self, k: Any) -> Any:
+        return self.code.builder.mul(k, self.code.single(self.width))
+
+    def _row(self, name: Name, entry: Any) -> Any:
+        """Return the row of an entry of a segment's results."""
+        b, single = self.code.builder, self.code.single
+        entry = single(entry) if isinstance(entry, int) else entry
+        return b.add(b.mul(self.block, single(self.by_lane)), b.add(single(self.lane_at[name]), entry))
 
     def _on_tape(self, n: Node) -> Any:
         return self._here(self.t, len(self.plan.slots), self.plan.slots[n.number])

@@ -3,8 +3,9 @@
 *Phases.*  What depends on parameters alone is computed once a segment, before the loop over its trials; all else on
 each trial.  Every expression knows which it is (`Node.stage`).
 
-*Forward.*  States are variables, or, where they have many entries, tables: arrays of which a trial reads and writes the entries that the data
-point to.  All reads of a trial come before its writes, so that an expression always means the state before the trial.
+*Forward.*  States are variables, or, where they have many entries, tables: arrays of which a trial reads and writes the
+entries that the data point to.  All reads of a trial come before its writes, so that an expression always means the
+state before the trial.
 
 *Backward.*  Reverse-mode differentiation: a second loop runs over the trials from last to first and carries the
 derivative of the result with respect to each state.  It needs values of the forward loop.  Those that are cheap are
@@ -290,6 +291,9 @@ class _Lanes(LanePasses):
         ]
         self.pointers = {name: self._array(driver, name) for name in self.addresses}
         self.by_segment = self._array(driver, "by_lane")
+        if self.trace.variant.resumed:
+            first = d.mul(block, driver.single(8 * width * self.by_lane))
+            self.tables = d.inttoptr(d.add(self._number(driver, "by_lane"), first), POINTER)
         self.segment, self.backward = {}, False
         before = Code(function, width, "segment")
         d.branch(before.builder.block)

@@ -38,7 +38,7 @@ class Variant:
     by_trial : frozenset of str
         Parameters that vary by trial.
     resumed : bool
-        Whether the state before the first trial is given, as further parameters, see `given_state`.
+        Whether the state before the first trial is what an earlier one left, instead of the model's start.
     """
 
     model: Model
@@ -46,11 +46,6 @@ class Variant:
     assumed: frozenset[str] = frozenset()
     by_trial: frozenset[str] = frozenset()
     resumed: bool = False
-
-
-def given_state(name: str) -> str:
-    """Name of the parameter that holds a state where it is given: no model's own, since it is no identifier."""
-    return f"{name} before"
 
 
 @dataclass(frozen=True)
@@ -114,8 +109,7 @@ class Trace:
             first = Record(**{k: _leaves("parameter", k, shape) for k, shape in self.parameter_shapes.items()})
             start = {k: lift(v) for k, v in model.initial_state(first, facts).items()}
             if variant.resumed:
-                self.parameter_shapes |= {given_state(k): v.shape for k, v in start.items()}
-                start = {k: _leaves("parameter", given_state(k), v.shape) for k, v in start.items()}
+                start = {k: _leaves("given", k, v.shape) for k, v in start.items()}
             self.start = {k: list(v.nodes.reshape(-1)) for k, v in start.items()}
             self.shapes = {k: v.shape for k, v in start.items()}
             self.tables = {k for k, nodes in self.start.items() if len(nodes) >= large}
@@ -123,7 +117,6 @@ class Trace:
                 **{
                     k: _leaves("parameter_now", k, shape) if k in variant.by_trial else getattr(first, k)
                     for k, shape in self.parameter_shapes.items()
-                    if k in vars(first)
                 }
             )
             self._tables = {k: Table(raw("table", value=k), self.shapes[k]) for k in self.tables}

@@ -37,8 +37,8 @@ class Evaluator:
         processes that run side by side.
     width : int, optional
         Number of lanes, unless it is to be chosen.
-    params : dict of ndarray, optional
-        What to read as parameters, instead of arrays of its own.
+    states : ndarray, optional
+        Where the kernel of a resumed step finds the states, and leaves them: the `states` of another one.
 
     Attributes
     ----------
@@ -46,6 +46,8 @@ class Evaluator:
         What the kernel reads as parameters.
     addresses : list of int
         What its functions take, one for each thread.
+    states : (block, number, lane) ndarray
+        States after the last trials, and what else there is of each segment.
     """
 
     def __init__(
@@ -57,7 +59,7 @@ class Evaluator:
         packed: bool = True,
         threads: int = 1,
         width: int | None = None,
-        params: dict[str, np.ndarray] | None = None,
+        states: np.ndarray | None = None,
     ) -> None:
         self.blocks = blocks = Blocks.of(data.segments, width)
         self.kernel = lane_kernel(trace, mode, tuple(active), blocks.width, _always_true(data, blocks, mode))
@@ -83,14 +85,18 @@ class Evaluator:
         finals = [o for o in self.kernel.outputs if o.outer == "segment"]
         self._finals = self._places_of(finals) if finals else []
         self._wrong = np.zeros(1, dtype=np.int64)
-        self._take_memory(params)
+        self._take_memory(states)
 
-    def _take_memory(self, params: dict[str, np.ndarray] | None = None) -> None:
+    def _take_memory(self, states: np.ndarray | None = None) -> None:
         """Make all arrays that the kernel writes to or whose content changes, and list their addresses."""
         kernel, blocks = self.kernel, self.blocks
-        self.params = params or {k: np.empty(shape) for k, shape in self._shapes.items()}
+        self.params = {k: np.empty(shape) for k, shape in self._shapes.items()}
         self._weights = {k: np.empty(shape) for k, shape in self._weight_shapes.items()}
-        self._wrong, self._by_lane = self._wrong.copy(), np.empty(blocks.count * kernel.by_lane)
+        self._wrong = self._wrong.copy()
+        # results by segment: numbers of all lanes side by side, states among them
+        self.states = (
+            np.empty((blocks.count, kernel.by_lane // blocks.width, blocks.width)) if states is None else states
+        )
         per_trial, besides = kernel.scratch
         fixed = [*self.params.values(), *self._arrays, *self._weights.values()]
         limits = np.searchsorted(blocks.offset, np.linspace(0, blocks.offset[-1], self._threads + 1)).tolist()
@@ -106,7 +112,7 @@ class Evaluator:
                 "rows": 0 if self._rows is None else _aligned(self._rows),
                 "offset": blocks.offset.ctypes.data,
                 "scratch": scratch.ctypes.data,
-                "by_lane": self._by_lane.ctypes.data,
+                "by_lane": self.states.ctypes.data,
                 "wrong": self._wrong.ctypes.data,
             }
             places = [*(head[k] for k in HEAD), *(v.ctypes.data for v in fixed), *([0] * len(kernel.outputs))]
@@ -196,17 +202,30 @@ class Evaluator:
         self._held.fill(0.0)
         self._run(self._held)
 
-    def _run(self, results: np.ndarray) -> None:
+    def go_on(self) -> None:
+        """Compute, and leave `states` as they are after the last trial; nothing else is made of them."""
         compute = self._machine.function("compute")
         if self._pool is None:
             compute(self.addresses[0])
         else:
             list(self._pool.map(compute, self.addresses))
+
+    def _run(self, results: np.ndarray) -> None:
+        self.go_on()
         self._machine.function("collect")(self.addresses[0])
         for where, place in self._finals:
-            np.take(self._by_lane, place, out=results[where], mode="clip")  # the mode that needs no buffer
+            np.take(self.states, place, out=results[where], mode="clip")  # the mode that needs no buffer
         if self._wrong[0]:
             results.fill(np.nan)
+
+    def final_states(self) -> dict[str, np.ndarray]:
+        """Return the states after each subject's last trial, (subject, *shape), by name."""
+        shapes = {name.of: shape for name, shape in self._result_shapes.items() if name.what == "final"}
+        places = (place for _, place in self._finals)
+        return {
+            k: np.take(self.states, place).reshape(shape)
+            for (k, shape), place in zip(shapes.items(), places, strict=True)
+        }
 
     def _places_of(self, finals: Sequence[Output]) -> list[tuple[slice, np.ndarray]]:
         """Places of each subject's last states in the results, and among those of all segments."""

@@ -3,7 +3,7 @@
 import numpy as np
 
 from rlpymc.compiler.signature import Name
-from rlpymc.compiler.trace import Trace, given_state
+from rlpymc.compiler.trace import Trace
 from rlpymc.likelihood.evaluator import Evaluator
 from rlpymc.likelihood.steps import Arrays, Stepper
 from rlpymc.model.parameters import resolve_shape
@@ -33,51 +33,55 @@ class LoopStepper(Stepper):
         masks = {"exists": ones, "reset": ones, "scored": np.zeros((n, 1, *axis), dtype=bool), **self._masks}
         trial = ModelData(model, data.trials, facts, self._x, masks)
         self._kinds = resumed.responses
-        update = Evaluator(resumed, "states", trial, packed=False)
-        self._kernels = {"start": Evaluator(first, "states", trial, packed=False), "update": update}
-        self._kernels["respond"] = Evaluator(resumed, "arguments", trial, packed=False, params=update.params)
-        self._results = {k: kernel.hold() for k, kernel in self._kernels.items()}
-        self._given_states = {name: update.params[given_state(name)] for name in first.start}
+        self._first, self._update = (Evaluator(step, "states", trial, packed=False) for step in (first, resumed))
+        self._respond = Evaluator(resumed, "arguments", trial, packed=False, states=self._update.states)
+        self._arguments = self._respond.hold()
+        self._lanes = self._update.blocks.subject.reshape((-1, 1, self._update.blocks.width))
         self._set(self.p)
 
     def _set(self, params: Arrays) -> None:
         """Write parameters to where the kernels read them."""
-        for what in ("start", "update"):
+        for kernel in (self._first, self._update, self._respond):
             for name, values in params.items():
-                self._kernels[what].params[name][...] = values
+                kernel.params[name][...] = values
+
+    @property
+    def state(self) -> dict[str, np.ndarray]:
+        """The state before the trial at hand, (subject, *shape)."""
+        return self._update.final_states()
 
     def begin(self, t: int, reset: np.ndarray) -> None:
         """Go on to trial t."""
         self._set({name: self._given[name][:, t] for name in self._moving})
         super().begin(t, reset)
 
-    def _go_on(self, state: Arrays) -> None:
-        """Write a new state to where the kernels read it."""
-        self.state = self._given_states
-        for name, held in self.state.items():
-            held[...] = state[name]
+    def _restart(self, where: np.ndarray) -> None:
+        self._show({})  # a trial that nothing is learned from
+        self._first.go_on()
+        np.copyto(self._update.states, self._first.states, where=where[self._lanes])
 
-    def _call(self, what: str, x: Arrays, **masks: np.ndarray) -> dict[Name, np.ndarray]:
-        """Return the results of a kernel, which the next call of it overwrites."""
-        kernel = self._kernels[what]
+    def _show(self, x: Arrays, **masks: np.ndarray) -> None:
+        """Write a trial to where the kernels read it."""
         for name, held in self._x.items():
             held[:, 0] = x.get(name, 0)
         for name, held in self._masks.items():
             held[:, 0] = masks.get(name, False)
-        kernel.again()
-        if kernel.wrong_index:
-            raise IndexError(kernel.wrong_index)
-        return self._results[what]
-
-    def _start(self) -> dict[str, np.ndarray]:
-        return {name.of: v for name, v in self._call("start", {}).items()}
 
     def respond(self, name: str, x: Arrays) -> Response:
         """Return the distribution of one response."""
-        found, response = self._call("respond", x), self._kinds[name]
-        return type(response)(**{k: found[Name("argument", name, k)][:, 0].copy() for k in response.arguments})
+        self._show(x)
+        self._respond.again()
+        self._check(self._respond)
+        response = self._kinds[name]
+        found = {k: self._arguments[Name("argument", name, k)][:, 0].copy() for k in response.arguments}
+        return type(response)(**found)
 
     def update(self, x: Arrays, learned: np.ndarray, responded: np.ndarray) -> None:
         """Change the state after a trial."""
-        found = self._call("update", x, learned=learned, responded=responded)
-        self._go_on({name.of: v for name, v in found.items()})
+        self._show(x, learned=learned, responded=responded)
+        self._update.go_on()
+        self._check(self._update)
+
+    def _check(self, kernel: Evaluator) -> None:
+        if kernel.wrong_index:
+            raise IndexError(kernel.wrong_index)

@@ -124,21 +124,29 @@ class ScanStepper(Stepper):
         super().__init__(data, params)
         self._graph = core(data.model, data.facts)
         self._functions = _step(data.model, data.facts, self.n)
+        self._state: dict[str, np.ndarray] = {}
         self._assumed = {i.name: i.default for i in data.model.inputs if i.default is not None}
 
     def _call(self, what: str, x: Arrays, **flags: np.ndarray) -> list[np.ndarray]:
         """Call a compiled function; no policy reads what a trial has not shown yet."""
-        known = {**x, **self.state, **self.p, **flags}
+        known = {"p": self.p, "s": self._state, "x": x, "flag": flags}
         values = [
-            np.asarray(known[name], kind.dtype)
-            if name in known
+            np.asarray(known[group][name], kind.dtype)
+            if name in known[group]
             else np.full(kind.shape, self._assumed.get(name, 0), kind.dtype)
-            for name, kind in self._functions.arguments
+            for group, name, kind in self._functions.arguments
         ]
         return self._functions.outputs[what](*values)
 
-    def _start(self) -> dict[str, np.ndarray]:
-        return dict(zip(self._graph.start, self._call("start", {}), strict=True))
+    @property
+    def state(self) -> dict[str, np.ndarray]:
+        """The state before the trial at hand, (subject, *shape)."""
+        return self._state
+
+    def _restart(self, where: np.ndarray) -> None:
+        for name, values in zip(self._graph.start, self._call("start", {}), strict=True):
+            here = where.reshape((-1,) + (1,) * (values.ndim - 1))
+            self._state[name] = np.where(here, values, self._state.get(name, values))
 
     def respond(self, name: str, x: Arrays) -> Response:
         """Return the distribution of one response."""
@@ -148,14 +156,14 @@ class ScanStepper(Stepper):
     def update(self, x: Arrays, learned: np.ndarray, responded: np.ndarray) -> None:
         """Change the state after a trial."""
         found = self._call("update", x, learned=learned, responded=responded)
-        self._go_on(dict(zip(self._graph.s, found, strict=True)))
+        self._state = dict(zip(self._graph.s, found, strict=True))
 
 
 @dataclass(frozen=True)
 class _Step:
     """Functions of one trial of n subjects, compiled quickly rather than well."""
 
-    arguments: list[tuple[str, Any]]
+    arguments: list[tuple[str, str, Any]]  # of which group, name, type: a state may be called as a column is
     outputs: dict[str, Callable[..., list[np.ndarray]]]
 
 
@@ -163,8 +171,9 @@ class _Step:
 def _step(model: Model, facts: Facts, n: int) -> _Step:
     graph = core(model, facts)
     flags = [pt.tensor(name, shape=(), dtype="bool") for name in ("learned", "responded")]
-    variables = [*graph.p.values(), *graph.s.values(), *graph.x.values(), *flags]
-    batch = {v: pt.tensor(v.name, shape=(n, *v.type.shape), dtype=v.type.dtype) for v in variables}
+    groups = {"p": graph.p, "s": graph.s, "x": graph.x, "flag": {v.name: v for v in flags}}
+    core_variables = [(group, name, v) for group, named in groups.items() for name, v in named.items()]
+    batch = {v: pt.tensor(v.name, shape=(n, *v.type.shape), dtype=v.type.dtype) for *_, v in core_variables}
     outputs = {"start": list(graph.start.values()), "update": list(next_state(graph, *flags).values())}
     outputs |= {f"respond {k}": [pt.as_tensor(v) for v in r.arguments.values()] for k, r in graph.responses.items()}
 
@@ -173,4 +182,7 @@ def _step(model: Model, facts: Facts, n: int) -> _Step:
         shaped = [pt.broadcast_to(v, (n, *o.type.shape)) for v, o in zip(found, wanted, strict=True)]
         return pytensor.function(list(batch.values()), shaped, mode=QUICK, on_unused_input="ignore", trust_input=True)
 
-    return _Step([(v.name, v.type) for v in batch.values()], {k: compiled(v) for k, v in outputs.items()})
+    return _Step(
+        [(group, name, batch[v].type) for group, name, v in core_variables],
+        {k: compiled(v) for k, v in outputs.items()},
+    )

@@ -25,8 +25,6 @@ class Stepper(ABC):
     ----------
     p : dict of (subject, *shape)
         Parameters on the trial at hand.
-    state : dict of (subject, *shape)
-        The state, whose arrays may change with each trial.
     responses : list of str
         Names of the responses, in order.
     """
@@ -36,23 +34,21 @@ class Stepper(ABC):
         self.responses = [r.name for r in data.model.responses]
         self._moving = [k for k, v in params.items() if v.ndim == 2 + len(data.parameter_shape(k))]
         self.p = {k: v[:, 0] if k in self._moving else v for k, v in params.items()}
-        self.state: dict[str, np.ndarray] = {}
 
     def begin(self, t: int, reset: np.ndarray) -> None:
         """Go on to trial t, where some subjects (subject,) start again; all do on the first."""
         self.p |= {k: self._given[k][:, t] for k in self._moving}
         if not t or reset.any():
-            fresh = self._start()
-            where = {k: reset.reshape((-1,) + (1,) * (v.ndim - 1)) for k, v in fresh.items()}
-            self._go_on({k: np.where(where[k], v, self.state[k]) for k, v in fresh.items()} if t else fresh)
-
-    def _go_on(self, state: Arrays) -> None:
-        """Take over a new state."""
-        self.state = dict(state)
+            self._restart(reset if t else np.ones(self.n, dtype=bool))
 
     @abstractmethod
-    def _start(self) -> dict[str, np.ndarray]:
-        """Return the state before the first trial."""
+    def _restart(self, where: np.ndarray) -> None:
+        """Set the state of some subjects to that before the first trial."""
+
+    @property
+    @abstractmethod
+    def state(self) -> dict[str, np.ndarray]:
+        """The state before the trial at hand, (subject, *shape)."""
 
     @abstractmethod
     def respond(self, name: str, x: Arrays) -> Response:

@@ -60,7 +60,8 @@ def simulate(
         Trials of these subjects that were lived through before, as from `read_trials`: they come first in the result,
         are learned from as their masks say, and the task goes on from there.
     latents : bool
-        Whether to add what `latents` returns: states, signals and probabilities.
+        Whether to add what `latents` returns: states, signals and probabilities.  What is called as a column of the
+        trials is becomes ``<name>_before``.
     backend : {"fused", "scan"}
         What computes the model's steps.
 
@@ -113,7 +114,10 @@ def simulate(
     terms = likelihood_of(data, backend, by_trial).terms({name: value.values for name, value in true.items()})
     trials["log_prob"] = (("subject", "trial"), terms if terms.ndim == 2 else terms.sum(axis=2))
     trials = trials.assign({f"true_{name}": value.variable for name, value in true.items()})
-    return trials.merge(latents_of(model, trials, true, backend)) if latents else trials
+    if not latents:
+        return trials
+    found = latents_of(model, trials, true, backend)
+    return trials.merge(found.rename({str(name): f"{name}_before" for name in found if name in trials}))
 
 
 class _Rows:

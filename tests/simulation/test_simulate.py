@@ -609,6 +609,10 @@ FAMILIES: dict[str, tuple[Task, dict[str, float]]] = {
     "two_step_hybrid": (TwoStep(missed=0.2, forced=0.1, no_feedback=0.1), TWO_STEP),
     "rlwm": (RLWM((2, 3), presentations=5, missed=0.1), {**MEMORY, "capacity": 3}),
     "q_mdp": (RandomMDP(4, 3, missed=0.1), PLANNING),
+    "model_based": (  # a state of it is called as a column is
+        RandomMDP(4, 3, missed=0.1),
+        {"alpha_transition": 0.3, "alpha_reward": 0.4, "gamma": 0.8, "beta": 2.0},
+    ),
     "delta_prediction": (Prediction(missed=0.1), {"alpha": 0.3, "sigma": 2.0}),
     "habituating_markov_chain": (Chain(3, missed=0.1, forced=0.1), {"w0": 0.0, "c": 2.0}),
 }
