@@ -96,7 +96,7 @@ class Categorical(Response):
         uniform, chosen = rng.random(total.shape), np.zeros(total.shape, dtype=int)
         for edge in edges:
             chosen += edge / total <= uniform
-        return chosen
+        return chosen[()]  # a number for one row
 
 
 class Bernoulli(Response):
