@@ -22,7 +22,7 @@ from numpyro.infer import MCMC, NUTS
 from numpyro.infer.util import initialize_model
 
 import rlpymc as rl
-from rlpymc.population.effects import hyperpriors
+from rlpymc.population.presets import DEFAULT, PRESETS
 
 CHAINS = 4
 jax.config.update("jax_enable_x64", True)
@@ -32,7 +32,7 @@ PARAMETERS = [rl.get_model("delta").parameter(name) for name in ("alpha", "beta"
 HYPERPRIORS = {
     f"{p.name}_{part}": astuple(prior)
     for p in PARAMETERS
-    for part, prior in zip(("mu", "sigma"), hyperpriors(p, p.prior), strict=True)
+    for part, prior in zip(("mu", "sigma"), PRESETS[DEFAULT].group(p, p.prior), strict=True)
 }
 
 

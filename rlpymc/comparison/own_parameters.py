@@ -49,9 +49,10 @@ class OwnParameters:
         self.whole = [data.model.parameter(e.name) for e in own if isinstance(e, WholeNumber)]
         for e in self.numbers:
             if not isinstance(e, Pooled | Single):
+                word = self._population.pooling_of(e.name)
                 raise ValueError(
                     f"parameter {e.name!r}: the density of subjects' values is not known under pooling="
-                    f"{self._population.pooling!r}, so there is nothing to integrate over; take form='conditional'"
+                    f"{word!r}, so there is nothing to integrate over; take form='conditional'"
                 )
         if not own:
             raise ValueError(
@@ -120,12 +121,13 @@ class OwnParameters:
         The result is (whole number, sample, point, subject).
         """
         outer = (group.sizes["sample"] if self.common else len(vectors), *vectors.shape[1:3])
-        names = [*(p.name for p in self.numbers), *(p.name for p in self.whole)]
+        names = [*(name for p in self.numbers for name in (p.name, *p.copies)), *(p.name for p in self.whole)]
         rest = parameter_draws(self._rl_model, group.isel(sample=slice(outer[0])), self._data, leave_out=names)
         params = {k: np.broadcast_to(v[:, None], (*outer, *v.shape[2:])) for k, v in rest.items()}
         for p in self.numbers:
             value = p.support.constrain(self._entries.pick(vectors, p.name))
-            params[p.name] = np.broadcast_to(value, (*outer, *self._entries.shapes[p.name]))
+            value = np.broadcast_to(value, (*outer, *self._entries.shapes[p.name]))
+            params |= dict.fromkeys((p.name, *p.copies), value)
         found = []
         for chosen in self.values:
             params |= {p.name: np.full(outer, float(v)) for p, v in zip(self.whole, chosen, strict=True)}

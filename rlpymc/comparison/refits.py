@@ -111,7 +111,7 @@ def part_of(rl_model: RLModel, scored: np.ndarray, kept: np.ndarray) -> RLModel:
     data, spec = rl_model.data, rl_model.spec
     population = spec.population
     fixed = {name: population.constant(data.model.parameter(name), data)[kept] for name in population.fixed}
-    options = {**vars(population), "fixed": fixed}
+    options = {**population.options, "fixed": fixed}
     trials = with_scored(data, scored).isel(subject=np.flatnonzero(kept))
     with warnings.catch_warnings():  # what is in doubt of all the data was said when they were fitted
         warnings.simplefilter("ignore", TrialsWarning)

@@ -78,7 +78,8 @@ def _scales(columns: Columns, population: Population) -> list[str]:
     """Compare outcomes with the scale that the models' own priors are made for."""
     found = []
     for column, (values, scaled) in columns.items():
-        own = [p for p in scaled if population.is_free(p) and not {p.name, f"{p.name}_mu"} & {*population.priors}]
+        free = [p for p in scaled if population.is_free(p) and p.name not in population.tied]
+        own = [p for p in free if not {p.name, f"{p.name}_mu"} & {*population.priors}]
         low, high = float(values.min()), float(values.max())
         if own and not LEAST <= high - low <= MOST and high > low:
             names = ", ".join(p.name for p in own)

@@ -10,7 +10,9 @@ import xarray as xr
 from rlpymc.fitting.own_terms import leave_out_terms, make_terms
 from rlpymc.storage import seal, unseal, write_whole
 
-SPEC_VERSION = 2  # of what a fit says of its making, in `attrs`; 0 said nothing of a version, 1 had no seal
+# Of what a fit says of its making, in `attrs`: 0 said nothing of a version, 1 had no seal, 2 no presets of priors and
+# no coupled parameters.
+SPEC_VERSION = 3
 SINCE = {"sampled_by": 1, "why": 1}  # attributes, and the version that brought them
 SEALED = {"holds": "fit"}
 ENGINE: Any = "h5netcdf"

@@ -12,6 +12,7 @@ from rlpymc.fitting.factory import Spec
 from rlpymc.fitting.posterior import log_likelihood
 from rlpymc.model.registry import get_model, is_found_elsewhere
 from rlpymc.population.population import Population
+from rlpymc.population.presets import DEFAULT
 from rlpymc.trials.attributes import with_facts
 from rlpymc.trials.fingerprints import data_hash
 from rlpymc.trials.model_data import ModelData, data_for
@@ -53,7 +54,8 @@ def origin(fit: xr.DataTree) -> Origin:
         raise ValueError("the data that it holds are not those that it was fitted to")
     estimated = [p.name for p in model.parameters if p.name in {*spec["free"], *spec["priors"]}]
     fixed = {name: np.asarray(value) for name, value in spec["fixed"].items()}
-    population = Population(spec["pooling"], {}, fixed, estimated, spec["shared"])
+    coupled, preset = spec.get("coupled", ()), spec.get("preset", DEFAULT)  # of neither fits of before said anything
+    population = Population(spec["pooling"], {}, fixed, estimated, spec["shared"], coupled, preset)
     return Origin(Spec(model, population, spec["likelihood"], spec["backend"]), data)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from rlpymc.checks import is_number
-from rlpymc.model.parameters import Parameter, Support
+from rlpymc.model.parameters import CUBIC, LINEAR, Parameter, Support
 from rlpymc.model.priors import Prior
 from rlpymc.population.population import Population
 
@@ -64,6 +64,12 @@ def _unconstrained(support: Support, value: np.ndarray) -> tuple[Any, Any, Any]:
         case "logit":
             near, far = 1 / (value - support.lower), 1 / (support.upper - value)
             return unbounded, near + far, far**2 - near**2
+        case "phi":  # the inverse of a function with the slope first and the second derivative second
+            share = (value - support.lower) / (support.upper - support.lower)
+            rise, turn = 3 * CUBIC * unbounded**2 + LINEAR, 6 * CUBIC * unbounded
+            first = (value - support.lower) * (1 - share) * rise
+            second = first * (1 - 2 * share) * rise + (value - support.lower) * (1 - share) * turn
+            return unbounded, 1 / first, -second / first**3
     return unbounded, np.ones_like(value), np.zeros_like(value)
 
 

@@ -37,8 +37,13 @@ class Fitted(Protocol):
 def origin_of(fit: xr.DataTree, model: Fitted) -> dict[str, Any]:
     """Return what a fit says that it was made from, empty if nothing; a ValueError if that is another model."""
     made_from = dict(json.loads(fit.attrs.get("rlpymc", "{}")))
-    if made_from and made_from["spec"] != json.loads(model.spec.to_json()):
-        raise ValueError(f"the fit is of {made_from['spec']}, and the model is {model.spec.to_json()}")
+    if made_from:
+        spec = json.loads(model.spec.to_json())
+        # fits of before presets had names were under "wide"; another one with the same links reads them as well
+        preset = "wide" if spec["preset"] == "hbayesdm" else spec["preset"]
+        found = {"coupled": [], "preset": preset, **made_from["spec"]}
+        if found != spec:
+            raise ValueError(f"the fit is of {found}, and the model is {spec}")
     return made_from
 
 
@@ -69,9 +74,9 @@ def parameter_draws(
     dict of (sample, subject, *shape)
         By parameter; (sample, subject, trial, *shape) of one that differs between sessions, blocks or trials.
     """
-    found = {}
+    found, tied = {}, model.spec.population.tied
     for parameter in data.model.parameters:
-        if parameter.name in leave_out:
+        if parameter.name in leave_out or parameter.name in tied:
             continue
         shape = data.parameter_shape(parameter.name)
         full = (posterior.sizes["sample"], data.shape[0], *shape)
@@ -86,7 +91,7 @@ def parameter_draws(
             found[parameter.name] = np.broadcast_to(draws.transpose("sample", ...).values[:, None], full)
         else:
             found[parameter.name] = _by_subject(model, draws.transpose("sample", "subject", ...), posterior, data, rng)
-    return found
+    return found | {name: found[first] for name, first in tied.items() if name not in leave_out}
 
 
 def _constant(model: Fitted, parameter: Parameter, data: ModelData) -> np.ndarray:

@@ -11,6 +11,8 @@ from rlpymc.model.priors import Prior
 
 type Shape = tuple[int | str, ...]
 
+CUBIC, LINEAR = 0.07056, 1.5976  # logistic(CUBIC x³ + LINEAR x) is the normal distribution function to 1.4e-4
+
 
 @dataclass(frozen=True)
 class Support:
@@ -22,8 +24,10 @@ class Support:
         How it is called in cards and messages.
     lower, upper : float
         Bounds, included.
-    link : {"identity", "logit", "log", "softplus"}
-        How a value is put on the unbounded scale, on which populations are normal.
+    link : {"identity", "logit", "phi", "log", "softplus"}
+        How a value is put on the unbounded scale, on which populations are normal.  "phi" is close to a probit: the
+        approximation of the normal distribution function by Bowling, Khasawneh, Kaewkuekool & Cho (2009), eq. 13
+        [from memory], which Stan calls Phi_approx.
     discrete : bool
         Whether only whole numbers are allowed; these have no link.
     """
@@ -45,6 +49,8 @@ class Support:
                 return math.softplus(unbounded)
             case "logit":
                 return self.lower + (self.upper - self.lower) * math.sigmoid(unbounded)
+            case "phi":
+                return self.lower + (self.upper - self.lower) * math.sigmoid(_logit_of_phi(unbounded))
         raise ValueError(f"support {self.name} has no link to the real line")
 
     def unconstrain(self, value: Any) -> Any:
@@ -59,6 +65,9 @@ class Support:
             case "logit":
                 fraction = (value - self.lower) / (self.upper - self.lower)
                 return math.log(fraction) - math.log1p(-fraction)
+            case "phi":
+                fraction = (value - self.lower) / (self.upper - self.lower)
+                return _probit_of_logit(math.log(fraction) - math.log1p(-fraction))
         raise ValueError(f"support {self.name} has no link to the real line")
 
     def log_slope(self, unbounded: Any) -> Any:
@@ -73,6 +82,10 @@ class Support:
             case "logit":
                 width = float(np.log(self.upper - self.lower))
                 return width - math.softplus(unbounded) - math.softplus(-unbounded)
+            case "phi":
+                width, logit = float(np.log(self.upper - self.lower)), _logit_of_phi(unbounded)
+                steep = math.log(3 * CUBIC * unbounded * unbounded + LINEAR)
+                return width + steep - math.softplus(logit) - math.softplus(-logit)
         raise ValueError(f"support {self.name} has no link to the real line")
 
     def contains(self, value: Any) -> np.ndarray:
@@ -85,6 +98,19 @@ class Support:
         return self.name
 
 
+def _logit_of_phi(x: Any) -> Any:
+    """Return the log odds of the normal distribution function, approximately."""
+    return x * (CUBIC * x * x + LINEAR)
+
+
+def _probit_of_logit(logit: Any) -> Any:
+    """Return where `_logit_of_phi` has a value: the real root of a cubic, by hyperbolic sines."""
+    t = logit * (1.5 / LINEAR * (3 * CUBIC / LINEAR) ** 0.5)
+    third = math.log(math.abs(t) + math.sqrt(t * t + 1)) / 3
+    size = (LINEAR / (3 * CUBIC)) ** 0.5 * (math.exp(third) - math.exp(-third))
+    return math.where(t < 0, -size, size)
+
+
 real = Support("real")
 positive = Support("positive", lower=0.0, link="log")
 softplus = Support("softplus", lower=0.0, link="softplus")
@@ -94,6 +120,11 @@ unit = Support("unit", lower=0.0, upper=1.0, link="logit")
 def interval(lower: float, upper: float) -> Support:
     """Return the support of the numbers from `lower` to `upper`, with a scaled logit link."""
     return Support(f"interval({lower:g}, {upper:g})", lower, upper, "logit")
+
+
+def phi_interval(lower: float, upper: float) -> Support:
+    """Return the support of the numbers from `lower` to `upper`, with a scaled link close to a probit."""
+    return Support(f"phi_interval({lower:g}, {upper:g})", lower, upper, "phi")
 
 
 def integer(lower: int, upper: int) -> Support:

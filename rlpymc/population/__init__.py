@@ -1,6 +1,8 @@
 """How the parameters of subjects hang together.
 
 effects          kinds of effects, each a declaration of variables, and the words they go by; all else loops over them
+presets          priors of a group by name
+coupled          parameters that are equal, and stand in one effect
 whole_numbers    the kind of parameters that the likelihood is summed over
 population       which parameters are estimated, and their effects; as variables of PyMC
 points           where variables stand in a point, where chains start, what points mean

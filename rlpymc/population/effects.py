@@ -5,7 +5,7 @@ with `value`, and what makes it joins `POOLINGS` under a word of its own.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Literal, Self
 
@@ -13,8 +13,9 @@ import numpy as np
 
 from rlpymc.model.parameter_vector import own_dims
 from rlpymc.model.parameters import Parameter, Support
-from rlpymc.model.priors import HalfNormal, Normal, Prior
+from rlpymc.model.priors import Normal, Prior
 from rlpymc.model.record import Record
+from rlpymc.population.presets import GroupPriors
 
 type Level = Literal["group", "subject"]
 
@@ -57,12 +58,15 @@ class Effect:
         Its shape for one subject, and so that of its variables on the unbounded scale.
     variables : tuple of Variable
         What its values are made of, in the order of PyMC's model and of points.
+    copies : tuple of str
+        Parameters that are equal to it, and have no variables of their own.
     """
 
     name: str
     support: Support
     shape: tuple[int, ...]
     variables: tuple[Variable, ...]
+    copies: tuple[str, ...] = field(default=(), kw_only=True)
 
     def value(self, v: Record) -> Any:
         """Return the parameter's value.
@@ -81,9 +85,10 @@ class Effect:
         return {}
 
     def computed(self, v: Record) -> dict[str, Any]:
-        """Return what a fit reports beside the variables, by name: the parameter comes last, unless it is one."""
+        """Return what a fit reports beside the variables, by name: the parameter and its copies, unless it is one."""
         found = {self.name + suffix: value for suffix, value in self.shown(v).items()}
-        return found if self.name in self.named else {**found, self.name: self.value(v)}
+        equal = [name for name in (self.name, *self.copies) if name not in self.named]
+        return {**found, **dict.fromkeys(equal, self.value(v))} if equal else found
 
     @property
     def named(self) -> dict[str, Variable]:
@@ -121,9 +126,9 @@ class Pooled(Effect):
     """A parameter that varies between subjects around the group: value = link(mu + sigma z)."""
 
     @classmethod
-    def of(cls, parameter: Parameter, shape: tuple[int, ...], prior: Prior) -> Self:
+    def of(cls, parameter: Parameter, shape: tuple[int, ...], prior: Prior, group: GroupPriors) -> Self:
         """Return the effect of a parameter, normal on the unbounded scale, given the prior of a subject's value."""
-        mu, sigma = hyperpriors(parameter, prior)
+        mu, sigma = group(parameter, prior)
         variables = (
             Variable("_mu", "group", mu),
             Variable("_sigma", "group", sigma),
@@ -144,8 +149,9 @@ class Single(Effect):
     """A parameter with a prior of its own: one value for each subject, or one for all."""
 
     @classmethod
-    def of(cls, level: Level, parameter: Parameter, shape: tuple[int, ...], prior: Prior) -> Self:
+    def of(cls, level: Level, parameter: Parameter, shape: tuple[int, ...], prior: Prior, group: GroupPriors) -> Self:
         """Return the effect of a parameter, given its prior."""
+        del group
         return cls(parameter.name, parameter.support, shape, (Variable("", level, prior),))
 
     def value(self, v: Record) -> Any:
@@ -153,25 +159,9 @@ class Single(Effect):
         return v.own
 
 
-def hyperpriors(parameter: Parameter, prior: Prior) -> tuple[Normal, HalfNormal]:
-    """Return the priors of the group's mean and standard deviation on the unbounded scale.
-
-    The prior of a subject's value, taken to the unbounded scale, has a median m and a half-width s, half the distance
-    between its quantiles at 16 and 84 %.  Then mu ~ Normal(m, s) and sigma ~ HalfNormal(s).
-    """
-    with np.errstate(divide="ignore", invalid="ignore"):
-        low, middle, high = parameter.support.unconstrain(prior.quantile(np.array([0.16, 0.5, 0.84])))
-        width = float(high - low) / 2
-    if not (np.isfinite(middle) and np.isfinite(width)):
-        raise ValueError(
-            f"prior {prior} of {parameter.name!r} lies at the bounds of its support, {parameter.support}, and has "
-            "no width on the unbounded scale; give another"
-        )
-    return Normal(float(middle), width), HalfNormal(width)
-
-
-# What makes the effect of a parameter, its shape and the prior of a subject's value, by the word that `build` takes.
-POOLINGS: dict[str, Callable[[Parameter, tuple[int, ...], Prior], Effect]] = {
+# What makes the effect of a parameter, its shape, the prior of a subject's value, and the rule by which the group's
+# priors follow from it (see `rlpymc.population.presets`), by the word that `build` takes.
+POOLINGS: dict[str, Callable[[Parameter, tuple[int, ...], Prior, GroupPriors], Effect]] = {
     "partial": Pooled.of,
     "none": partial(Single.of, "subject"),
     "complete": partial(Single.of, "group"),

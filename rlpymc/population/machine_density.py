@@ -67,11 +67,8 @@ class Density:
             addresses += [evaluate.start("compute"), evaluate.start("collect"), evaluate.addresses[0]]
             addresses += [outputs[TOTAL].ctypes.data]
             for effect in points.effects:
-                if effect.name not in chosen:
-                    addresses += [
-                        evaluate.params[effect.name].ctypes.data,
-                        outputs[Name("slope", effect.name)].ctypes.data,
-                    ]
+                for name in (effect.name, *effect.copies) if effect.name not in chosen else ():
+                    addresses += [evaluate.params[name].ctypes.data, outputs[Name("slope", name)].ctypes.data]
         self.numbers = np.array(addresses, dtype=np.int64)
         self._machine = machine.load(_text(points.effects, points.n_subjects), False)
         self.address, self.copy_address = (self._machine.address(name) for name in ("density", "copy"))
@@ -109,7 +106,9 @@ class _Number:
     """
 
     def __init__(self, effect: Effect, place: int) -> None:
-        self.effect, self.size, self.values, self.given = effect, prod(effect.shape), place, place + 1
+        self.effect, self.size = effect, prod(effect.shape)
+        self.values = [place + 2 * k for k in range(1 + len(effect.copies))]  # the parameter's, then its copies'
+        self.given, *self.copied = (at + 1 for at in self.values)
         self.group, self.subject = (
             {v.key: name for name, v in effect.named.items() if v.level == level} for level in ("group", "subject")
         )
@@ -133,8 +132,11 @@ class _Density(Writer):
 
     def __init__(self, effects: tuple[Effect, ...], n_subjects: int) -> None:
         self.n, self.places = n_subjects, Points(effects, n_subjects).places
-        numbers = [e for e in effects if not isinstance(e, WholeNumber)]
-        self.numbers = [_Number(e, 4 + 2 * j) for j, e in enumerate(numbers)]
+        self.numbers, self.row = list[_Number](), 4  # addresses for each combination of the whole numbers
+        for e in effects:
+            if not isinstance(e, WholeNumber):
+                self.numbers.append(_Number(e, self.row))
+                self.row += 2 * (1 + len(e.copies))
         self.whole = [e for e in effects if isinstance(e, WholeNumber)]
         self.choices = combinations(effects)
         self.module = ir.Module("rlpymc")
@@ -193,7 +195,7 @@ class _Density(Writer):
         function = ir.Function(self.module, ir.FunctionType(I64, kinds), "density")
         code = self.code = Code(function, 1)
         b, (dim, self.x, self.slopes, result, user) = code.builder, function.args
-        rows = np.arange(len(self.choices) * (4 + 2 * len(self.numbers))).reshape((len(self.choices), -1)).tolist()
+        rows = np.arange(len(self.choices) * self.row).reshape((len(self.choices), -1)).tolist()
         self.addresses = [[code.load_single(user, code.single(k), I64) for k in row] for row in rows]
         self.arrays = [[b.inttoptr(address, POINTER) for address in row] for row in self.addresses]
         self.log_density = self.place()
@@ -234,17 +236,24 @@ class _Density(Writer):
                 at = self.at(number, e, i)
                 self.given(group | self._natural(number, self.load(self.positions(number.subject, at))))
                 for row in self.arrays:
-                    self.code.store(self.of(number.value), row[number.values], at)
+                    for place in number.values:
+                        self.code.store(self.of(number.value), row[place], at)
 
     def _likelihood(self, k: int) -> None:
         """Call a kernel."""
         b, zero = self.code.builder, self.code.constant(0.0)
-        for place, size in [(3, 1), *((number.given, number.size) for number in self.numbers)]:
+        slopes = [(place, number.size) for number in self.numbers for place in (number.given, *number.copied)]
+        for place, size in [(3, 1), *slopes]:
             with self.each(size * self.n) as at:
                 self.code.store(zero, self.arrays[k][place], at)
         kind = ir.FunctionType(ir.VoidType(), [POINTER]).as_pointer()
         for address in self.addresses[k][:2]:
             b.call(b.inttoptr(address, kind), [self.arrays[k][2]])
+        for number in self.numbers:
+            for place in number.copied:
+                with self.each(number.size * self.n) as at:
+                    both = [self.code.load(self.arrays[k][j], at) for j in (number.given, place)]
+                    self.code.store(self.code.add(*both), self.arrays[k][number.given], at)
 
     def _sum_over_whole_numbers(self) -> None:
         """Add the log likelihood, summed over the whole numbers; leave its derivatives with the first of them."""

@@ -1,17 +1,20 @@
 """Which parameters of a model are estimated, and how they are pooled over subjects."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from rlpymc.checks import as_names, unknown
 from rlpymc.likelihood.parameter_arrays import parameter_array
+from rlpymc.model import Model
 from rlpymc.model.parameters import Parameter
 from rlpymc.model.priors import DiscreteUniform, Prior
 from rlpymc.model.record import Record
+from rlpymc.population.coupled import as_groups, check_coupled
 from rlpymc.population.effects import POOLINGS, Effect
+from rlpymc.population.presets import DEFAULT, PRESETS
 from rlpymc.population.whole_numbers import WholeNumber
 from rlpymc.trials.model_data import ModelData
 
@@ -24,9 +27,10 @@ class Population:
 
     Parameters
     ----------
-    pooling : str
-        A word of `POOLINGS`.  Partial: each subject's value, on the unbounded scale, is normal around the group's.
-        None: subjects have independent priors.  Complete: one value for all.
+    pooling : str or mapping
+        A word of `POOLINGS`, or such words by parameter, the others as partial.  Partial: each subject's value, on the
+        unbounded scale, is normal around the group's.  None: subjects have independent priors.  Complete: one value
+        for all.
     priors : mapping
         Priors by parameter instead of the model's own, and of the group's variables, under partial pooling
         ``<name>_mu`` and ``<name>_sigma``.
@@ -36,21 +40,35 @@ class Population:
         Parameters that the model keeps constant and that are to be estimated.
     shared : sequence of str
         Parameters with one value for all subjects, whatever the pooling.
+    coupled : sequence of sequences of str
+        Groups of parameters that are equal; the first of each group stands for all.
+    preset : str
+        The priors of the group, where none are given: a name of `PRESETS`.
     """
 
-    pooling: str = "partial"
+    pooling: str | Mapping[str, str] = "partial"
     priors: Mapping[str, Prior] = field(default_factory=dict)
     fixed: Mapping[str, Any] = field(default_factory=dict)
     free: Sequence[str] = ()
     shared: Sequence[str] = ()
+    coupled: Sequence[Sequence[str]] = ()
+    preset: str = DEFAULT
 
     def __post_init__(self) -> None:
-        if self.pooling not in POOLINGS:
-            raise unknown("pooling", self.pooling, POOLINGS)
+        if not isinstance(self.pooling, str | Mapping):
+            raise TypeError(
+                f"pooling: found {self.pooling!r}, expected a word, or words by parameter: {{'alpha': 'none'}}"
+            )
+        for name, word in ({"": self.pooling} if isinstance(self.pooling, str) else self.pooling).items():
+            if word not in POOLINGS:
+                raise unknown(f"pooling of {name!r}" if name else "pooling", word, POOLINGS)
+        if self.preset not in PRESETS:
+            raise unknown("preset of priors", self.preset, PRESETS)
         if not isinstance(self.fixed, Mapping) or not isinstance(self.priors, Mapping):
             raise TypeError("fixed and priors are mappings of parameter to value: fixed={'alpha': 0.3}")
         for name in ("free", "shared"):
             object.__setattr__(self, name, as_names(name, getattr(self, name)))
+        object.__setattr__(self, "coupled", as_groups(self.coupled))
         for name, prior in self.priors.items():
             if not isinstance(prior, Prior):
                 raise TypeError(f"priors[{name!r}]: found {type(prior).__name__}, expected one of rlpymc.priors")
@@ -58,8 +76,9 @@ class Population:
     def check(self, data: ModelData) -> None:
         """Raise a ValueError if this names what the model does not have, or contradicts itself."""
         names = [p.name for p in data.model.parameters]
-        for group in ("fixed", "free", "shared"):
-            for name in getattr(self, group):
+        own = {} if isinstance(self.pooling, str) else self.pooling
+        for group, given in (("fixed", self.fixed), ("free", self.free), ("shared", self.shared), ("pooling", own)):
+            for name in given:
                 if name not in names:
                     raise unknown(f"parameter of {data.model.name} in {group}", name, names)
         for name in self.fixed:
@@ -67,11 +86,22 @@ class Population:
                 raise ValueError(f"parameter {name!r} is fixed, and free, shared or given a prior as well; choose one")
             if self.constant(data.model.parameter(name), data).ndim > 1 + len(data.parameter_shape(name)):
                 raise ValueError(f"fixed {name!r} varies by trial; fix it by subject")
-        for p in filter(self.is_free, data.model.parameters):
+        for name, word in own.items():
+            if not self.is_free(data.model.parameter(name)):
+                raise ValueError(
+                    f"pooling of {name!r}: it is not estimated; leave it out, or estimate it (free=[{name!r}])"
+                )
+            if name in self.shared and word != "complete":
+                raise ValueError(f"parameter {name!r} is shared, and its pooling is {word!r}; choose one")
+        numbers = [p.name for p in data.model.parameters if self.is_free(p) and not p.support.discrete]
+        check_coupled(data, self.coupled, numbers, self.fixed, self.shared, own, self.priors)
+        estimated = self.estimated(data.model)
+        PRESETS[self.preset].check(self.preset, data.model, [p for p in estimated if p.name not in self.priors])
+        for p in (self._revised(data.model, p) for p in estimated):
             prior = self.priors.get(p.name)
             if self.prior(p) is None:
                 raise ValueError(f"parameter {p.name!r} has no prior of its own; pass priors={{'{p.name}': ...}}")
-            if p.support.discrete and (p.name in self.shared or self.pooling == "complete" or p.shape):
+            if p.support.discrete and (self.pooling_of(p.name) == "complete" or p.shape):
                 raise ValueError(f"parameter {p.name!r} is a whole number: let it differ between subjects, or fix it")
             if prior is not None and isinstance(prior, DiscreteUniform) != p.support.discrete:
                 kind = "whole numbers" if p.support.discrete else "numbers, not whole ones"
@@ -79,8 +109,10 @@ class Population:
             if prior is not None and not p.support.contains(prior.quantile([0.001, 0.999])).all():
                 raise ValueError(f"prior {prior} of {p.name!r} reaches outside its support, {p.support}")
         effects = self.effects(data)
-        numbers = [e for e in effects if not e.support.discrete]
-        known = [*names, *(name for e in numbers for name, v in e.named.items() if v.level == "group")]
+        known = [*names]
+        for e in effects:
+            if not e.support.discrete:
+                known += [name for name, v in e.named.items() if v.level == "group"]
         for name in self.priors:
             of = name.rpartition("_")[0]
             if name not in known and of in names and of not in [e.name for e in effects if e.by_subject]:
@@ -88,11 +120,42 @@ class Population:
             if name not in known:
                 raise unknown(f"parameter of {data.model.name} in priors", name, known)
 
+    @property
+    def options(self) -> dict[str, Any]:
+        """The arguments of `build` that say the same."""
+        found = {k: v for k, v in vars(self).items() if k != "preset"}
+        return {**found, "priors": self.priors or self.preset}
+
+    @property
+    def tied(self) -> dict[str, str]:
+        """The parameters for which another stands, by name that one."""
+        return {name: first for first, *rest in self.coupled for name in rest}
+
+    def pooling_of(self, name: str) -> str:
+        """Return the word for how a parameter is pooled."""
+        first = self.tied.get(name, name)
+        if first in self.shared:
+            return "complete"
+        return self.pooling if isinstance(self.pooling, str) else self.pooling.get(first, "partial")
+
+    def __str__(self) -> str:
+        if isinstance(self.pooling, str):
+            return f"{self.pooling} pooling"
+        return f"partial pooling ({', '.join(f'{word} of {name}' for name, word in self.pooling.items())})"
+
     def is_free(self, parameter: Parameter) -> bool:
         """True if a parameter is estimated."""
         if parameter.name in self.fixed:
             return False
         return parameter.value is None or parameter.name in {*self.free, *self.shared, *self.priors}
+
+    def estimated(self, model: Model) -> list[Parameter]:
+        """Return the parameters that are estimated; of those that are equal, the one that stands for all."""
+        return [p for p in model.parameters if self.is_free(p) and p.name not in self.tied]
+
+    def _revised(self, model: Model, parameter: Parameter) -> Parameter:
+        """Return a parameter with the prior and the link that the preset has for it."""
+        return PRESETS[self.preset].revised(model, parameter)
 
     def prior(self, parameter: Parameter) -> Prior | None:
         """Return the prior of a subject's value."""
@@ -107,15 +170,16 @@ class Population:
     def effects(self, data: ModelData) -> tuple[Effect, ...]:
         """Return how the values of each parameter that is estimated hang together, in the model's order."""
         found: list[Effect] = []
-        for parameter in filter(self.is_free, data.model.parameters):
+        for parameter in (self._revised(data.model, p) for p in self.estimated(data.model)):
             prior = self.prior(parameter)
             assert prior is not None
             if parameter.support.discrete:  # its probabilities are the group's wherever there is one
-                found.append(WholeNumber.of(parameter, prior, pooled=self.pooling != "none"))
+                found.append(WholeNumber.of(parameter, prior, pooled=self.pooling_of(parameter.name) != "none"))
             else:
-                make = POOLINGS["complete" if parameter.name in self.shared else self.pooling]
-                effect = make(parameter, data.parameter_shape(parameter.name), prior)
-                found.append(effect.with_priors(self.priors))
+                make, shape = POOLINGS[self.pooling_of(parameter.name)], data.parameter_shape(parameter.name)
+                effect = make(parameter, shape, prior, PRESETS[self.preset].group).with_priors(self.priors)
+                copies = tuple(name for name, first in self.tied.items() if first == effect.name)
+                found.append(replace(effect, copies=copies))
         return tuple(found)
 
     def variables(self, data: ModelData) -> dict[str, Any]:
@@ -124,16 +188,18 @@ class Population:
         Under partial pooling ``alpha`` gives ``alpha_mu`` and ``alpha_sigma`` on the unbounded scale, the subjects'
         standard normal deviations ``alpha_z`` (non-centred), ``alpha_group``, the value on the natural scale of a
         subject at ``alpha_mu``, and ``alpha`` (dims subject).  A parameter that is a whole number is no variable: the
-        likelihood is summed over its values, with the prior's probabilities or the group's, ``capacity_probs``.
+        likelihood is summed over its values, with the prior's probabilities or the group's, ``capacity_probs``.  One
+        for which another stands is a copy of it.
         """
         self.check(data)
         found = {p.name: self.constant(p, data) for p in data.model.parameters if not self.is_free(p)}
-        found |= {effect.name: _in_pymc(effect) for effect in self.effects(data)}
+        for effect in self.effects(data):
+            found |= _in_pymc(effect)
         return {p.name: found[p.name] for p in data.model.parameters}
 
 
-def _in_pymc(effect: Effect) -> Any:
-    """Add an effect's variables to the PyMC model in context; return the parameter."""
+def _in_pymc(effect: Effect) -> dict[str, Any]:
+    """Add an effect's variables to the PyMC model in context; return the parameter and its copies."""
     import pymc as pm
 
     pm.modelcontext(None).add_coords(effect.coords)
@@ -143,4 +209,6 @@ def _in_pymc(effect: Effect) -> Any:
     v = Record(**{v.key: named[name] for name, v in effect.named.items()})
     for name, value in effect.computed(v).items():
         named[name] = pm.Deterministic(name, value, dims=("subject", *own)[1 + len(own) - value.ndim :] or None)
-    return named[effect.name] if effect.name in named else effect.value(v)
+    if effect.name not in named:  # a whole number, which is no variable
+        return {effect.name: effect.value(v)}
+    return {name: named[name] for name in (effect.name, *effect.copies)}

@@ -90,7 +90,8 @@ def test_the_log_density_is_prior_times_likelihood() -> None:
     assert_allclose(logp(rl.build("delta", data, pooling="none"))(point), expected, rtol=1e-8)
 
 
-def test_the_log_density_under_partial_pooling_by_hand() -> None:
+@pytest.mark.parametrize(("priors", "mean", "spread"), [(None, 0.8, 0.6), ("wide", 1.0, 1.0)], ids=str)
+def test_the_log_density_under_partial_pooling_by_hand(priors: str | None, mean: float, spread: float) -> None:
     data = trials()
     names = ["alpha_mu", "alpha_sigma_log__", "beta_mu", "beta_sigma_log__"]
     point: dict[str, Any] = dict(zip(names, np.array([0.2, -0.5, 0.7, -0.3]), strict=True))
@@ -104,11 +105,11 @@ def test_the_log_density_under_partial_pooling_by_hand() -> None:
         low, middle, high = link(prior.quantile([0.16, 0.5, 0.84]))
         width = (high - low) / 2
         mu, log_sigma, z = point[f"{name}_mu"], point[f"{name}_sigma_log__"], point[f"{name}_z"]
-        expected += stats.norm(middle, width).logpdf(mu) + stats.norm().logpdf(z).sum()
-        expected += stats.halfnorm(scale=width).logpdf(np.exp(log_sigma)) + log_sigma
+        expected += stats.norm(middle, mean * width).logpdf(mu) + stats.norm().logpdf(z).sum()
+        expected += stats.halfnorm(scale=spread * width).logpdf(np.exp(log_sigma)) + log_sigma
         values[name] = back(mu + np.exp(log_sigma) * z)
     expected += log_lik("delta", data, **values)
-    assert_allclose(logp(rl.build("delta", data))(point), expected, rtol=1e-8)
+    assert_allclose(logp(rl.build("delta", data, priors=priors))(point), expected, rtol=1e-8)
 
 
 # ---------------------------------------------------------------- variables
@@ -154,7 +155,7 @@ def test_priors_replace_the_model_s_own() -> None:
     alpha, beta = model.spec.population.effects(model.data)
     mu, sigma = (beta.named[f"beta_{part}"].prior for part in ("mu", "sigma"))
     low, _, high = stats.norm(0.5, 1.0).ppf([0.16, 0.5, 0.84])
-    assert_allclose([mu.mu, mu.sigma, sigma.sigma], [0.5, (high - low) / 2, (high - low) / 2])
+    assert_allclose([mu.mu, mu.sigma, sigma.sigma], [0.5, 0.8 * (high - low) / 2, 0.6 * (high - low) / 2])
     assert alpha.named["alpha_sigma"].prior == HalfNormal(0.3)
 
 

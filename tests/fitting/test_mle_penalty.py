@@ -14,7 +14,7 @@ import rlpymc as rl
 from rlpymc.fitting.mle.coordinates import Coordinates
 from rlpymc.fitting.mle.objective import Objective
 from rlpymc.fitting.penalty import Shrinkage, log_priors, shrinkages
-from rlpymc.model.parameters import interval, positive, real, softplus, unit
+from rlpymc.model.parameters import interval, phi_interval, positive, real, softplus, unit
 from rlpymc.model.priors import (
     Beta,
     DiscreteUniform,
@@ -42,7 +42,7 @@ PRIORS = [
     Exponential(0.8),
     Uniform(0.1, 0.9),
 ]
-SUPPORTS = [real, positive, softplus, unit, interval(-2.0, 3.0)]
+SUPPORTS = [real, positive, softplus, unit, interval(-2.0, 3.0), phi_interval(-2.0, 3.0)]
 COUPLED = [("alpha_pos", "alpha_neg")]
 RATES = "delta(rates=sign)"
 
@@ -113,10 +113,10 @@ def test_the_penalty_is_half_the_square_on_the_unbounded_scale(support: Any) -> 
 def test_lem_21_gradients_of_reduced_functions(kind: str) -> None:
     """Something fixed, two parameters coupled, and a penalty: the gradient is that of the function."""
     data = data_for(rl.get_model(RATES), trials())
-    population = Population("none", fixed={"beta": 2.0}, free=("q0",))
+    population = Population("none", fixed={"beta": 2.0}, free=("q0",), coupled=COUPLED)
     parameters = [p for p in data.model.parameters if p.name != "beta"]
     terms = shrinkages(parameters, 0.8) if kind == "l2" else log_priors(population, parameters)
-    coordinates = Coordinates(data, population, COUPLED, terms)
+    coordinates = Coordinates(data, population, terms)
     assert coordinates.entries.labels == ["alpha_pos", "q0"]
     target = Objective(data, population, coordinates, "fused", "NUMBA").target(1, {}, 0.0)
 

@@ -20,7 +20,8 @@ from rlpymc.likelihood.modes import QUICK
 from rlpymc.model.parameters import Parameter
 from rlpymc.model.priors import HalfNormal, Normal, Prior
 from rlpymc.model.record import Record
-from rlpymc.population.effects import POOLINGS, Effect, Pooled, Variable, hyperpriors
+from rlpymc.population.effects import POOLINGS, Effect, Pooled, Variable
+from rlpymc.population.presets import DEFAULT, PRESETS, GroupPriors
 from rlpymc.trials.model_data import data_for
 from rlpymc.validation.examples import random_trials
 from tests.helpers.messages import assert_says, refusal
@@ -53,8 +54,8 @@ class Heavy(Effect):
     scale: float
 
     @classmethod
-    def of(cls, parameter: Parameter, shape: tuple[int, ...], prior: Prior) -> Self:
-        mu, sigma = hyperpriors(parameter, prior)
+    def of(cls, parameter: Parameter, shape: tuple[int, ...], prior: Prior, group: GroupPriors) -> Self:
+        mu, sigma = group(parameter, prior)
         variables = Variable("_mu", "group", mu), Variable("_t", "subject", Laplace())
         return cls(parameter.name, parameter.support, shape, variables, sigma.sigma / 2)
 
@@ -69,8 +70,8 @@ class Odd(Effect):
     """Every subject at the group's value, which two positive numbers make; a third has no part in it."""
 
     @classmethod
-    def of(cls, parameter: Parameter, shape: tuple[int, ...], prior: Prior) -> Self:
-        del prior
+    def of(cls, parameter: Parameter, shape: tuple[int, ...], prior: Prior, group: GroupPriors) -> Self:
+        del prior, group
         parts = [Variable(f"_{k}", "group", HalfNormal(0.5)) for k in ("up", "down", "idle")]
         return cls(parameter.name, parameter.support, shape, (*parts, Variable("_spare", "subject", HalfNormal(2.0))))
 
@@ -78,9 +79,9 @@ class Odd(Effect):
         return self.support.constrain(v.up - v.down)
 
 
-def laplace(parameter: Parameter, shape: tuple[int, ...], prior: Prior) -> Effect:
+def laplace(parameter: Parameter, shape: tuple[int, ...], prior: Prior, group: GroupPriors) -> Effect:
     """Return the library's effect with another distribution of deviations."""
-    usual = Pooled.of(parameter, shape, prior)
+    usual = Pooled.of(parameter, shape, prior, group)
     return replace(usual, variables=(*usual.variables[:2], Variable("_z", "subject", Laplace(b=0.7))))
 
 
@@ -172,7 +173,8 @@ def test_results_are_the_values_of_its_variables(fits: list[xr.DataTree]) -> Non
     draws = fits[0]["posterior"].to_dataset()
     parts = [f"{name}{suffix}" for name in ("alpha", "beta") for suffix in ("_mu", "_t", "_group", "_half", "")]
     assert list(draws.data_vars) == parts
-    scale = hyperpriors(rl.get_model("delta").parameter("alpha"), rl.get_model("delta").parameter("alpha").prior)[1]
+    parameter = rl.get_model("delta").parameter("alpha")
+    scale = PRESETS[DEFAULT].group(parameter, parameter.prior)[1]
     expected = special.expit(draws["alpha_mu"] + scale.sigma / 2 * draws["alpha_t"])
     assert draws["alpha"].dims == ("chain", "draw", "subject")
     assert_allclose(draws["alpha"], expected.transpose(*draws["alpha"].dims), rtol=1e-12)

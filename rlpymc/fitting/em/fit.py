@@ -14,7 +14,6 @@ import xarray as xr
 
 from rlpymc.checks import check_seed, check_type, check_whole, is_number, unknown
 from rlpymc.fitting.assumptions import doubts
-from rlpymc.fitting.coupled import check_coupled
 from rlpymc.fitting.em.group import Covariates, Group
 from rlpymc.fitting.em.population_fit import EM, collect
 from rlpymc.fitting.em.rounds import Rounds
@@ -153,12 +152,11 @@ def fit_em(
             check_type(given, Mapping, f"{name} by name, as a mapping")
     data = data_for(get_model(model), trials)
     require_scored(data)
-    population = Population("partial", fixed=fixed or {}, free=free, shared=shared)
+    population = Population("partial", fixed=fixed or {}, free=free, shared=shared, coupled=coupled)
     _check_smooth(data.model, population)
     population.check(data)
-    check_coupled(data, population, coupled)
     say(doubts(data, population, with_priors=prior != "flat"))
-    problem = Unbounded(data, population, coupled, backend, threads)
+    problem = Unbounded(data, population, backend, threads)
     flat = prior == "flat"
     depends = Covariates(problem, covariates or {})
     if not flat:

@@ -4,12 +4,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from rlpymc.fitting.coupled import estimated
 from rlpymc.likelihood.backends import likelihood_of
 from rlpymc.likelihood.likelihood import Likelihood
 from rlpymc.model.parameter_vector import ParameterVector
-from rlpymc.population.effects import hyperpriors
 from rlpymc.population.population import Population
+from rlpymc.population.presets import middle_and_width
 from rlpymc.trials.model_data import ModelData
 
 DIFFERENCE = 1e-3  # step of numerical differences, in units of the prior's width
@@ -26,9 +25,7 @@ class Unbounded:
     data : ModelData
         The data.
     population : Population
-        What is estimated, and what is shared.
-    coupled : sequence of sequences of str
-        Parameters that are equal; the first of each group stands for all.
+        What is estimated, and what is shared; of parameters that are equal one stands for all.
     backend, threads
         What computes the likelihood, see `rlpymc.log_prob`.
 
@@ -46,26 +43,23 @@ class Unbounded:
         Median of each prior on the unbounded scale, and half the distance between its quantiles at 16 and 84 %.
     """
 
-    def __init__(
-        self, data: ModelData, population: Population, coupled: Sequence[Sequence[str]], backend: str, threads: int
-    ) -> None:
+    def __init__(self, data: ModelData, population: Population, backend: str, threads: int) -> None:
         self.data, self._backend, self._threads = data, backend, threads
-        free, tied = estimated(data.model, population, coupled)
+        free = population.estimated(data.model)
         self.own = [p for p in free if p.name not in population.shared]
         self.shared = [p for p in free if p.name in population.shared]
         self.parameters = [*self.own, *self.shared]
-        self.entries = ParameterVector({p.name: data.parameter_shape(p.name) for p in self.parameters}, tied)
+        self.entries = ParameterVector({p.name: data.parameter_shape(p.name) for p in self.parameters}, population.tied)
         self.labels = self.entries.labels
         sizes = [int(np.prod(shape)) for shape in self.entries.shapes.values()]
         self.n_own = sum(sizes[: len(self.own)])
         self.n_shared = sum(sizes) - self.n_own
-        means = []
+        places = []
         for p in self.parameters:
             prior = population.prior(p)
             assert prior is not None
-            means.append(hyperpriors(p, prior)[0])
-        self.middle = np.repeat([mean.mu for mean in means], sizes).astype(float)
-        self.width = np.repeat([mean.sigma for mean in means], sizes).astype(float)
+            places.append(middle_and_width(p, prior))
+        self.middle, self.width = np.repeat(np.array(places).reshape((-1, 2)), sizes, axis=0).T
         constant = [p for p in data.model.parameters if p.name not in self.entries.names]
         self._constants = {p.name: population.constant(p, data) for p in constant}
         self._likelihood = self.likelihood(data)

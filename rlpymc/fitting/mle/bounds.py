@@ -17,7 +17,7 @@ def check_bounds(estimated: Iterable[Parameter], bounds: Mapping[str, Any] | Non
     Parameters
     ----------
     estimated : iterable of Parameter
-        What is estimated, see `rlpymc.fitting.coupled`: of parameters that are equal the first stands for all.
+        What is estimated, see `Population.estimated`: of parameters that are equal the first stands for all.
     bounds : mapping, optional
         By parameter a lower and an upper bound, on the natural scale.
 

@@ -1,10 +1,9 @@
 """The flat vector of what is estimated: what optimisers work on."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 
-from rlpymc.fitting.coupled import estimated
 from rlpymc.fitting.penalty import Term
 from rlpymc.fitting.starting_points import unit_cube
 from rlpymc.model.parameter_vector import ParameterVector
@@ -25,9 +24,7 @@ class Coordinates:
     data : ModelData
         The data.
     population : Population
-        What is estimated.
-    coupled : sequence of sequences of str
-        Parameters that are equal; the first of each group stands for all.
+        What is estimated; of parameters that are equal one stands for all.
     terms : mapping
         What is added to the log likelihood for each parameter, see `rlpymc.fitting.penalty`; none unless given.
     within : mapping
@@ -49,13 +46,11 @@ class Coordinates:
         self,
         data: ModelData,
         population: Population,
-        coupled: Sequence[Sequence[str]] = (),
         terms: Mapping[str, Term] | None = None,
         within: Mapping[str, tuple[float, float]] | None = None,
     ) -> None:
-        free, tied = estimated(data.model, population, coupled)
-        self.parameters = [p for p in free if not p.support.discrete]
-        self.entries = ParameterVector({p.name: data.parameter_shape(p.name) for p in self.parameters}, tied)
+        self.parameters = [p for p in population.estimated(data.model) if not p.support.discrete]
+        self.entries = ParameterVector({p.name: data.parameter_shape(p.name) for p in self.parameters}, population.tied)
         self.size = len(self.entries)
         self._terms = {name: terms[name] for name in self.entries.shapes if name in terms} if terms else {}
         self._within = dict(within or {})

@@ -8,7 +8,6 @@ from threadpoolctl import threadpool_limits
 
 from rlpymc.checks import check_seed, check_whole
 from rlpymc.fitting.assumptions import doubts
-from rlpymc.fitting.coupled import check_coupled, estimated
 from rlpymc.fitting.mle.bounds import check_bounds
 from rlpymc.fitting.mle.estimates import MLE, estimates
 from rlpymc.fitting.mle.monitoring import Progress, Watch
@@ -125,12 +124,11 @@ def fit_mle(
     if l2 and with_priors:
         raise ValueError("l2 is itself a prior, Normal on the unbounded scale: give l2 or priors, not both")
     given = priors if isinstance(priors, Mapping) else {}
-    population = Population("none", priors=given, fixed=fixed or {}, free=free, shared=shared)
+    population = Population("none", priors=given, fixed=fixed or {}, free=free, shared=shared, coupled=coupled)
     population.check(data)
-    check_coupled(data, population, coupled)
     say(doubts(data, population, with_priors))
-    within = check_bounds(estimated(data.model, population, coupled)[0], bounds)
-    problem = Problem(data, population, coupled, l2, with_priors, backend, mode, test, within)
+    within = check_bounds(population.estimated(data.model), bounds)
+    problem = Problem(data, population, l2, with_priors, backend, mode, test, within)
     search = problem.search(problem.coordinates, method, starts, seed)
     watch = None if test is None and callback is None else Watch(callback, problem.coordinates.entries.labels)
     with threadpool_limits(1):  # the optimiser's matrices are too small to be shared out

@@ -29,9 +29,7 @@ class Problem:
     data : ModelData
         The data.
     population : Population
-        What is estimated, and what is shared.
-    coupled : sequence of sequences of str
-        Parameters that are equal.
+        What is estimated, what is shared, and what is equal.
     l2 : float
         Weight of the penalty.
     with_priors : bool
@@ -48,7 +46,6 @@ class Problem:
         self,
         data: ModelData,
         population: Population,
-        coupled: Sequence[Sequence[str]],
         l2: float,
         with_priors: bool,
         backend: str,
@@ -57,12 +54,12 @@ class Problem:
         bounds: Mapping[str, tuple[float, float]],
     ) -> None:
         self._bounds = bounds
-        self.data, self.population, self._coupled = data, population, coupled
+        self.data, self.population = data, population
         self._how = backend, mode
         self._test = None if test is None else _same_subjects(data, test)
         estimated = [p for p in data.model.parameters if population.is_free(p) and not p.support.discrete]
         self._terms = log_priors(population, estimated) if with_priors else shrinkages(estimated, l2)
-        self.coordinates = Coordinates(data, population, coupled, self._terms, bounds)
+        self.coordinates = Coordinates(data, population, self._terms, bounds)
         self._combinations = combinations(data, population, with_priors)
 
     def search(self, coordinates: Coordinates, method: str | None, starts: int, seed: int | None) -> Search:
@@ -140,9 +137,9 @@ class Problem:
             names |= {name for name, first in self.coordinates.entries.tied.items() if first in names}
             values = self.coordinates.entries.split(points)
             held = {**self.population.fixed, **{name: values[name] for name in names}}
-            population = replace(self.population, fixed=held, shared=())
-            coupled = [group for group in self._coupled if group[0] not in names]
-            coordinates = Coordinates(self.data, population, coupled, self._terms, self._bounds)
+            coupled = tuple(group for group in self.population.coupled if group[0] not in names)
+            population = replace(self.population, fixed=held, shared=(), coupled=coupled)
+            coordinates = Coordinates(self.data, population, self._terms, self._bounds)
             objective = Objective(self.data, population, coordinates, *self._how)
             own, moved, whose = search.over(coordinates), points.copy(), []
             for i in self._track(progress):

@@ -53,7 +53,7 @@ class MachinePosterior:
         self._constants = {p.name: population.constant(p, data) for p in held}
         likelihood = likelihood_of(data)
         assert isinstance(likelihood, LoopLikelihood)
-        active = [e.name for e in self._points.effects if not e.support.discrete]
+        active = [name for e in self._points.effects if not e.support.discrete for name in (e.name, *e.copies)]
         self._evaluator = likelihood.evaluator("gradient", active)
 
     @staticmethod
