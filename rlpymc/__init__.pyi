@@ -39,6 +39,7 @@ from .model.registry import register as register
 from .model.rules import Rule as Rule
 from .simulation.inner_course import latents as latents
 from .simulation.prediction import predict as predict
+from .simulation.prior_behaviour import prior_predictive as prior_predictive
 from .simulation.running import simulate as simulate
 from .trials.attributes import facts as facts
 from .trials.doubts import TrialsWarning as TrialsWarning

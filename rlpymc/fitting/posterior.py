@@ -13,10 +13,10 @@ from rlpymc.fitting.factory import Spec
 from rlpymc.likelihood.draws import log_prob_draws
 from rlpymc.likelihood.parameter_arrays import parameter_array
 from rlpymc.model.parameters import Parameter
-from rlpymc.model.record import Record
 from rlpymc.model.responses import Categorical
 from rlpymc.population.effects import Effect
-from rlpymc.population.whole_numbers import Marginal, whole_numbers
+from rlpymc.population.people import subjects_of
+from rlpymc.population.whole_numbers import whole_numbers
 from rlpymc.trials.model_data import ModelData
 
 BY_TRIAL = {"session", "block", "trial"}  # dims by which a person's parameter may differ
@@ -127,16 +127,9 @@ def _by_subject(
 
 def _new_subject(effect: Effect, posterior: xr.Dataset, rng: np.random.Generator) -> np.ndarray:
     """Return a parameter of somebody drawn from the population of each draw, (sample, *shape)."""
-    drawn = {}
-    for name, v in effect.named.items():
-        if v.level == "group":
-            drawn[v.key] = posterior[name].transpose("sample", ...).values
-        else:
-            drawn[v.key] = v.prior.sample(rng, (posterior.sizes["sample"], *effect.shape))
-    value = effect.value(Record(**drawn))
-    if isinstance(value, Marginal):
-        return value.values[Categorical(logits=value.log_weights).sample(rng)].astype(float)
-    return np.asarray(value)
+    group = {v.key: posterior[name] for name, v in effect.named.items() if v.level == "group"}
+    values = {key: draws.transpose("sample", ...).values for key, draws in group.items()}
+    return subjects_of(effect, values, posterior.sizes["sample"], 1, rng)[:, 0]
 
 
 def draw_whole_numbers(model: Fitted, posterior: xr.Dataset, seed: int | None) -> xr.Dataset:

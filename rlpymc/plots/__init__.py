@@ -8,6 +8,7 @@ from rlpymc.plots.comparisons import comparison, elpd_by_unit, future, group_bms
 from rlpymc.plots.learning import learning_curve, trial_values
 from rlpymc.plots.look import COLOURS, INTERVAL
 from rlpymc.plots.posteriors import population, posterior, traces
+from rlpymc.plots.prior_behaviours import prior_predictive
 from rlpymc.plots.tasks import grid_maps, set_size_curves, stay_probabilities
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "pareto_k",
     "population",
     "posterior",
+    "prior_predictive",
     "set_size_curves",
     "stay_probabilities",
     "traces",

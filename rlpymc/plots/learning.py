@@ -17,6 +17,7 @@ from rlpymc.model import Model
 from rlpymc.model.registry import get_model
 from rlpymc.plots.look import COLOURS, mean_and_range
 from rlpymc.plots.targets import action_name, target_actions
+from rlpymc.simulation.behaviour import since_reset
 from rlpymc.trials.attributes import attribute
 
 
@@ -172,7 +173,7 @@ def learning_curve(
     if numbers and target is not None:
         raise ValueError(f"target {target!r}: it means an action, and {response!r} is a number; leave it out")
     first = prediction["scored"].isel(response=0, missing_dims="ignore")
-    scored, since = first.values, _since_reset(prediction["reset"].values)
+    scored, since = first.values, since_reset(prediction["reset"].values)
     curves = {"": None} if numbers else _targets(prediction, observed, target)
     width = -(-int(since[scored].max() + 1) // bins)
     if ax is None:
@@ -202,12 +203,6 @@ def learning_curve(
         ax.set_ylabel(f"share of choices of {next(iter(curves))}")
     ax.legend(list(key.values()), list(key), frameon=False, fontsize="small")
     return ax.get_figure(root=True)  # type: ignore[return-value]
-
-
-def _since_reset(reset: np.ndarray) -> np.ndarray:
-    """Return the number of trials since the last reset, (subject, trial)."""
-    trial = np.arange(reset.shape[1])
-    return np.asarray(trial - np.maximum.accumulate(np.where(reset, trial, 0), axis=1))
 
 
 def _targets(prediction: xr.Dataset, observed: np.ndarray, target: int | str | None) -> dict[str, np.ndarray]:

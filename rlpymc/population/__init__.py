@@ -5,6 +5,7 @@ presets          priors of a group by name
 coupled          parameters that are equal, and stand in one effect
 whole_numbers    the kind of parameters that the likelihood is summed over
 population       which parameters are estimated, and their effects; as variables of PyMC
+people           subjects drawn from the population
 points           where variables stand in a point, where chains start, what points mean
 machine_density  the posterior's density as machine code
 """

@@ -50,6 +50,10 @@ class Dirichlet(Prior):
         """Return the numbers on the real line that belong to equal probabilities."""
         return 0.0
 
+    def sample(self, rng: np.random.Generator, shape: tuple[int, ...] = ()) -> Any:
+        """Return random probabilities, k for the k - 1 numbers of the shape's last axis."""
+        return rng.dirichlet(self.a, shape[:-1])
+
 
 @dataclass(frozen=True)
 class WholeNumber(Effect):

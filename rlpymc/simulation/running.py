@@ -36,6 +36,7 @@ def simulate(
     stop: Stop | None = None,
     first_rows: xr.Dataset | None = None,
     latents: bool = False,
+    best: bool = False,
     backend: str = "fused",
 ) -> xr.Dataset:
     """Let a model act in a task.
@@ -62,6 +63,9 @@ def simulate(
     latents : bool
         Whether to add what `latents` returns: states, signals and probabilities.  What is called as a column of the
         trials is becomes ``<name>_before``.
+    best : bool
+        Whether to add the column ``best``: whether the first response was one with the highest expected reward.
+        Bandits, reversal learning and RLWM say so, and any task with `is_best`.
     backend : {"fused", "scan"}
         What computes the model's steps.
 
@@ -95,9 +99,13 @@ def simulate(
         if entry.name not in {*task.columns, *task.responses, "scored"} and entry.default is None:
             given = ", ".join([*task.columns, *task.responses])
             raise ValueError(f"{model.name} reads {entry.name!r}, which this task does not give; it gives {given}")
+    if best and not task.says_best:
+        raise ValueError(f"best: {type(task).__name__} does not say which action is best; give it `is_best`")
+    if best and first_rows is not None:
+        raise ValueError("best: of given rows it is not known what was best; leave out best, or first_rows")
     check_facts(model, Facts(**task.facts))
     before = _Rows(model, task, first_rows, n_subjects)
-    run = _Run(model, task, n_subjects, n_trials, before, rng)
+    run = _Run(model, task, n_subjects, n_trials, before, rng, best)
     trials = run.trials(run.blank())  # the masks, for parameters that vary by block, and which columns there will be
     facts = Facts(**with_arrays(model.name, model.facts, task.facts))
     data = ModelData(model, trials, facts, {}, {name: trials[name].values for name in MASKS})
@@ -159,8 +167,9 @@ class _Run:
     """One simulation under way."""
 
     def __init__(
-        self, model: Model, task: Task, n: int, n_trials: int, before: _Rows, rng: np.random.Generator
+        self, model: Model, task: Task, n: int, n_trials: int, before: _Rows, rng: np.random.Generator, best: bool
     ) -> None:
+        self.best = best
         self.model, self.task, self.before, self.rng, self.n = model, task, before, rng, n
         self.first, self.length = len(before), len(before) + n_trials
         self.world: World = task.begin(n, n_trials, rng)
@@ -228,6 +237,8 @@ class _Run:
                 value = np.where(forced, picked, value)
             nothing = -1 if value.dtype.kind == "i" else np.nan
             kept[response.name] = np.where(missed, nothing, value) if missed.any() else value
+            if self.best and k == 0:
+                kept["best"] = self.task.is_best(self.world, now, kept) & ~missed
             brought = self.task.outcome(self.world, now, response.name, kept, self.rng)
             shown |= {response.name: value, **{k: _stand_in(v, missed) for k, v in brought.items()}}
             last = k == len(self.model.responses) - 1

@@ -102,6 +102,12 @@ class Bandit(Task):
             seen["reward_other"] = self._reward(level[other.argmax(axis=1)], rng)
         return seen
 
+    def is_best(self, world: World, t: int, x: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Whether no action on offer pays more."""
+        level = self.levels[t if len(self.levels) > 1 else 0]
+        available = x.get("available", np.ones((world.n_subjects, len(level)), dtype=bool))
+        return np.asarray(level[x["action"]] == np.where(available, level, -np.inf).max(axis=1))
+
     def _reward(self, level: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         if self.binary:
             return (rng.random(level.shape) < level).astype(float)

@@ -117,6 +117,15 @@ class Task(gymnasium.Env[dict[str, Any], Any]):
         available = x.get("available", np.ones((world.n_subjects, self.action_space.n), dtype=bool))
         return np.where(available, rng.random(available.shape), -1.0).argmax(axis=1)
 
+    def is_best(self, world: World, t: int, x: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Whether the first response of trial t was one with the highest expected reward; asked before its outcome."""
+        raise NotImplementedError(f"{type(self).__name__} does not say which action is best")
+
+    @property
+    def says_best(self) -> bool:
+        """Whether it says which action is best."""
+        return type(self).is_best is not Task.is_best
+
     def follow(self, world: World, x: Mapping[str, np.ndarray]) -> None:
         """Move the world to where it is after a given first row was lived through."""
 

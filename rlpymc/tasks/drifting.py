@@ -92,6 +92,11 @@ class DriftingBandit(Task):
         world.means = np.broadcast_to(np.stack(means, axis=1), (n_subjects, n_trials, walks[1]))
         return world
 
+    def is_best(self, world: World, t: int, x: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Whether no action has a higher mean now."""
+        means = world.means[:, t]
+        return np.asarray(means[np.arange(world.n_subjects), x["action"]] == means.max(axis=1))
+
     def outcome(
         self, world: World, t: int, response: str, x: Mapping[str, np.ndarray], rng: np.random.Generator
     ) -> dict[str, np.ndarray]:

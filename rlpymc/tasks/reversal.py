@@ -73,6 +73,10 @@ class Reversal(Task):
             world.reversals = np.full(world.n_subjects, t // self.every)
         return {}
 
+    def is_best(self, world: World, t: int, x: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Whether the action is the one that is rewarded most now."""
+        return np.asarray((x["action"] - world.reversals) % len(self.probs) == self.probs.argmax())
+
     def outcome(
         self, world: World, t: int, response: str, x: Mapping[str, np.ndarray], rng: np.random.Generator
     ) -> dict[str, np.ndarray]:

@@ -95,6 +95,11 @@ class RLWM(Task):
         block = np.full(world.n_subjects, self._block[t])
         return {"stimulus": world.stimulus[:, t], "set_size": self.set_sizes[block].astype(float), "block": block}
 
+    def is_best(self, world: World, t: int, x: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Whether the action is the correct one for the stimulus."""
+        correct = world.correct[np.arange(world.n_subjects), self._block[t], x["stimulus"]]
+        return np.asarray(x["action"] == correct)
+
     def outcome(
         self, world: World, t: int, response: str, x: Mapping[str, np.ndarray], rng: np.random.Generator
     ) -> dict[str, np.ndarray]:
