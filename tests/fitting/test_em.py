@@ -400,10 +400,10 @@ def test_nuts_and_expectation_maximisation_agree_with_quadrature() -> None:
         posterior = rl.sample(model, 5000, 1000, 4, seed=1, target_accept=0.95, progress=False, log_likelihood=False)[
             "posterior"
         ]
-    width = logit(0.84)  # of the prior on the unbounded scale: Normal(0, width), HalfNormal(width)
+    width = logit(0.84)  # of the prior on the unbounded scale: Normal(0, 0.8 width), HalfNormal(0.6 width)
     mu, sigma = np.linspace(-4, 4, 121), np.linspace(0.01, 7, 140)
     log_p = np.array([[plain.log_marginal(m, s, nodes=40).sum() for s in sigma] for m in mu])
-    log_p -= 0.5 * (mu[:, None] / width) ** 2 + 0.5 * (sigma / width) ** 2
+    log_p -= 0.5 * (mu[:, None] / (0.8 * width)) ** 2 + 0.5 * (sigma / (0.6 * width)) ** 2
     p = np.exp(log_p - log_p.max())
     p /= p.sum()
     for name, values in (("bias_mu", mu[:, None]), ("bias_sigma", sigma[None])):
