@@ -166,10 +166,9 @@ def build(
         Priors by name, see `rlpymc.population.presets`; or by parameter, from `rlpymc.priors`, the rest as "matched".
         A prior of a parameter is one of a subject's value; under partial pooling those of the group follow from it:
         "matched", the default, lets a subject's value vary as much as its own prior does; under "wide" it varies twice
-        as much.  "small_samples" and "hbayesdm" hold subjects to be alike: in
-        simulated groups whose members differed, intervals of their spread covered the truth in 5 to 70 % of cases.
-        Those of the group are given as ``alpha_mu`` and ``alpha_sigma``.  A constant parameter that is given a prior
-        is estimated.
+        as much.  "small_samples" and "hbayesdm" hold subjects to be alike: in simulated groups whose members differed,
+        intervals of their spread covered the truth in 5 to 70 % of cases.  ``alpha_mu`` and ``alpha_sigma`` name the
+        priors of a group.  A constant parameter that is given a prior is estimated.
     fixed : mapping, optional
         Parameters to hold at a value.
     free : sequence of str

@@ -30,8 +30,8 @@ that estimates none of these is refused.
 on [0, U], where Phi(x) is approximated by logistic(0.07056 x³ + 1.5976 x), or exp(mu + sigma z) if there is no upper
 bound.  The bounds are those of its models that are the same learners (`HBAYESDM`); parameters that these lack are
 refused.  Where parameters are not pooled, their priors are uniform between the bounds, as in its programs for single
-subjects of other tasks (``dd_cs_single``), or without bounds LogNormal(0, 1), that of its
-group's value.  A preset may replace links, inside `build` alone.
+subjects of other tasks (``dd_cs_single``), or without bounds LogNormal(0, 1), that of its group's value.  A preset may
+replace links, inside `build` alone.
 """
 
 from collections.abc import Callable, Mapping
