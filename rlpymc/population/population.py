@@ -1,7 +1,7 @@
 """Which parameters of a model are estimated, and how they are pooled over subjects."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -93,6 +93,10 @@ class Population:
         if parameter.name in self.fixed:
             return False
         return parameter.value is None or parameter.name in {*self.free, *self.shared, *self.priors}
+
+    def freeing(self, name: str, prior: Prior | None = None) -> "Population":
+        """Return the same with one more parameter estimated, with a prior of its own unless one is given."""
+        return replace(self, free=(*self.free, name), priors={**self.priors, **({name: prior} if prior else {})})
 
     def prior(self, parameter: Parameter) -> Prior | None:
         """Return the prior of a subject's value."""
