@@ -13,12 +13,14 @@ import xarray as xr
 import rlpymc as rl
 from rlpymc.fitting import constant_refits
 from rlpymc.fitting.budget import Budget, OutOfTime
-from rlpymc.fitting.held_constants import CONSTANTS, can_be_freed, telling
+from rlpymc.fitting.held_constants import CONSTANTS, can_be_freed, constants_within, telling
 from rlpymc.fitting.mle.objective import Objective
+from rlpymc.fitting.mle.search import Optimum, Search
 from rlpymc.fitting.nuts import constants_in_passing as passing
 from rlpymc.fitting.nuts import sampling
 from rlpymc.model.parameters import integer
 from rlpymc.population.population import Population
+from rlpymc.priors import Gamma
 from rlpymc.tasks import Bandit
 from rlpymc.trials.model_data import data_for
 from tests.helpers.messages import assert_says, refusal
@@ -84,10 +86,28 @@ def test_what_chance_gains_is_not_telling_and_what_matters_is() -> None:
     assert row["median"] > 0.5
 
 
-def test_a_fit_with_the_constant_freed_is_never_worse_even_from_a_single_start() -> None:
-    data = rl.example_data("fontanesi2019").isel(subject=slice(0, 9))
-    found = constants("counterfactual+stickiness", data, starts=1)
-    assert (found.gains >= 0).all()
+def test_the_search_with_a_constant_freed_goes_on_from_where_it_was_held(monkeypatch: pytest.MonkeyPatch) -> None:
+    gains = constants("delta", trials(q0=1.5)).gains
+    best = Search.best
+
+    def lost(self: Search, targets: Any, follower: Any = None) -> Optimum:
+        if "q0" not in self.coordinates.entries.places:
+            return best(self, targets, follower)
+        return Optimum(self.points[0], targets[0].function(self.points[0])[0], targets[0])
+
+    monkeypatch.setattr(Search, "best", lost)
+    led_on = constants("delta", trials(q0=1.5)).gains
+    assert (led_on >= 0).all()
+    assert float(led_on.sum()) > float(gains.sum()) / 3  # to optima nearby, at least
+
+
+def test_what_a_fit_has_freed_stays_free_whatever_is_pooled() -> None:
+    data, held = trials(n_subjects=2), {"decay": 0.9, "center": 0.3, "sd_drift": 0.5}
+    shared = Population("partial", {"sd0": Gamma(2, 1)}, held, shared=["mu0"])
+    found = constants_within(data_for(rl.get_model("kalman"), data), shared, Budget(), most=1, starts=2)
+    alone = constants("kalman", data, "sd_obs", fixed=held, free=["mu0", "sd0"])
+    assert list(found.held) == ["sd_obs"]
+    np.testing.assert_allclose(found.log_lik, alone.log_lik, atol=1e-6)
 
 
 def test_every_constant_is_tried_alone() -> None:
