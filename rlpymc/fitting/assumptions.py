@@ -9,6 +9,7 @@ from rlpymc.population.population import Population
 from rlpymc.trials.model_data import ModelData
 
 LEAST, MOST = 0.1, 10.0  # spread of outcomes for which priors made for outcomes about 1 apart will do
+FAR = 0.5  # ranges beyond all outcomes from which on the start of learning is far: one from the middle of them
 REACH = (0.001, 0.999)  # quantiles between which a prior of a level should find it
 
 type Columns = dict[str, tuple[np.ndarray, list[Parameter]]]  # values, and the parameters in units of them
@@ -89,13 +90,13 @@ def _scale(values: np.ndarray, scaled: list[Parameter], population: Population) 
 
 
 def _start(column: str, values: np.ndarray, scaled: list[Parameter], population: Population) -> Parameter | None:
-    """Return the constant at which learning starts if outcomes are more than their range away from it."""
+    """Return the constant at which learning starts if that is far from all outcomes."""
     spread = float(np.ptp(values)) or 1.0
     for p in scaled:
         held = p.value is not None and not population.is_free(p) and p.name not in population.fixed
         if p.units == column and p.support.link == "identity" and held:
             assert p.value is not None
-            if abs(float(np.median(values)) - p.value) > spread:
+            if max(float(values.min()) - p.value, p.value - float(values.max())) > FAR * spread:
                 return p
     return None
 

@@ -177,7 +177,9 @@ def test_points_on_another_scale_and_far_from_the_start_are_mended_wherever_peop
     assert min(halves) < best - 50  # of dividing alone, and of not freeing q0, one is far off for these people
 
 
-@pytest.mark.parametrize(("rewards", "far"), [([0, 1], 0), ([1, 1, 0], 0), ([-1, 1], 0), ([3, 4], 1), ([2, 2.9], 1)])
+@pytest.mark.parametrize(
+    ("rewards", "far"), [([0, 1], 0), ([1, 1, 0], 0), ([-1, 1], 0), ([0.3, 1.3, 1.3], 0), ([3, 4], 1), ([2, 2.9], 1)]
+)
 def test_a_start_is_far_where_it_is_more_than_a_range_away(rewards: list[float], far: int) -> None:
     assert len(fit("delta", bandit(rewards), starts=1)[1]) == far
 
