@@ -55,7 +55,7 @@ class _Variant:
         targets = [self._in_time(self._objective.target(i, *chosen)) for chosen in whole]
         found = [self._search.best(targets)]
         if near is not None:
-            x = self.entries.join(near.params(self._objective, i))
+            x = self.entries.join(near.params(i))
             for target in targets:
                 if target.whole is near.optimum.target.whole:  # nothing can be worse than what it is nested in
                     found.append(self._search.local(target, x, near.optimum.value, PRECISE))
@@ -74,10 +74,12 @@ class _Variant:
 
 @dataclass(frozen=True)
 class _Best:
+    """A subject's optimum under a variant."""
+
     optimum: Optimum
     variant: _Variant
 
-    def params(self, objective: Objective, i: int) -> dict[str, np.ndarray]:
+    def params(self, i: int) -> dict[str, np.ndarray]:
         """Return every parameter, those included that are constants here or in another variant."""
         held = {name: np.array(values[i]) for name, values in self.variant._objective.constants.items()}
         return held | self.variant.entries.split(self.optimum.x)
