@@ -21,6 +21,8 @@ from .fitting.factory import RLModel as RLModel
 from .fitting.factory import build as build
 from .fitting.files import load as load
 from .fitting.files import save as save
+from .fitting.held_constants import Constants as Constants
+from .fitting.held_constants import constants as constants
 from .fitting.mle.estimates import MLE as MLE
 from .fitting.mle.fit import fit_mle as fit_mle
 from .fitting.nuts.diagnostics import Diagnostics as Diagnostics

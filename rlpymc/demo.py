@@ -22,6 +22,7 @@ from rlpymc.simulation.prediction import predict
 from rlpymc.terminal import comparison, summary, table, text
 
 MODELS = ("counterfactual+stickiness", "counterfactual", "delta", "choice_kernel")  # three learners, one baseline
+START = "q0"  # where values start: held at the models' 0, it would decide the comparison (`rlpymc.constants`)
 
 
 def run(folder: Path, draws: int = 1000, tune: int = 500, seed: int = 1, console: Console | None = None) -> None:
@@ -51,15 +52,22 @@ def run(folder: Path, draws: int = 1000, tune: int = 500, seed: int = 1, console
     for name in MODELS:
         console.rule(name)
         console.print(get_model(name).card["summary"])
-        built[name] = build(name, trials)
+        learns = START in [p.name for p in get_model(name).parameters]
+        built[name] = build(name, trials, shared=[START] if learns else [])
         fits[name] = sample(built[name], draws=draws, tune=tune, seed=seed)
         console.print(text(str(diagnose(fits[name])).splitlines()[0]))
         console.print(table(summary(fits[name], "_group"), "the group"))
         save(fits[name], folder / f"{name.replace('+', '_')}.nc")
     console.rule("NUTS against maximum likelihood")
     best = MODELS[1]
-    mle = fit_mle(best, trials, starts=5)
-    console.print(table(against_mle(fits[best], mle), f"{best}, by person: posterior mean ± sd, and MLE"))
+    common = float(fits[best]["posterior"][START].mean())
+    mle = fit_mle(best, trials, starts=5, fixed={START: common})
+    console.print(
+        table(
+            against_mle(fits[best], mle),
+            f"{best}, by person: posterior mean ± sd, and MLE given {START} = {common:.2f}",
+        )
+    )
     console.print(
         "Where the data say little, partial pooling draws a person to the group and maximum likelihood runs away; "
         "`status` says where it is not to be trusted."

@@ -6,7 +6,8 @@
     P(a) = softmax(beta (mu + phi sd))[a]                           phi: bonus for uncertainty
 
 For payoffs that drift. Only ratios of sd0, sd_drift and sd_obs show in choices unless phi is freed, so sd_obs is held
-at 1: a unit of reward is best the spread of payoffs around an arm's mean (4 points in the paper's task).
+at 1 and is their unit, whatever payoffs are divided by: in the paper's task, where payoffs scatter by 4 points, a
+drift of 2.8 points is an sd_drift of 0.7.
 Departs from its source: arms drift on trials that are learned from, and not while a response is missed.
 """
 
@@ -81,9 +82,9 @@ kalman = Model(
             positive,
             prior=Gamma(2.0, 2.0),
             plausible=0.7,
-            meaning="standard deviation of an arm's drift in a trial",
-            citation=OWN,
-            units="reward",
+            meaning="standard deviation of an arm's drift in a trial, in units of sd_obs",
+            citation="prior: rlpymc, weak for drifts of about sd_obs",
+            units="sd_obs",
         ),
         start_value("mu0", "mean of the belief before the first trial", citation=OWN),
         Parameter(
@@ -91,17 +92,17 @@ kalman = Model(
             positive,
             prior=Gamma(2.0, 1.0),
             value=1.0,
-            meaning="standard deviation of the belief before the first trial",
-            citation=OWN,
-            units="reward",
+            meaning="standard deviation of the belief before the first trial, in units of sd_obs",
+            citation="prior: rlpymc, weak for beliefs of about sd_obs",
+            units="sd_obs",
         ),
         Parameter(
             "sd_obs",
             positive,
             prior=Gamma(2.0, 2.0),
             value=1.0,
-            meaning="standard deviation of a payoff around its arm's mean",
-            citation=OWN,
+            meaning="standard deviation of a payoff around its arm's mean: the unit of sd_drift and sd0",
+            citation="prior: rlpymc, weak",
             units="reward",
         ),
         Parameter(

@@ -16,6 +16,7 @@ from rlpymc.comparison.elpd import Elpd
 from rlpymc.comparison.leave_one_out import elpd_of, warn_of_bad_k
 from rlpymc.comparison.terms import WHICH, check_unit
 from rlpymc.fitting.factory import RLModel
+from rlpymc.fitting.held_constants import CONSTANTS, telling
 from rlpymc.fitting.run_folder import folder_path
 
 WEIGHTS = {"stacking": "stacking", "pseudo-bma": "pseudo-BMA", "pseudo-bma+": "BB-pseudo-BMA"}  # ArviZ's names
@@ -69,6 +70,12 @@ def compare(
     ------
     ValueError
         If there are fewer than two fits, one has no log likelihood for the unit, or they are of different data.
+
+    Warns
+    -----
+    UserWarning
+        Of units whose Pareto k is bad, and of constants of a model that decide how well it does (`rlpymc.constants`),
+        as `sample` has noted them in a fit.
     """
     check_unit(unit, form)
     if weights not in WEIGHTS:
@@ -91,6 +98,10 @@ def compare(
             found[name] = elpd_of(f"fit {name!r}", fit, unit, form, models.get(name), own, progress)
     check_same_data(found)
     table = _table(found, weights)
+    for name, fit in fits.items():
+        kept = fit.attrs.get(CONSTANTS, "") if isinstance(fit, xr.DataTree) else ""
+        for sentence in telling(kept).values():
+            warnings.warn(f"fit {name!r}: {sentence}; differences between models may rest on it", stacklevel=2)
     worst = max(found, key=lambda name: int((found[name].bad & ~found[name].refitted.values).sum()))
     warn_of_bad_k(f"'{worst}'", found[worst], stacklevel=2)
     return table

@@ -2,12 +2,14 @@
 
 import numpy as np
 
+from rlpymc.model import Model
 from rlpymc.model.parameters import Parameter, Support
 from rlpymc.model.record import Record
 from rlpymc.population.population import Population
 from rlpymc.trials.model_data import ModelData
 
 LEAST, MOST = 0.1, 10.0  # spread of outcomes for which priors made for outcomes about 1 apart will do
+FAR = 0.5  # ranges beyond all outcomes from which on the start of learning is far: one from the middle of them
 REACH = (0.001, 0.999)  # quantiles between which a prior of a level should find it
 
 type Columns = dict[str, tuple[np.ndarray, list[Parameter]]]  # values, and the parameters in units of them
@@ -30,12 +32,19 @@ def doubts(data: ModelData, population: Population, with_priors: bool = True) ->
     list of str
         Sentences that name the column, what was found, and what to pass.
     """
-    columns = _by_column(data)
-    return [
-        *_expectations(data, population),
-        *(_scales(columns, population) if with_priors else []),
-        *_starts(columns, population),
-    ]
+    found = _expectations(data, population)
+    for column, (values, scaled) in _by_column(data).items():
+        start = _start(column, values, scaled, population)
+        scale = _scale(values, scaled, population) if with_priors else []
+        if start and scale:
+            found.append(_both(column, values, start, scale, data.model) + _relative(data.model))
+        elif start:
+            found.append(_far(column, values, start, with_priors))
+        elif scale:
+            found.append(_spread(column, values, scale) + _relative(data.model))
+        if with_priors and not scale:
+            found += _out_of_reach(column, values, scaled, population)
+    return found
 
 
 def _expectations(data: ModelData, population: Population) -> list[str]:
@@ -74,46 +83,90 @@ def _by_column(data: ModelData) -> Columns:
     return found
 
 
-def _scales(columns: Columns, population: Population) -> list[str]:
-    """Compare outcomes with the scale that the models' own priors are made for."""
-    found = []
-    for column, (values, scaled) in columns.items():
-        free = [p for p in scaled if population.is_free(p) and p.name not in population.tied]
-        own = [p for p in free if not {p.name, f"{p.name}_mu"} & {*population.priors}]
-        low, high = float(values.min()), float(values.max())
-        if own and not LEAST <= high - low <= MOST and high > low:
-            names = ", ".join(p.name for p in own)
-            found.append(
-                f"column {column!r}: found {low:g} to {high:g}, and the priors of {names} are made for values about 1 "
-                f"apart: divide the column by about {(high - low) / 2:.2g}, or pass priors={{{own[0].name!r}: ...}} "
-                "that fit"
-            )
-            continue
-        for p in own:
-            if p.units == column and p.support.link == "identity" and (prior := population.prior(p)) is not None:
-                least, most = prior.quantile(REACH)
-                middle = float(np.median(values))
-                if not least <= middle <= most:
-                    found.append(
-                        f"column {column!r}: found values about {middle:g}, which the prior of {p.name}, {prior}, does "
-                        f"not reach: subtract a constant from the column, or pass priors={{{p.name!r}: ...}} that do"
-                    )
-    return found
+def _scale(values: np.ndarray, scaled: list[Parameter], population: Population) -> list[Parameter]:
+    """Return the parameters whose priors, the models' own, are made for outcomes on another scale."""
+    spread = float(np.ptp(values))
+    return _own(scaled, population) if spread > 0 and not LEAST <= spread <= MOST else []
 
 
-def _starts(columns: Columns, population: Population) -> list[str]:
-    """Compare outcomes with the values that learning starts from, where these are the model's own constants."""
-    found = []
-    for column, (values, scaled) in columns.items():
-        low, high = float(values.min()), float(values.max())
-        for p in scaled:
-            if p.units != column or p.value is None or population.is_free(p) or p.name in population.fixed:
-                continue
-            middle, width = float(np.median(values)), max(high - low, 1.0)
-            if not low - width <= p.value <= high + width:
+def _start(column: str, values: np.ndarray, scaled: list[Parameter], population: Population) -> Parameter | None:
+    """Return the constant at which learning starts if that is far from all outcomes."""
+    spread = float(np.ptp(values)) or 1.0
+    for p in scaled:
+        held = p.value is not None and not population.is_free(p) and p.name not in population.fixed
+        if p.units == column and p.support.link == "identity" and held:
+            assert p.value is not None
+            if max(float(values.min()) - p.value, p.value - float(values.max())) > FAR * spread:
+                return p
+    return None
+
+
+def _found(column: str, values: np.ndarray) -> str:
+    return f"column {column!r}: found {values.min():g} to {values.max():g}"
+
+
+def _made_for(scaled: list[Parameter]) -> str:
+    return f"the priors of {', '.join(p.name for p in scaled)} are made for values about 1 apart"
+
+
+def _spread(column: str, values: np.ndarray, scaled: list[Parameter]) -> str:
+    return (
+        f"{_found(column, values)}, and {_made_for(scaled)}: divide the column by about {np.ptp(values) / 2:.2g}, or "
+        f"pass priors={{{scaled[0].name!r}: ...}} that fit"
+    )
+
+
+def _far(column: str, values: np.ndarray, start: Parameter, with_priors: bool) -> str:
+    """The location alone: nobody but the user knows where learning started, so it is best estimated."""
+    name, middle, width = start.name, float(np.median(values)), max(float(np.ptp(values)), 1.0)
+    mend = f"priors={{{name!r}: Normal({middle:g}, {width:g})}}" if with_priors else f"free=({name!r},)"
+    return (
+        f"{_found(column, values)}, mostly about {middle:g}, far from {name} = {start.value:g}, where learning starts: "
+        f"pass {mend}, which estimates it, or, where it is known, fixed={{{name!r}: {middle:g}}}, say"
+    )
+
+
+def _both(column: str, values: np.ndarray, start: Parameter, scaled: list[Parameter], model: Model) -> str:
+    """Location and scale: either mend alone makes the other worse, and both leave open where learning started."""
+    middle, half = float(np.median(values)), float(np.ptp(values)) / 2
+    alike = [r.name for r in model.responses if isinstance(r.kind, Support) and r.name != column]
+    where = f"the column and from {', '.join(map(repr, alike))} alike" if alike else "the column"
+    return (
+        f"{_found(column, values)}, mostly about {middle:g}, far from {start.name} = {start.value:g}, where learning "
+        f"starts, and {_made_for(scaled)}: subtract {middle:g} from {where}, then divide by {half:.2g}, "
+        f"and pass free=({start.name!r},), since where learning started is not known"
+    )
+
+
+def _relative(model: Model) -> str:
+    """Say which parameters do not follow the scale of a column, since they are in units of another parameter."""
+    names = [p.name for p in model.parameters]
+    by_unit: dict[str, list[str]] = {}
+    for p in model.parameters:
+        if p.units in names:
+            by_unit.setdefault(p.units, []).append(p.name)
+    return "".join(
+        f". {' and '.join(own)}: in units of {unit}, held at {held:g}, whatever the column is divided by"
+        for unit, own in by_unit.items()
+        if (held := model.parameter(unit).value) is not None
+    )
+
+
+def _out_of_reach(column: str, values: np.ndarray, scaled: list[Parameter], population: Population) -> list[str]:
+    """Say which of the models' own priors of a level do not reach the outcomes."""
+    found, middle = [], float(np.median(values))
+    for p in _own(scaled, population):
+        if p.units == column and p.support.link == "identity" and (prior := population.prior(p)) is not None:
+            least, most = prior.quantile(REACH)
+            if not least <= middle <= most:
                 found.append(
-                    f"column {column!r}: found {low:g} to {high:g}, far from {p.name} = {p.value:g}, where learning "
-                    f"starts: subtract a constant from the column, or pass fixed={{{p.name!r}: {middle:g}}}, or "
-                    f"priors={{{p.name!r}: Normal({middle:g}, {width:g})}} to estimate it"
+                    f"column {column!r}: found values about {middle:g}, which the prior of {p.name}, {prior}, does "
+                    f"not reach: subtract a constant from the column, or pass priors={{{p.name!r}: ...}} that do"
                 )
     return found
+
+
+def _own(scaled: list[Parameter], population: Population) -> list[Parameter]:
+    """Return the parameters that are estimated with the model's own priors."""
+    free = [p for p in scaled if population.is_free(p) and p.name not in population.tied]
+    return [p for p in free if not {p.name, f"{p.name}_mu"} & {*population.priors}]

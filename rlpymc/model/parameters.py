@@ -232,7 +232,7 @@ class Parameter:
     meaning, citation : str
         What it stands for; where prior or name come from.
     units : str
-        Units, where rescaling the data changes it: "reward" or "1/reward".
+        Units, where rescaling the data changes it: "reward" or "1/reward"; or the parameter that is its unit.
     value : float, optional
         With a value it is a constant until it is freed (``free=("q0",)``, or a prior for it).
     """

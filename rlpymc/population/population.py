@@ -157,6 +157,10 @@ class Population:
         """Return a parameter with the prior and the link that the preset has for it."""
         return PRESETS[self.preset].revised(model, parameter)
 
+    def freeing(self, name: str, prior: Prior | None = None) -> "Population":
+        """Return the same with one more parameter estimated, with a prior of its own unless one is given."""
+        return replace(self, free=(*self.free, name), priors={**self.priors, **({name: prior} if prior else {})})
+
     def prior(self, parameter: Parameter) -> Prior | None:
         """Return the prior of a subject's value."""
         return self.priors.get(parameter.name, parameter.prior)

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 import rlpymc as rl
-from rlpymc.tasks import GridWorld, Prediction, TwoStep
+from rlpymc.tasks import DriftingBandit, GridWorld, Prediction, TwoStep
 from tests.helpers.messages import assert_says
 
 P = {"alpha": 0.4, "beta": 2.5}
@@ -109,8 +109,9 @@ def test_outcomes_far_from_where_learning_starts_are_said_and_the_mends_work() -
     trials = outcomes()
     far, said = fit("delta_prediction", trials, starts=4)
     assert len(said) == 1
-    assert_says(said[0], "'outcome'", "v0 = 0, where learning starts", "fixed={'v0': 5", "priors={'v0': Normal(5")
-    mend = said[0].partition("pass ")[2].partition(", or")[0]
+    assert_says(said[0], "'outcome'", "v0 = 0, where learning starts", "fixed={'v0': 5", mend := "free=('v0',)")
+    assert_says(doubts(rl.build, "delta_prediction", trials)[1][0], "from 'prediction' alike", "then divide by", mend)
+    assert_says(doubts(rl.build, "delta_prediction", outcomes(sd=1.0))[1][0], "priors={'v0': Normal(5")
     near, silent = fit("delta_prediction", trials, starts=4, **eval(f"dict({mend})"))
     assert not silent
     assert float((near.log_lik - far.log_lik).sum()) > 300
@@ -147,3 +148,51 @@ def test_points_far_from_the_start_of_values_are_said_before_every_fit() -> None
     for found in (fit("delta", trials)[1], doubts(rl.build, "delta", trials, pooling="none")[1]):
         assert_says(found[0], "'reward'", "found 40 to 41", "q0 = 0", "fixed={'q0': 4")
     assert not fit("delta", trials, fixed={"q0": 40.5})[1]
+
+
+def points(start: float) -> Any:
+    """Choices of people who get 50 to 100 points and expect so many before the first trial."""
+    task = DriftingBandit(4, center=75.0, sd_drift=4.0, sd=6.0, decay=0.97, limits=(50.0, 100.0))
+    return rl.simulate("delta", task, {"alpha": 0.5, "beta": 0.15, "q0": start}, 6, 100, seed=1)
+
+
+@pytest.mark.parametrize("start", [0.0, 75.0])
+def test_points_on_another_scale_and_far_from_the_start_are_mended_wherever_people_started(start: float) -> None:
+    trials = points(start)
+    _, said = doubts(rl.build, "delta", trials)
+    assert len(said) == 1
+    assert_says(
+        said[0], "found 50 to 100", "q0 = 0, where learning starts", "subtract ", "then divide by 25", "free=('q0',)"
+    )
+    middle, half = (float(said[0].partition(word)[2].split()[0].strip(",")) for word in ("subtract ", "divide by "))
+    mended = trials.assign(reward=(trials["reward"] - middle) / half)
+    assert not doubts(rl.build, "delta", mended, free=("q0",))[1]
+
+    def log_lik(data: Any, **options: Any) -> float:
+        return float(fit("delta", data, starts=3, **options)[0].log_lik.sum())
+
+    best = log_lik(trials, fixed={"q0": start})
+    assert log_lik(mended, free=("q0",)) > best - 0.01
+    halves = [log_lik(trials.assign(reward=trials["reward"] / half)), log_lik(mended)]
+    assert min(halves) < best - 50  # of dividing alone, and of not freeing q0, one is far off for these people
+
+
+@pytest.mark.parametrize(
+    ("rewards", "far"), [([0, 1], 0), ([1, 1, 0], 0), ([-1, 1], 0), ([0.3, 1.3, 1.3], 0), ([3, 4], 1), ([2, 2.9], 1)]
+)
+def test_a_start_is_far_where_it_is_more_than_a_range_away(rewards: list[float], far: int) -> None:
+    assert len(fit("delta", bandit(rewards), starts=1)[1]) == far
+
+
+def test_what_is_in_units_of_another_parameter_does_not_follow_the_column() -> None:
+    _, said = doubts(rl.build, "kalman", points(75.0))
+    assert len(said) == 1
+    assert_says(said[0], "the priors of center, beta", "sd_drift and sd0: in units of sd_obs, held at 1, whatever")
+    units = {p["name"]: p["units"] for p in rl.get_model("kalman").card["parameters"]}
+    assert units["sd_drift"] == units["sd0"] == "sd_obs"
+    held = {"decay": 0.9, "center": 0.0, "mu0": 0.0, "sd_drift": 0.7, "beta": 1.0}
+    trials = points(75.0)
+    terms = [rl.log_prob("kalman", trials, held).sum()]
+    scaled = {**held, "beta": 25.0}  # rewards, and what is in units of them, on another scale; sd_drift as it was
+    terms.append(rl.log_prob("kalman", trials.assign(reward=trials["reward"] / 25), scaled).sum())
+    assert float(terms[0]) == pytest.approx(float(terms[1]))

@@ -229,7 +229,7 @@ def test_rewards_on_another_scale_are_warned_of_before_sampling() -> None:
 
 def test_rewards_far_from_the_start_are_warned_of_before_sampling() -> None:
     data = trials()
-    with pytest.warns(rl.TrialsWarning, match=r"q0 = 0, where learning starts: subtract a constant"):
+    with pytest.warns(rl.TrialsWarning, match=r"q0 = 0, where learning starts: pass priors="):
         rl.build("delta", data.assign(reward=40 + data["reward"]))
 
 

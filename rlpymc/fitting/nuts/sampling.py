@@ -17,6 +17,8 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rlpymc.checks import check_seed, check_whole, unknown
 from rlpymc.fitting.factory import RLModel
 from rlpymc.fitting.files import SPEC_VERSION, from_bytes, to_bytes
+from rlpymc.fitting.held_constants import CONSTANTS, mends
+from rlpymc.fitting.nuts.constants_in_passing import constants_in_passing
 from rlpymc.fitting.nuts.diagnostics import SamplingWarning, diagnose, problems_before_sampling
 from rlpymc.fitting.nuts.machine_sampler import MachinePosterior
 from rlpymc.fitting.posterior import draw_whole_numbers
@@ -43,6 +45,7 @@ def sample(
     *,
     target_accept: float = 0.8,
     cores: int | None = None,
+    constants: bool = True,
     progress: bool = True,
 ) -> xr.DataTree:
     """Sample the posterior with NUTS, and say what is wrong with it.
@@ -67,6 +70,10 @@ def sample(
         Aimed acceptance rate; nearer to 1 takes smaller steps.
     cores : int, optional
         Chains at a time; all that the machine has cores for unless told.
+    constants : bool
+        Whether to try, afterwards and in at most a tenth of the time that sampling took, what the likelihood gains
+        when a parameter that the model holds constant is freed (`rlpymc.constants`, of as many subjects as there is
+        time for), and to warn of gains well above chance.  Models that do not run as compiled loops are left out.
     progress : bool
         Whether to show a progress bar.
 
@@ -76,12 +83,14 @@ def sample(
         Groups posterior, sample_stats, observed_data, constant_data and log_likelihood; what it was made from is in
         its attributes, and how long the chains ran, in seconds, in those of the posterior (sampling_time).  The
         attribute sampled_by says whether the posterior's density was machine code ("machine") or a function of PyTensor
-        ("pytensor"), which takes longer, and the attribute why says why.
+        ("pytensor"), which takes longer, and the attribute why says why.  Where constants were tried, the attribute
+        constants holds what was gained, in JSON.
 
     Warns
     -----
     SamplingWarning
-        Of divergences, chains that disagree, few effective draws, low BFMI, a choice rule without a gradient.
+        Of divergences, chains that disagree, few effective draws, low BFMI, a choice rule without a gradient, a
+        constant on which conclusions may rest.
 
     Raises
     ------
@@ -90,6 +99,7 @@ def sample(
     RuntimeError
         If another process works in the folder.
     """
+    began = time.perf_counter()
     if sampler not in SAMPLERS:
         raise unknown("sampler", sampler, SAMPLERS)
     if folder is not None and sampler != "nutpie":
@@ -131,7 +141,11 @@ def sample(
         fit["log_likelihood"] = xr.DataTree(pointwise(rl_model, fit["posterior"].to_dataset(), unit))
     fit.attrs["rlpymc"] = json.dumps(made_from)
     fit.attrs |= {"spec_version": SPEC_VERSION, "sampled_by": "pytensor" if why else "machine", "why": why}
-    for problem in diagnose(fit).problems:
+    problems = diagnose(fit).problems
+    if constants and (tried := constants_in_passing(rl_model, time.perf_counter() - began)) is not None:
+        fit.attrs[CONSTANTS] = tried.to_json()
+        problems += mends(tried, rl_model.spec.population)
+    for problem in problems:
         warnings.warn(problem, SamplingWarning, stacklevel=2)
     return fit
 
