@@ -91,7 +91,7 @@ def _scale(values: np.ndarray, scaled: list[Parameter], population: Population) 
 
 def _start(column: str, values: np.ndarray, scaled: list[Parameter], population: Population) -> Parameter | None:
     """Return the constant at which learning starts if that is far from all outcomes."""
-    spread = float(np.ptp(values)) or 1.0
+    spread = float(np.ptp(values)) or 2.0  # where all are equal, one away is not far
     for p in scaled:
         held = p.value is not None and not population.is_free(p) and p.name not in population.fixed
         if p.units == column and p.support.link == "identity" and held:
