@@ -17,14 +17,16 @@ from llvmlite import ir
 
 from rlpymc import math
 from rlpymc.compiler import machine
-from rlpymc.compiler.expressions import TRIAL, Graph, Node, pullback, raw
+from rlpymc.compiler.expressions import Graph, Node
 from rlpymc.compiler.signature import TOTAL, Name
-from rlpymc.compiler.symbols import Symbol, lift
+from rlpymc.compiler.symbols import lift
 from rlpymc.compiler.vector import I64, POINTER, Code
-from rlpymc.compiler.writer import Writer
 from rlpymc.likelihood.evaluator import Evaluator
 from rlpymc.model.record import Record
+from rlpymc.population.coordinates import Coordinates, Form
 from rlpymc.population.effects import Effect
+from rlpymc.population.formulas import FormulaWriter, derivatives, leaf
+from rlpymc.population.machine_coordinates import DENSITY, OutsideWriter, memory, return_verdict
 from rlpymc.population.points import Points
 from rlpymc.population.whole_numbers import WholeNumber, combinations
 
@@ -37,7 +39,7 @@ class Density:
 
     Parameters
     ----------
-    points : Points
+    coordinates : Coordinates
         What it is a function of, with the parameters that are estimated.
     constants : dict of (subject, *shape)
         All other parameters.
@@ -54,7 +56,10 @@ class Density:
         What the function takes beside the point.
     """
 
-    def __init__(self, points: Points, constants: Mapping[str, np.ndarray], evaluators: Sequence[Evaluator]) -> None:
+    def __init__(
+        self, coordinates: Coordinates, constants: Mapping[str, np.ndarray], evaluators: Sequence[Evaluator]
+    ) -> None:
+        points = coordinates.points
         self.size, self.places, self._evaluators = len(points), points.places, evaluators
         if wrong := evaluators[0].wrong_index:
             raise ValueError(f"{wrong}; make the trials anew with read_trials")
@@ -72,8 +77,10 @@ class Density:
                         evaluate.params[effect.name].ctypes.data,
                         outputs[Name("slope", effect.name)].ctypes.data,
                     ]
+        self._memory = memory(coordinates)
+        addresses += [array.ctypes.data for array in self._memory]
         self.numbers = np.array(addresses, dtype=np.int64)
-        self._machine = machine.load(_text(points.effects, points.n_subjects), False)
+        self._machine = machine.load(_text(points.effects, points.n_subjects, coordinates.form), False)
         self.address, self.copy_address = (self._machine.address(name) for name in ("density", "copy"))
 
     def __call__(self, x: np.ndarray) -> tuple[float, np.ndarray]:
@@ -85,20 +92,15 @@ class Density:
 
 
 @lru_cache(maxsize=128)
-def _text(effects: tuple[Effect, ...], n_subjects: int) -> str:
+def _text(effects: tuple[Effect, ...], n_subjects: int, form: Form) -> str:
     """Return the density as a module in LLVM's language."""
     with Graph().active():
-        return _Density(effects, n_subjects).text()
-
-
-def _leaf(name: str) -> Symbol:
-    return Symbol(np.array(raw("adjoint", value=(name,)), dtype=object))
-
-
-def _slopes(seeds: Sequence[tuple[Any, Any]]) -> dict[str, Node]:
-    """Return the derivatives of a weighted sum of expressions by the leaves' names."""
-    nodes = [(lift(value).node(), lift(weight).node()) for value, weight in seeds]
-    return {leaf.value[0]: g for leaf, g in pullback(nodes, lambda n: n.stage == TRIAL, 0)}
+        density = _Density(effects, n_subjects)
+        plain = form.kind == "noncentred"
+        density.write("density" if plain else "noncentred")
+        if not plain:
+            OutsideWriter(form, density.places, n_subjects).write(density.module, density.n_addresses)
+        return str(density.module)
 
 
 class _Number:
@@ -113,49 +115,33 @@ class _Number:
         self.group, self.subject = (
             {v.key: name for name, v in effect.named.items() if v.level == level} for level in ("group", "subject")
         )
-        self.value = effect.value(Record(**{v.key: _leaf(v.key) for v in effect.variables}))
-        self.maps = {v.key: v.prior.unbounded(_leaf(v.key)) for v in effect.variables}
+        self.value = effect.value(Record(**{v.key: leaf(v.key) for v in effect.variables}))
+        self.maps = {v.key: v.prior.unbounded(leaf(v.key)) for v in effect.variables}
 
     def slopes(self) -> dict[str, Node]:
         """Return the derivatives of all that concerns a subject, whose variables are on the unbounded scale here."""
-        group = {key: _leaf(key) for key in self.group}
+        group = {key: leaf(key) for key in self.group}
         value = self.effect.value(Record(**{key: group.get(key, natural) for key, (natural, _) in self.maps.items()}))
-        return _slopes([(value, _leaf(SLOPE)), *((self.maps[key][1], 1.0) for key in self.subject)])
+        return derivatives([(value, leaf(SLOPE)), *((self.maps[key][1], 1.0) for key in self.subject)])
 
     def slope_of_group(self, key: str) -> Node:
         """Return the derivative with respect to one of the group's variables."""
         value, density = self.maps[key]
-        return _slopes([(value, _leaf(SLOPE)), (density, 1.0)])[key]
+        return derivatives([(value, leaf(SLOPE)), (density, 1.0)])[key]
 
 
-class _Density(Writer):
+class _Density(FormulaWriter):
     """The function in the making; its vectors have one lane."""
 
     def __init__(self, effects: tuple[Effect, ...], n_subjects: int) -> None:
+        super().__init__()
         self.n, self.places = n_subjects, Points(effects, n_subjects).places
         numbers = [e for e in effects if not isinstance(e, WholeNumber)]
         self.numbers = [_Number(e, 4 + 2 * j) for j, e in enumerate(numbers)]
         self.whole = [e for e in effects if isinstance(e, WholeNumber)]
         self.choices = combinations(effects)
+        self.n_addresses = len(self.choices) * (4 + 2 * len(self.numbers))
         self.module = ir.Module("rlpymc")
-        self.values: dict[int, Any] = {}
-        self.leaves: dict[str, Any] = {}
-
-    def known(self, n: Node) -> dict[int, Any]:
-        """Memory of values: they are kept until the leaves change."""
-        return self.values
-
-    def leaf(self, n: Node) -> Any:
-        """Return the value of a leaf."""
-        return self.leaves[n.value[0]] if n.op == "adjoint" else None
-
-    def given(self, leaves: dict[str, Any]) -> None:
-        """Say what the leaves stand for from here on."""
-        self.leaves, self.values = leaves, {}
-
-    def of(self, value: Any) -> Any:
-        """Return the value of an expression."""
-        return self.value(value if isinstance(value, Node) else lift(value).node(), "f")
 
     # ------------------------------------------------------------------------------------------------ memory
     def each(self, n: int) -> AbstractContextManager[Any]:
@@ -186,14 +172,13 @@ class _Density(Writer):
         return {key: self.code.load(self.x, at) for key, at in positions.items()}
 
     # ---------------------------------------------------------------------------------------------- function
-    def text(self) -> str:
-        """Return the module."""
+    def write(self, name: str) -> None:
+        """Write it under a name."""
         self._write_copy()
-        kinds = [I64, POINTER, POINTER, POINTER, POINTER]
-        function = ir.Function(self.module, ir.FunctionType(I64, kinds), "density")
-        code = self.code = Code(function, 1)
+        code = self.code = Code(ir.Function(self.module, DENSITY, name), 1)
+        function = code.function
         b, (dim, self.x, self.slopes, result, user) = code.builder, function.args
-        rows = np.arange(len(self.choices) * (4 + 2 * len(self.numbers))).reshape((len(self.choices), -1)).tolist()
+        rows = np.arange(self.n_addresses).reshape((len(self.choices), -1)).tolist()
         self.addresses = [[code.load_single(user, code.single(k), I64) for k in row] for row in rows]
         self.arrays = [[b.inttoptr(address, POINTER) for address in row] for row in self.addresses]
         self.log_density = self.place()
@@ -204,14 +189,8 @@ class _Density(Writer):
         self._sum_over_whole_numbers()
         for number in self.numbers:
             self._prior(number)
-        value, finite = code.get(self.log_density), self.place()
-        code.store(value, result, code.single(0))
-        self.add_to(finite, code.intrinsic("fabs", value))
-        with code.loop(code.single(0), dim) as k:
-            self.add_to(finite, code.intrinsic("fabs", code.load(self.slopes, k)))
-        good = code.lane(code.compare("<", code.get(finite), code.constant(np.inf)), 0)
-        b.ret(b.select(good, code.single(0), code.single(4)))  # as PyMC's samplers have it: a divergence
-        return str(self.module)
+        code.store(code.get(self.log_density), result, code.single(0))
+        return_verdict(code, dim, self.slopes, result)
 
     def _write_copy(self) -> None:
         """Write the function by which a sampler turns points into draws: these are points, too."""
@@ -249,18 +228,18 @@ class _Density(Writer):
     def _sum_over_whole_numbers(self) -> None:
         """Add the log likelihood, summed over the whole numbers; leave its derivatives with the first of them."""
         code, several = self.code, len(self.choices) > 1
-        terms = [_leaf(f"total {k}") for k in range(len(self.choices))]
+        terms = [leaf(f"total {k}") for k in range(len(self.choices))]
         density, positions = lift(0.0), list[int]()
         for effect in self.whole:
             natural = {}
             for name, v in effect.named.items():
                 own = range(self.places[name].start, self.places[name].stop)
-                natural[v.key], log_prior = v.prior.unbounded(math.stack([_leaf(f"x {at}") for at in own]))
+                natural[v.key], log_prior = v.prior.unbounded(math.stack([leaf(f"x {at}") for at in own]))
                 density, positions = density + log_prior, [*positions, *own]
             logs = dict(zip(effect.values, lift(effect.value(Record(**natural)).log_weights), strict=True))
             terms = [term + logs[chosen[effect.name]] for term, chosen in zip(terms, self.choices, strict=True)]
         found = math.logsumexp(math.stack(terms)) if several else terms[0]
-        slopes, slopes_of_prior = _slopes([(found, 1.0)]), _slopes([(density, 1.0)])
+        slopes, slopes_of_prior = derivatives([(found, 1.0)]), derivatives([(density, 1.0)])
         group = self.load({f"x {at}": code.single(at) for at in positions})
         self.given(group)
         self.add_to(self.log_density, self.of(density))
