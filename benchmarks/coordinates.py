@@ -93,13 +93,13 @@ def report(out: Report, seeds: int, tune: int, names: list[str]) -> None:
             middle = [float(np.median([run[k] for run in runs])) for k in ("ess", "steps", "divergences", "per 1000")]
             seconds = float(np.median([run["seconds"] for run in runs]))
             slow = " ".join(sorted({str(run["slowest"]) for run in runs}))
-            ratio = f"{np.median(ratios):.1f} ({min(ratios):.1f} to {max(ratios):.1f})" if runs is found["informed"] else ""
+            ratio = (
+                f"{np.median(ratios):.1f} ({min(ratios):.1f} to {max(ratios):.1f})" if runs is found["informed"] else ""
+            )
             rows.append([name, formula, coordinates, *middle, seconds, slow, ratio])
         print(rows[-2:], flush=True)
     columns = ("data", "model", "coordinates", "smallest ESS", "steps", "divergences", "ESS / 1000 gradients")
-    out.table(
-        f"4 x ({tune} + 1000), medians over {seeds} seeds", (*columns, "seconds", "slowest", "ratio"), rows
-    )
+    out.table(f"4 x ({tune} + 1000), medians over {seeds} seeds", (*columns, "seconds", "slowest", "ratio"), rows)
 
 
 def costs(out: Report) -> None:

@@ -16,7 +16,7 @@ Papaspiliopoulos, Roberts & Skoeld (2007). A general framework for the parametri
 Statistical Science 22, 59-73: between centred and non-centred, number by number.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
 from typing import Any
@@ -151,46 +151,35 @@ class Coordinates:
     def start(self, seed: int | None) -> np.ndarray:
         """Return a random point where a chain can start: a draw of what the sites say, if there are any."""
         start = self.points.start(seed)
+        if self._sites is not None:
+            drawn = self._sites.centre + self._sites.spread * np.random.default_rng(seed).standard_normal(len(start))
+            start = np.where(np.isnan(drawn), start, drawn)
         if self.form.kind == "centred":
-            for entries, _ in self._blocks():
-                for effect, j in entries:
-                    mu, sigma, z = (
-                        self._column(start[None], f"{effect.name}_{key}", j, prod(effect.shape))
-                        for key in ("mu", "sigma", "z")
-                    )
-                    priors = {v.key: v.prior for v in effect.variables}
-                    z[...] = priors["mu"].unbounded(mu)[0] + priors["sigma"].unbounded(sigma)[0] * z
-        if self._sites is None:
-            return start
-        rng = np.random.default_rng(seed)
-        drawn = self._sites.centre + self._sites.spread * rng.standard_normal(len(start))
-        start = np.where(np.isnan(drawn), start, drawn)
+            for effect in self.form.effects:
+                v = self._natural(effect, start[None])
+                start[self.points.places[f"{effect.name}_z"]] = (v["mu"] + v["sigma"] * v["z"]).ravel()
         return start
 
-    def _blocks(self) -> Iterator[tuple[list[tuple[Effect, int]], np.ndarray]]:
-        """Go through what is mapped together: effects with the numbers of their entries, and rows of the table."""
-        entries = [(e, j) for e, size in zip(self.form.effects, self.form.sizes, strict=True) for j in range(size)]
-        if self.form.together:
-            yield entries, self.table
-            return
-        for j, entry in enumerate(entries):
-            yield [entry], self.table[j :: len(entries)]
-
-    def _column(self, points: np.ndarray, name: str, entry: int, size: int) -> np.ndarray:
-        """Return a view of an entry of a variable, (draw, subject), or (draw, 1) of the group."""
-        place = self.points.places[name]
-        return points[:, place.start + entry : place.stop : size]
+    def _natural(self, effect: Effect, points: np.ndarray) -> dict[str, np.ndarray]:
+        """Return an effect's variables by key, (draw, subject, entry), or (draw, 1, entry) of the group."""
+        shape = len(points), -1, prod(effect.shape)
+        parts = {v.key: (v.prior, points[:, self.points.places[name]]) for name, v in effect.named.items()}
+        return {key: prior.unbounded(part.reshape(shape))[0] for key, (prior, part) in parts.items()}
 
     def noncentred(self, points: np.ndarray) -> np.ndarray:
         """Return points of the density, (draw, number), for points of the sampler."""
-        found = points.copy()
-        for entries, site in self._blocks():
-            parts: dict[str, list[np.ndarray]] = {key: [] for key in ("mu", "sigma", "z")}
-            for effect, j in entries:
-                for name, v in effect.named.items():
-                    column = self._column(points, name, j, prod(effect.shape))
-                    parts[v.key].append(v.prior.unbounded(column)[0])
-            deviations, _ = MAPS[self.form.kind](parts["z"], parts["mu"], parts["sigma"], site)
-            for (effect, j), value in zip(entries, deviations, strict=True):
-                self._column(found, f"{effect.name}_z", j, prod(effect.shape))[...] = value
+        if self.form.kind == "noncentred":
+            return points
+        parts = [self._natural(effect, points) for effect in self.form.effects]
+        entries = {key: [*np.concatenate([v[key] for v in parts], axis=2).T] for key in ("z", "mu", "sigma")}
+        k, deviations = len(entries["z"]), list[np.ndarray]()
+        for block in [range(k)] if self.form.together else [range(j, j + 1) for j in range(k)]:
+            site = self.table if self.form.together else self.table[block.start :: k]
+            given = [v[block.start : block.stop] for v in entries.values()]
+            deviations += MAPS[self.form.kind](*given, [row[:, None] for row in site])[0]
+        found, first = points.copy(), 0
+        for effect, size in zip(self.form.effects, self.form.sizes, strict=True):
+            own = np.stack(deviations[first : first + size]).T  # (draw, subject, entry)
+            found[:, self.points.places[f"{effect.name}_z"]] = own.reshape((len(points), -1))
+            first += size
         return found

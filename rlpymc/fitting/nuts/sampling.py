@@ -141,7 +141,9 @@ def sample(
     logger.info("sampled by %s", f"PyTensor: {obstacle}" if obstacle else f"machine code, {coordinates}")
     if sampler == "nutpie":
         with nullcontext() if folder is None else _Folder(folder, made_from) as store:
-            fit = _sample_nutpie(rl_model, None if obstacle else coordinates, chains, seed, cores, progress, store, settings)
+            fit = _sample_nutpie(
+                rl_model, None if obstacle else coordinates, chains, seed, cores, progress, store, settings
+            )
     else:
         fit = _sample_pymc(rl_model, chains, seed, sampler, cores, progress, settings)
     fit["posterior"] = xr.DataTree(draw_whole_numbers(rl_model, fit["posterior"].to_dataset(), seed))
