@@ -6,7 +6,7 @@ Gaussian nearest to the posterior, in Kullback-Leibler divergence, is a fixed po
 
     H = -E[second derivative of the log likelihood],  b = E[slope of the same] + H mean,  under the Gaussian itself,
 
-to which rounds of half steps lead.  Second derivatives come of slopes alone, by Stein's identity.  The group's mu and
+to which rounds lead, half of the way at first.  Second derivatives come of slopes alone, by Stein's identity.  The group's mu and
 sigma, and parameters of other kinds, are estimated in the same rounds.  Sites shape a sampler's coordinates, and not
 the posterior: what cannot be found is left at 0, as if the data said nothing.
 
@@ -33,7 +33,7 @@ type Arrays = dict[str, np.ndarray]
 
 POINTS = 64  # over which slopes are averaged, if these are enough for as many numbers
 ROUNDS = 30
-SETTLED = 0.01  # change of a round, in standard deviations
+SETTLED, NEAR = 0.01, 0.1  # change of a round, in standard deviations: when to end, and to take whole steps
 STEP = 1e-4  # of differences of priors, which are smooth on the real line
 SHARPEST = 1e8  # curvature of a likelihood, in units of the group's
 
@@ -83,9 +83,10 @@ def find_sites(likelihood: Likelihood, points: Points, constants: Mapping[str, n
     together : bool
         Whether a subject's numbers have one site, or each one of its own (H is diagonal then).
     """
-    search = _Search(likelihood, points, constants, together)
+    search, change = _Search(likelihood, points, constants, together), np.inf
     for _ in range(ROUNDS):
-        if search.round() < SETTLED:
+        change = search.round(1.0 if change < NEAR else 0.5)
+        if change < SETTLED:
             break
     return search.result()
 
@@ -173,8 +174,8 @@ class _Search:
         towards = factor.transpose(0, 2, 1) @ (self.b - self.H @ mu)[:, :, None]
         return mu, sigma, mu + (factor @ towards)[:, :, 0], factor
 
-    def round(self) -> float:
-        """Take everything half of the way; return how far that was, in standard deviations."""
+    def round(self, share: float) -> float:
+        """Take everything some of the way; return how far that was, in standard deviations."""
         _, sigma, mean, factor = self.gaussians()
         theta = mean + np.einsum("iab,pb->pia", factor, self.normal[:, : self.k])
         params, chain = {}, {}
@@ -188,12 +189,14 @@ class _Search:
             params[name] = np.broadcast_to(value if self.effects[name].by_subject else value[:, None], shape)
         slopes = self._slopes(params)
         of_own = [(slopes[e.name] * chain[e.name]).reshape((*theta.shape[:2], -1)) for e in self.own]
-        self._move_sites(np.nan_to_num(np.concatenate(of_own, axis=-1), posinf=0.0, neginf=0.0), sigma, mean, factor)
+        self._move_sites(
+            np.nan_to_num(np.concatenate(of_own, axis=-1), posinf=0.0, neginf=0.0), sigma, mean, factor, share
+        )
         for name, estimate in self.besides.items():
             slope = slopes[name] if self.effects[name].by_subject else slopes[name].sum(axis=1)
             slope = np.nan_to_num(slope * chain[name], posinf=0.0, neginf=0.0)
             curvature = (slope * self._deviation(name)).mean(axis=0) * np.sqrt(estimate.precision)
-            estimate.move(slope.mean(axis=0), curvature, 0.5)
+            estimate.move(slope.mean(axis=0), curvature, share)
         self._move_group()
         _, _, new_mean, new_factor = self.gaussians()
         before, sd = (np.sqrt((f**2).sum(axis=2)) for f in (factor, new_factor))
@@ -232,8 +235,10 @@ class _Search:
                 self.weights[effect.name] = (self.weights[effect.name] + now) / 2
         return found
 
-    def _move_sites(self, slopes: np.ndarray, sigma: np.ndarray, mean: np.ndarray, factor: np.ndarray) -> None:
-        """Go half of the way to the sites that slopes, (point, subject, entry), speak for."""
+    def _move_sites(
+        self, slopes: np.ndarray, sigma: np.ndarray, mean: np.ndarray, factor: np.ndarray, share: float
+    ) -> None:
+        """Go some of the way to the sites that slopes, (point, subject, entry), speak for."""
         by_normal = np.einsum("pia,pb->iab", slopes, self.normal[:, : self.k]) / len(slopes)
         slope = slopes.mean(axis=0)
         # E[slope normal'] = E[second derivative] F; in units of sigma, so that eigenvalues can be compared
@@ -246,8 +251,8 @@ class _Search:
         curvature = (vectors * np.clip(values, 0.0, SHARPEST)[:, None, :]) @ vectors.transpose(0, 2, 1)
         H = curvature / (sigma[:, None] * sigma)
         b = slope + (H @ mean[:, :, None])[:, :, 0]
-        self.H[good] += (H - self.H)[good] / 2
-        self.b[good] += (b - self.b)[good] / 2
+        self.H[good] += share * (H - self.H)[good]
+        self.b[good] += share * (b - self.b)[good]
 
     def _move_group(self) -> None:
         """Take the group's means and standard deviations towards the posterior's mode."""

@@ -66,11 +66,11 @@ def sample(
         The log likelihood that goes with the draws: by observation, summed by subject, or none.  "auto" is by
         observation, up to 2 GB.
     coordinates : {"informed", "noncentred", "centred"}, optional
-        What NUTS moves in under partial pooling: an exact change of variables, that posterior and results do not depend
-        on.  "noncentred": subjects' standard deviations from the mean, as PyMC's model has them.  "centred": their
-        values.  "informed": something between these, by subject and direction, by how much the subject's data say, which
-        is found out beforehand; many times as many effective draws for the same time.  Unless told, it is "informed"
-        where the density is machine code and parameters are partially pooled, and "noncentred" elsewhere.
+        What NUTS moves in under partial pooling: an exact change of variables, that neither the posterior nor what is
+        returned depends on.  "noncentred": subjects' standard deviations from the mean, as in PyMC's model.  "centred":
+        their values.  "informed": what lies between, for each subject and direction by how much the data say, which is
+        found out beforehand; several times as many effective draws for the same time.  Unless told, "informed" where
+        the density is machine code and parameters are partially pooled, and "noncentred" elsewhere.
     target_accept : float
         Aimed acceptance rate; nearer to 1 takes smaller steps.
     cores : int, optional
@@ -95,8 +95,8 @@ def sample(
     Raises
     ------
     ValueError
-        If the folder holds another run, a piece of it was changed, there is no such sampler, or the coordinates asked for
-        cannot be had.
+        If the folder holds another run, a piece of it was changed, there is no such sampler, or the coordinates that
+        are asked for cannot be had.
     RuntimeError
         If another process works in the folder.
     """
