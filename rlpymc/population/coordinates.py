@@ -175,8 +175,8 @@ class Coordinates:
         k, deviations = len(entries["z"]), list[np.ndarray]()
         for block in [range(k)] if self.form.together else [range(j, j + 1) for j in range(k)]:
             site = self.table if self.form.together else self.table[block.start :: k]
-            given = [v[block.start : block.stop] for v in entries.values()]
-            deviations += MAPS[self.form.kind](*given, [row[:, None] for row in site])[0]
+            z, mu, sigma = (entries[key][block.start : block.stop] for key in ("z", "mu", "sigma"))
+            deviations += MAPS[self.form.kind](z, mu, sigma, [row[:, None] for row in site])[0]
         found, first = points.copy(), 0
         for effect, size in zip(self.form.effects, self.form.sizes, strict=True):
             own = np.stack(deviations[first : first + size]).T  # (draw, subject, entry)

@@ -6,9 +6,9 @@ Gaussian nearest to the posterior, in Kullback-Leibler divergence, is a fixed po
 
     H = -E[second derivative of the log likelihood],  b = E[slope of the same] + H mean,  under the Gaussian itself,
 
-to which rounds lead, half of the way at first.  Second derivatives come of slopes alone, by Stein's identity.  The group's mu and
-sigma, and parameters of other kinds, are estimated in the same rounds.  Sites shape a sampler's coordinates, and not
-the posterior: what cannot be found is left at 0, as if the data said nothing.
+to which rounds lead, half of the way at first.  Second derivatives come of slopes alone, by Stein's identity.  The
+group's mu and sigma, and parameters of other kinds, are estimated in the same rounds.  Sites shape a sampler's
+coordinates, and not the posterior: what cannot be found is left at 0, as if the data said nothing.
 
 References
 ----------

@@ -99,7 +99,7 @@ def test_the_density_is_the_noncentred_one_up_to_the_volume(
         value, slopes = density(x)
         wanted, inner = plain(posterior.coordinates.noncentred(x[None])[0])
         assert_allclose(value, wanted + volume, rtol=1e-12, atol=1e-10)
-        by_volume = slopes_by_difference(lambda at: logdet(posterior.coordinates, at)[1], x)  # noqa: B023
+        by_volume = slopes_by_difference(lambda at: logdet(posterior.coordinates, at)[1], x)
         wanted_slopes = jacobian.T @ inner + by_volume
         assert_allclose(slopes, wanted_slopes, rtol=1e-9, atol=1e-10 * np.abs(slopes).max())
 
