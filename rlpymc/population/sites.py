@@ -18,6 +18,7 @@ Opper & Archambeau (2009). The variational Gaussian approximation revisited. Neu
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
+from typing import Any
 
 import numpy as np
 from scipy.special import ndtri, softmax
@@ -34,6 +35,8 @@ type Arrays = dict[str, np.ndarray]
 POINTS = 64  # over which slopes are averaged, if these are enough for as many numbers
 ROUNDS = 30
 SETTLED, NEAR = 0.01, 0.1  # change of a round, in standard deviations: when to end, and to take whole steps
+LOST = 1.0  # change of the last round beyond which a subject's site is not used
+FARTHEST, SHORTER = 2.0, 6  # where a likelihood is flat, a round would go far beyond: it is halved so many times
 STEP = 1e-4  # of differences of priors, which are smooth on the real line
 SHARPEST = 1e8  # curvature of a likelihood, in units of the group's
 
@@ -83,11 +86,12 @@ def find_sites(likelihood: Likelihood, points: Points, constants: Mapping[str, n
     together : bool
         Whether a subject's numbers have one site, or each one of its own (H is diagonal then).
     """
-    search, change = _Search(likelihood, points, constants, together), np.inf
+    search, change = _Search(likelihood, points, constants, together), np.full(points.n_subjects, np.inf)
     for _ in range(ROUNDS):
-        change = search.round(1.0 if change < NEAR else 0.5)
-        if change < SETTLED:
+        change = search.round(1.0 if change.max() < NEAR else 0.5)
+        if change.max() < SETTLED:
             break
+    search.forget(change > LOST)
     return search.result()
 
 
@@ -174,8 +178,12 @@ class _Search:
         towards = factor.transpose(0, 2, 1) @ (self.b - self.H @ mu)[:, :, None]
         return mu, sigma, mu + (factor @ towards)[:, :, 0], factor
 
-    def round(self, share: float) -> float:
-        """Take everything some of the way; return how far that was, in standard deviations."""
+    def forget(self, lost: np.ndarray) -> None:
+        """Take the sites of some subjects for unknown."""
+        self.H[lost], self.b[lost] = 0.0, 0.0
+
+    def round(self, share: float) -> np.ndarray:
+        """Take everything some of the way; return how far that was for each subject, in standard deviations."""
         _, sigma, mean, factor = self.gaussians()
         theta = mean + np.einsum("iab,pb->pia", factor, self.normal[:, : self.k])
         params, chain = {}, {}
@@ -200,7 +208,7 @@ class _Search:
         self._move_group()
         _, _, new_mean, new_factor = self.gaussians()
         before, sd = (np.sqrt((f**2).sum(axis=2)) for f in (factor, new_factor))
-        return float(max(np.abs((new_mean - mean) / sd).max(), np.abs(np.log(sd / before)).max()))
+        return np.maximum(np.abs((new_mean - mean) / sd), np.abs(np.log(sd / before))).max(axis=1)
 
     def _deviation(self, name: str) -> np.ndarray:
         """Return the points' deviations of a parameter beside, (point[, 1], *shape)."""
@@ -236,7 +244,7 @@ class _Search:
         return found
 
     def _move_sites(
-        self, slopes: np.ndarray, sigma: np.ndarray, mean: np.ndarray, factor: np.ndarray, share: float
+        self, slopes: np.ndarray, sigma: np.ndarray, mean: np.ndarray, factor: np.ndarray, share: Any
     ) -> None:
         """Go some of the way to the sites that slopes, (point, subject, entry), speak for."""
         by_normal = np.einsum("pia,pb->iab", slopes, self.normal[:, : self.k]) / len(slopes)
@@ -251,8 +259,14 @@ class _Search:
         curvature = (vectors * np.clip(values, 0.0, SHARPEST)[:, None, :]) @ vectors.transpose(0, 2, 1)
         H = curvature / (sigma[:, None] * sigma)
         b = slope + (H @ mean[:, :, None])[:, :, 0]
-        self.H[good] += share * (H - self.H)[good]
-        self.b[good] += share * (b - self.b)[good]
+        before, sd = (self.H, self.b), np.sqrt((factor**2).sum(axis=2))
+        share = np.where(good, share, 0.0)
+        H, b = np.where(good[:, None, None], H, 0.0), np.where(good[:, None], b, 0.0)
+        for _ in range(SHORTER):
+            self.H = before[0] + share[:, None, None] * (H - before[0])
+            self.b = before[1] + share[:, None] * (b - before[1])
+            far = (np.abs(self.gaussians()[2] - mean) > FARTHEST * sd).any(axis=1)
+            share = np.where(far, share / 2, share)
 
     def _move_group(self) -> None:
         """Take the group's means and standard deviations towards the posterior's mode."""

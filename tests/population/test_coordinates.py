@@ -312,6 +312,20 @@ def test_subjects_whose_data_say_nothing_have_no_site_and_others_have() -> None:
     assert np.abs(found.H[0]).max() > 0.01
 
 
+def test_options_that_are_seldom_chosen_lead_nobody_astray() -> None:
+    """For what is hardly ever chosen the likelihood is nearly flat on one side, and whole steps go far beyond."""
+    bias = np.random.default_rng(0).normal(size=(6, 18))
+    trials = rl.simulate("biased_random", rl.tasks.Bandit([0.5] * 19), {"bias": bias}, 6, 100, seed=1)
+    posterior = MachinePosterior(rl.build("biased_random", trials), "informed")
+    sites = posterior.coordinates._sites
+    assert sites is not None
+    assert_array_equal(sites.H, sites.H * np.eye(18))  # too many to be taken together
+    assert (np.diagonal(sites.H, axis1=1, axis2=2) > 0.01).all()
+    assert np.abs(sites.centre).max() < 4
+    density, plain = posterior.density(), posterior.coordinates.points
+    assert density(posterior.coordinates.start(1))[0] > density(plain.start(1))[0] - 50
+
+
 def test_chains_start_where_the_sites_say() -> None:
     found = MachinePosterior(line(), "informed").coordinates
     sites = found._sites
