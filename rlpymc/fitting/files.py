@@ -11,7 +11,7 @@ from rlpymc.fitting.own_terms import leave_out_terms, make_terms
 from rlpymc.storage import seal, unseal, write_whole
 
 SPEC_VERSION = 3  # of what a fit says of its making, in `attrs`; 0 said nothing of a version, 1 had no seal
-SINCE = {"sampled_by": 1, "why": 1, "coordinates": 3}  # attributes, and the version that brought them
+SINCE = {"sampled_by": 1, "why": 1, "sampled_in": 3}  # attributes, and the version that brought them
 SEALED = {"holds": "fit"}
 ENGINE: Any = "h5netcdf"
 

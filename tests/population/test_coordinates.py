@@ -359,7 +359,7 @@ def assert_same_draws(one: xr.DataTree, other: xr.DataTree) -> None:
 
 
 def test_they_are_informed_unless_told(fit: xr.DataTree) -> None:
-    assert [fit.attrs[k] for k in ("sampled_by", "coordinates", "why")] == ["machine", "informed", ""]
+    assert [fit.attrs[k] for k in ("sampled_by", "sampled_in", "why")] == ["machine", "informed", ""]
     assert json.loads(fit.attrs["rlpymc"])["sampler"]["coordinates"] == "informed"
     assert {"alpha_mu", "alpha_sigma", "alpha_z", "alpha_group", "alpha"} <= set(fit["posterior"].data_vars)
 
@@ -395,10 +395,10 @@ def test_what_cannot_be_had_is_refused_by_name_and_said_otherwise() -> None:
     assert_says(refusal(rl.sample, alone, coordinates="centred"), "coordinates='centred'", "partially pooled", "leave")
     assert_says(refusal(rl.sample, scan, coordinates="informed"), "coordinates='informed'", "a scan", "leave")
     found = sample(alone, draws=10, tune=10, chains=1, seed=1)
-    assert [found.attrs[k] for k in ("sampled_by", "coordinates")] == ["machine", "noncentred"]
+    assert [found.attrs[k] for k in ("sampled_by", "sampled_in")] == ["machine", "noncentred"]
     assert_says(found.attrs["why"], "no parameter is partially pooled")
     asked = sample(built("plain"), draws=10, tune=10, chains=1, seed=1, coordinates="noncentred")
-    assert (asked.attrs["coordinates"], asked.attrs["why"]) == ("noncentred", "")
+    assert (asked.attrs["sampled_in"], asked.attrs["why"]) == ("noncentred", "")
 
 
 @pytest.mark.slow

@@ -84,7 +84,7 @@ def sample(
         Groups posterior, sample_stats, observed_data, constant_data and log_likelihood; what it was made from is in
         its attributes, and how long the chains ran, in seconds, in those of the posterior (sampling_time).  The
         attribute sampled_by says whether the posterior's density was machine code ("machine") or a function of PyTensor
-        ("pytensor"), which takes longer; the attribute coordinates, in what it was sampled.  The attribute why says why
+        ("pytensor"), which takes longer; sampled_in, in which coordinates.  The attribute why says why
         these are not "machine" and "informed"; empty where they are, or where it was asked for.
 
     Warns
@@ -151,7 +151,7 @@ def sample(
         fit["log_likelihood"] = xr.DataTree(pointwise(rl_model, fit["posterior"].to_dataset(), unit))
     fit.attrs["rlpymc"] = json.dumps(made_from)
     fit.attrs |= {"spec_version": SPEC_VERSION, "sampled_by": "pytensor" if obstacle else "machine"}
-    fit.attrs |= {"coordinates": coordinates, "why": why}
+    fit.attrs |= {"sampled_in": coordinates, "why": why}  # netCDF has a meaning of its own for "coordinates"
     for problem in diagnose(fit).problems:
         warnings.warn(problem, SamplingWarning, stacklevel=2)
     return fit
