@@ -84,8 +84,8 @@ def sample(
         Groups posterior, sample_stats, observed_data, constant_data and log_likelihood; what it was made from is in
         its attributes, and how long the chains ran, in seconds, in those of the posterior (sampling_time).  The
         attribute sampled_by says whether the posterior's density was machine code ("machine") or a function of PyTensor
-        ("pytensor"), which takes longer; sampled_in, in which coordinates.  The attribute why says why
-        these are not "machine" and "informed"; empty where they are, or where it was asked for.
+        ("pytensor"), which takes longer; sampled_in, in which coordinates.  The attribute why says why these are not
+        "machine" and "informed"; it is empty where they are, and where other coordinates were asked for.
 
     Warns
     -----
@@ -210,7 +210,7 @@ class _Folder(RunFolder):
 
 def _sample_nutpie(
     rl_model: RLModel,
-    by_machine: str | None,
+    coordinates: str | None,
     chains: int,
     seed: int | None,
     cores: int | None,
@@ -220,7 +220,7 @@ def _sample_nutpie(
 ) -> xr.DataTree:
     """Sample each chain on its own, so that finished ones can be kept and one seed gives one result.
 
-    By machine code in some coordinates, whose sites follow from model and data alone; or by PyTensor.
+    That is by machine code in some coordinates, whose sites follow from model and data alone; by PyTensor without.
     """
     import nutpie
 
@@ -228,7 +228,7 @@ def _sample_nutpie(
     known = seeds if seed is not None else [None] * chains  # without a seed, no two runs have the same
     done = {k: chain for k in range(chains) if store and (chain := store.chain(k, known[k])) is not None}
     waiting = [k for k in range(chains) if k not in done]
-    machine = MachinePosterior(rl_model, by_machine) if waiting and by_machine else None
+    machine = MachinePosterior(rl_model, coordinates) if waiting and coordinates else None
     compiled = nutpie.compile_pymc_model(rl_model) if waiting and machine is None else None
     running: dict[int, Any] = {}
     started = time.perf_counter()
