@@ -2,9 +2,9 @@
 
     ./run python -m benchmarks.coordinates [--seeds 5] [--tune 1000] [--data NAME ...] [--same-data]
 
-Each seed simulates data, or with --same-data samples the same, once in each kind of coordinates: 4 chains of 1000 draws.
-The smallest bulk ESS is over the group's means and standard deviations and all subjects' values; gradients are those
-after tuning.
+Each seed simulates data, or with --same-data samples the same, once in each kind of coordinates: 4 chains of 1000
+draws.  The smallest bulk ESS is over the group's means and standard deviations and all subjects' values; gradients are
+those after tuning.
 """
 
 import argparse

@@ -264,6 +264,29 @@ def test_points_have_the_moments_of_a_normal_distribution() -> None:
         assert_allclose(found.T @ found / len(found), np.eye(d), atol=1e-12)
 
 
+def test_a_site_has_the_average_slope_of_the_likelihood() -> None:
+    """Slopes on the unbounded scale, under the Gaussian that site and group make, are b - H mean."""
+    model = built("plain")
+    sites, places = sites_of(model), MachinePosterior(model).coordinates.points.places
+    mu = np.array([sites.centre[places[f"{name}_mu"]][0] for name in ("alpha", "beta")])
+    sigma = np.exp([sites.centre[places[f"{name}_sigma"]][0] for name in ("alpha", "beta")])
+    cov = np.linalg.inv(sites.H + np.diag(sigma**-2.0))
+    mean = np.einsum("iab,ib->ia", cov, sites.b + mu / sigma**2)
+    theta = mean + np.einsum("iab,pb->pia", np.linalg.cholesky(cov), quadrature(2))
+    likelihood, supports = likelihood_of(model.data), [model.spec.model.parameter(k).support for k in ("alpha", "beta")]
+    held = {"q0": model.spec.population.constant(model.spec.model.parameter("q0"), model.data)}
+
+    def total(at: np.ndarray) -> np.ndarray:
+        return likelihood.total(
+            held | {k: s.constrain(v) for k, s, v in zip(("alpha", "beta"), supports, at.T, strict=True)}
+        )
+
+    steps = 1e-4 * np.eye(2)
+    slopes = [[(total(at + e) - total(at - e)) / 2e-4 for e in steps] for at in theta]
+    wanted = np.mean(slopes, axis=0).T
+    assert_allclose(sites.b - np.einsum("iab,ib->ia", sites.H, mean), wanted, rtol=0.1, atol=0.1)
+
+
 def test_the_same_data_have_the_same_sites() -> None:
     first, second = sites_of(built("plain")), sites_of(built("plain"))
     for name in ("H", "b", "centre", "spread"):
@@ -314,8 +337,9 @@ def test_subjects_whose_data_say_nothing_have_no_site_and_others_have() -> None:
 
 def test_options_that_are_seldom_chosen_lead_nobody_astray() -> None:
     """For what is hardly ever chosen the likelihood is nearly flat on one side, and whole steps go far beyond."""
-    bias = np.random.default_rng(0).normal(size=(6, 18))
-    trials = rl.simulate("biased_random", rl.tasks.Bandit([0.5] * 19), {"bias": bias}, 6, 100, seed=1)
+    rng = np.random.default_rng(0)
+    bias = rng.normal(size=18) + rng.normal(0.0, 0.7, size=(15, 18))
+    trials = rl.simulate("biased_random", rl.tasks.Bandit([0.5] * 19), {"bias": bias}, 15, 150, seed=1)
     posterior = MachinePosterior(rl.build("biased_random", trials), "informed")
     sites = posterior.coordinates._sites
     assert sites is not None
