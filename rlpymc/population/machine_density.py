@@ -6,7 +6,7 @@ subjects.  The tests hold the two against each other.
 """
 
 import ctypes
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from functools import lru_cache
 from math import prod
@@ -20,13 +20,13 @@ from rlpymc.compiler import machine
 from rlpymc.compiler.expressions import Graph, Node
 from rlpymc.compiler.signature import TOTAL, Name
 from rlpymc.compiler.symbols import lift
-from rlpymc.compiler.vector import I64, POINTER, Code
+from rlpymc.compiler.vector import FLAGS, I64, POINTER, Code
 from rlpymc.likelihood.evaluator import Evaluator
 from rlpymc.model.record import Record
 from rlpymc.population.coordinates import Coordinates, Form
 from rlpymc.population.effects import Effect
 from rlpymc.population.formulas import FormulaWriter, derivatives, leaf
-from rlpymc.population.machine_coordinates import DENSITY, OutsideWriter, memory, return_verdict
+from rlpymc.population.machine_coordinates import DENSITY, LANES, OutsideWriter, memory, return_verdict
 from rlpymc.population.points import Points
 from rlpymc.population.whole_numbers import WholeNumber, combinations
 
@@ -131,7 +131,7 @@ class _Number:
 
 
 class _Density(FormulaWriter):
-    """The function in the making; its vectors have one lane."""
+    """The function in the making; its vectors have one lane, but where subjects go side by side."""
 
     def __init__(self, effects: tuple[Effect, ...], n_subjects: int) -> None:
         super().__init__()
@@ -156,7 +156,35 @@ class _Density(FormulaWriter):
 
     def add_to(self, place: Any, value: Any) -> None:
         """Add to a sum."""
-        self.code.set(place, self.code.add(self.code.get(place), value))
+        single = self.code.lane(value, 0)
+        for w in range(1, self.code.width):
+            single = self.code.builder.fadd(single, self.code.lane(value, w), flags=FLAGS)
+        self.narrow.set(place, self.narrow.add(self.narrow.get(place), self.narrow.splat(single)))
+
+    def over_subjects(self, number: _Number, write: Callable[[Any], None]) -> None:
+        """Write what is done for each subject: for several at once if their numbers are neighbours, then for the rest.
+
+        Parameters
+        ----------
+        number : _Number
+            What it is done with.
+        write : callable
+            Writes it, for the first of the subjects.
+        """
+        code, single = self.narrow, self.narrow.single
+        blocks = self.n // LANES if number.size == 1 else 0
+        if blocks:
+            self.code = code.of_width(LANES)
+            with code.loop(single(0), single(blocks)) as block:
+                write(code.builder.mul(block, single(LANES)))
+            self.code = code
+        if blocks * LANES < self.n:
+            with code.loop(single(blocks * LANES), single(self.n)) as i:
+                write(i)
+
+    def for_all(self, values: dict[str, Any]) -> dict[str, Any]:
+        """Return numbers as vectors for so many subjects as are at work."""
+        return {key: self.code.splat(self.narrow.lane(value, 0)) for key, value in values.items()}
 
     def at(self, number: _Number, e: Any, i: Any) -> Any:
         """Return the position of a subject's entry in an array of parameters."""
@@ -175,7 +203,7 @@ class _Density(FormulaWriter):
     def write(self, name: str) -> None:
         """Write it under a name."""
         self._write_copy()
-        code = self.code = Code(ir.Function(self.module, DENSITY, name), 1)
+        code = self.code = self.narrow = Code(ir.Function(self.module, DENSITY, name), 1)
         function = code.function
         b, (dim, self.x, self.slopes, result, user) = code.builder, function.args
         rows = np.arange(self.n_addresses).reshape((len(self.choices), -1)).tolist()
@@ -209,11 +237,15 @@ class _Density(FormulaWriter):
         """Write a parameter's values where the kernels read them."""
         with self.each(number.size) as e:
             group = self._natural(number, self.load(self.positions(number.group, e)))
-            with self.each(self.n) as i:
+
+            def write(i: Any, e: Any = e, group: dict[str, Any] = group) -> None:
                 at = self.at(number, e, i)
-                self.given(group | self._natural(number, self.load(self.positions(number.subject, at))))
+                own = self._natural(number, self.load(self.positions(number.subject, at)))
+                self.given(self.for_all(group) | own)
                 for row in self.arrays:
                     self.code.store(self.of(number.value), row[number.values], at)
+
+            self.over_subjects(number, write)
 
     def _likelihood(self, k: int) -> None:
         """Call a kernel."""
@@ -268,15 +300,18 @@ class _Density(FormulaWriter):
             positions, sums = self.positions(number.group, e), {key: self.place() for key in number.group}
             unbounded = self.load(positions)
             natural = self._natural(number, unbounded)
-            with self.each(self.n) as i:
+
+            def write(i: Any, e: Any = e, natural: dict[str, Any] = natural, sums: dict[str, Any] = sums) -> None:
                 at = self.at(number, e, i)
-                own = self.positions(number.subject, at)
-                self.given(natural | self.load(own) | {SLOPE: code.load(self.arrays[0][number.given], at)})
+                own, slope = self.positions(number.subject, at), self.code.load(self.arrays[0][number.given], at)
+                self.given(self.for_all(natural) | self.load(own) | {SLOPE: slope})
                 for key, where in own.items():
                     self.add_to(self.log_density, self.of(number.maps[key][1]))
-                    code.store(self.of(slopes.get(key, 0.0)), self.slopes, where)
+                    self.code.store(self.of(slopes.get(key, 0.0)), self.slopes, where)
                 for key, place in sums.items():
                     self.add_to(place, self.of(slopes.get(key, 0.0)))
+
+            self.over_subjects(number, write)
             for key, where in positions.items():
                 self.given({key: unbounded[key], SLOPE: code.get(sums[key])})
                 self.add_to(self.log_density, self.of(number.maps[key][1]))
