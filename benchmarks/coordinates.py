@@ -11,6 +11,7 @@ import argparse
 import ctypes
 import warnings
 from collections.abc import Callable
+from functools import partial
 
 import arviz as az
 import numpy as np
@@ -18,6 +19,7 @@ import xarray as xr
 
 import rlpymc as rl
 from benchmarks.measure import Report, in_turn
+from rlpymc.compiler import machine
 from rlpymc.fitting.nuts.machine_sampler import MachinePosterior
 
 DRAWS = {"draws": 1000, "chains": 4}
@@ -105,6 +107,9 @@ def report(out: Report, seeds: int, tune: int, names: list[str], same_data: bool
 
 def costs(out: Report) -> None:
     """Report what a density costs beside its kernel alone."""
+    five = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_uint64, *[ctypes.c_void_p] * 4)
+    one = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
+    nothing = machine.load("define void @nothing(ptr %0) {\n  ret void\n}")
     rows = []
     for n_subjects, n_trials in ((20, 100), (208, 200)):
         model = rl.build("delta", bandit(n_subjects, n_trials))
@@ -114,18 +119,17 @@ def costs(out: Report) -> None:
             density = MachinePosterior(model, coordinates).density()
             arrays = np.zeros(density.size), np.empty(density.size), np.empty(1), density.numbers
             kept += [density, arrays]
-            function = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_uint64, *[ctypes.c_void_p] * 4)(density.address)
-            given = density.size, *(a.ctypes.data for a in arrays)
-            calls[coordinates] = lambda function=function, given=given: function(*given)
+            # converted beforehand, which takes as long as a small kernel
+            given = ctypes.c_uint64(density.size), *(ctypes.c_void_p(a.ctypes.data) for a in arrays)
+            calls[coordinates] = partial(five(density.address), *given)
+        calls["call of five"] = partial(five(density.copy_address), ctypes.c_uint64(0), *given[1:])
         start, collect, place = density.numbers[:3].tolist()
-        kernel = [ctypes.CFUNCTYPE(None, ctypes.c_void_p)(address) for address in (start, collect)]
-        calls["kernel"] = lambda kernel=kernel, place=place: (kernel[0](place), kernel[1](place))
-        empty = ctypes.CFUNCTYPE(None, *[ctypes.c_int64] * 5)(density.copy_address)
-        calls["call"] = lambda empty=empty: empty(0, 0, 0, 0, 0)
-        found = in_turn(calls, rounds=31)
-        call = found.pop("call")  # what Python takes for one
-        alone = {k: 1e6 * (v - (2 if k == "kernel" else 1) * call) for k, v in found.items()}
-        rows.append([f"{n_subjects} x {n_trials}", *alone.values(), alone["informed"] / alone["kernel"]])
+        for name, address in {"compute": start, "collect": collect, "call of one": nothing.address("nothing")}.items():
+            calls[name] = partial(one(address), ctypes.c_void_p(place))
+        found = {k: 1e6 * v for k, v in in_turn(calls, rounds=31).items()}
+        alone = [found[k] - found["call of five"] for k in ("noncentred", "informed")]
+        kernel = found["compute"] + found["collect"] - 2 * found["call of one"]
+        rows.append([f"{n_subjects} x {n_trials}", *alone, kernel, alone[1] / kernel])
     out.table("One evaluation of delta, microseconds", ("data", "noncentred", "informed", "kernel", "ratio"), rows)
 
 
