@@ -14,6 +14,7 @@ Infinities, NaN, zeros and denormal numbers are treated as in C.  `pow` is C's, 
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from copy import copy
 from typing import Any
 
 from llvmlite import ir
@@ -48,6 +49,10 @@ _LOG_ODD = (0.1531383769920937332, 0.2222219843214978396, 0.3999999999940941908)
 _LOG_EVEN = (0.1479819860511658591, 0.1818357216161805012, 0.2857142874366239149, 0.6666666666666735130)
 
 
+def _types(width: int) -> dict[str, ir.VectorType]:
+    return {"f": ir.VectorType(F64, width), "i": ir.VectorType(I64, width), "b": ir.VectorType(BIT, width)}
+
+
 class Code:
     """Writes instructions at the end of a function.
 
@@ -64,7 +69,13 @@ class Code:
     def __init__(self, function: ir.Function, width: int, name: str = "start") -> None:
         self.function, self.width = function, width
         self.builder = ir.IRBuilder(function.append_basic_block(name))
-        self.types = {"f": ir.VectorType(F64, width), "i": ir.VectorType(I64, width), "b": ir.VectorType(BIT, width)}
+        self.types = _types(width)
+
+    def of_width(self, width: int) -> "Code":
+        """Return what writes at the same place with another number of lanes."""
+        other = copy(self)
+        other.width, other.types = width, _types(width)
+        return other
 
     # ------------------------------------------------------------------------------------- numbers and memory
     def constant(self, value: Any, kind: str = "f") -> ir.Constant:

@@ -10,10 +10,10 @@ import xarray as xr
 from rlpymc.fitting.own_terms import leave_out_terms, make_terms
 from rlpymc.storage import seal, unseal, write_whole
 
-# Of what a fit says of its making, in `attrs`: 0 said nothing of a version, 1 had no seal, 2 no presets of priors and
-# no coupled parameters.
+# Of what a fit says of its making, in `attrs`: 0 said nothing of a version, 1 had no seal, 2 no presets of priors, no
+# coupled parameters and no coordinates.
 SPEC_VERSION = 3
-SINCE = {"sampled_by": 1, "why": 1}  # attributes, and the version that brought them
+SINCE = {"sampled_by": 1, "why": 1, "sampled_in": 3}  # attributes, and the version that brought them
 SEALED = {"holds": "fit"}
 ENGINE: Any = "h5netcdf"
 

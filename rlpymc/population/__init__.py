@@ -7,5 +7,8 @@ whole_numbers    the kind of parameters that the likelihood is summed over
 population       which parameters are estimated, and their effects; as variables of PyMC
 people           subjects drawn from the population
 points           where variables stand in a point, where chains start, what points mean
-machine_density  the posterior's density as machine code
+sites            Gaussians that stand for what each subject's data say
+coordinates      what a sampler moves in: made of sites, or centred, or the density's own
+formulas, machine_density, machine_coordinates
+                 the posterior's density, and the change of coordinates around it, as machine code
 """

@@ -6,7 +6,7 @@ subjects.  The tests hold the two against each other.
 """
 
 import ctypes
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from functools import lru_cache
 from math import prod
@@ -17,14 +17,16 @@ from llvmlite import ir
 
 from rlpymc import math
 from rlpymc.compiler import machine
-from rlpymc.compiler.expressions import TRIAL, Graph, Node, pullback, raw
+from rlpymc.compiler.expressions import Graph, Node
 from rlpymc.compiler.signature import TOTAL, Name
-from rlpymc.compiler.symbols import Symbol, lift
-from rlpymc.compiler.vector import I64, POINTER, Code
-from rlpymc.compiler.writer import Writer
+from rlpymc.compiler.symbols import lift
+from rlpymc.compiler.vector import FLAGS, I64, POINTER, Code
 from rlpymc.likelihood.evaluator import Evaluator
 from rlpymc.model.record import Record
+from rlpymc.population.coordinates import Coordinates, Form
 from rlpymc.population.effects import Effect
+from rlpymc.population.formulas import FormulaWriter, derivatives, leaf
+from rlpymc.population.machine_coordinates import DENSITY, LANES, OutsideWriter, memory, return_verdict
 from rlpymc.population.points import Points
 from rlpymc.population.whole_numbers import WholeNumber, combinations
 
@@ -37,7 +39,7 @@ class Density:
 
     Parameters
     ----------
-    points : Points
+    coordinates : Coordinates
         What it is a function of, with the parameters that are estimated.
     constants : dict of (subject, *shape)
         All other parameters.
@@ -54,13 +56,19 @@ class Density:
         What the function takes beside the point.
     """
 
-    def __init__(self, points: Points, constants: Mapping[str, np.ndarray], evaluators: Sequence[Evaluator]) -> None:
+    def __init__(
+        self, coordinates: Coordinates, constants: Mapping[str, np.ndarray], evaluators: Sequence[Evaluator]
+    ) -> None:
+        points = coordinates.points
         self.size, self.places, self._evaluators = len(points), points.places, evaluators
         if wrong := evaluators[0].wrong_index:
             raise ValueError(f"{wrong}; make the trials anew with read_trials")
         addresses = []
         for evaluate, chosen in zip(evaluators, combinations(points.effects), strict=True):
-            given: dict[str, Any] = {**constants, **chosen}
+            given: dict[str, Any] = dict(constants)
+            for effect in points.effects:
+                if effect.name in chosen:
+                    given |= dict.fromkeys((effect.name, *effect.copies), chosen[effect.name])
             for name, value in given.items():
                 evaluate.params[name][...] = value
             outputs = evaluate.hold()
@@ -69,8 +77,10 @@ class Density:
             for effect in points.effects:
                 for name in (effect.name, *effect.copies) if effect.name not in chosen else ():
                     addresses += [evaluate.params[name].ctypes.data, outputs[Name("slope", name)].ctypes.data]
+        self._memory = memory(coordinates)
+        addresses += [array.ctypes.data for array in self._memory]
         self.numbers = np.array(addresses, dtype=np.int64)
-        self._machine = machine.load(_text(points.effects, points.n_subjects), False)
+        self._machine = machine.load(_text(points.effects, points.n_subjects, coordinates.form), False)
         self.address, self.copy_address = (self._machine.address(name) for name in ("density", "copy"))
 
     def __call__(self, x: np.ndarray) -> tuple[float, np.ndarray]:
@@ -82,20 +92,15 @@ class Density:
 
 
 @lru_cache(maxsize=128)
-def _text(effects: tuple[Effect, ...], n_subjects: int) -> str:
+def _text(effects: tuple[Effect, ...], n_subjects: int, form: Form) -> str:
     """Return the density as a module in LLVM's language."""
     with Graph().active():
-        return _Density(effects, n_subjects).text()
-
-
-def _leaf(name: str) -> Symbol:
-    return Symbol(np.array(raw("adjoint", value=(name,)), dtype=object))
-
-
-def _slopes(seeds: Sequence[tuple[Any, Any]]) -> dict[str, Node]:
-    """Return the derivatives of a weighted sum of expressions by the leaves' names."""
-    nodes = [(lift(value).node(), lift(weight).node()) for value, weight in seeds]
-    return {leaf.value[0]: g for leaf, g in pullback(nodes, lambda n: n.stage == TRIAL, 0)}
+        density = _Density(effects, n_subjects)
+        plain = form.kind == "noncentred"
+        density.write("density" if plain else "noncentred")
+        if not plain:
+            OutsideWriter(form, density.places, n_subjects).write(density.module, density.n_addresses)
+        return str(density.module)
 
 
 class _Number:
@@ -112,25 +117,26 @@ class _Number:
         self.group, self.subject = (
             {v.key: name for name, v in effect.named.items() if v.level == level} for level in ("group", "subject")
         )
-        self.value = effect.value(Record(**{v.key: _leaf(v.key) for v in effect.variables}))
-        self.maps = {v.key: v.prior.unbounded(_leaf(v.key)) for v in effect.variables}
+        self.value = effect.value(Record(**{v.key: leaf(v.key) for v in effect.variables}))
+        self.maps = {v.key: v.prior.unbounded(leaf(v.key)) for v in effect.variables}
 
     def slopes(self) -> dict[str, Node]:
         """Return the derivatives of all that concerns a subject, whose variables are on the unbounded scale here."""
-        group = {key: _leaf(key) for key in self.group}
+        group = {key: leaf(key) for key in self.group}
         value = self.effect.value(Record(**{key: group.get(key, natural) for key, (natural, _) in self.maps.items()}))
-        return _slopes([(value, _leaf(SLOPE)), *((self.maps[key][1], 1.0) for key in self.subject)])
+        return derivatives([(value, leaf(SLOPE)), *((self.maps[key][1], 1.0) for key in self.subject)])
 
     def slope_of_group(self, key: str) -> Node:
         """Return the derivative with respect to one of the group's variables."""
         value, density = self.maps[key]
-        return _slopes([(value, _leaf(SLOPE)), (density, 1.0)])[key]
+        return derivatives([(value, leaf(SLOPE)), (density, 1.0)])[key]
 
 
-class _Density(Writer):
-    """The function in the making; its vectors have one lane."""
+class _Density(FormulaWriter):
+    """The function in the making; its vectors have one lane, but where subjects go side by side."""
 
     def __init__(self, effects: tuple[Effect, ...], n_subjects: int) -> None:
+        super().__init__()
         self.n, self.places = n_subjects, Points(effects, n_subjects).places
         self.numbers, self.row = list[_Number](), 4  # addresses for each combination of the whole numbers
         for e in effects:
@@ -139,25 +145,8 @@ class _Density(Writer):
                 self.row += 2 * (1 + len(e.copies))
         self.whole = [e for e in effects if isinstance(e, WholeNumber)]
         self.choices = combinations(effects)
+        self.n_addresses = len(self.choices) * self.row
         self.module = ir.Module("rlpymc")
-        self.values: dict[int, Any] = {}
-        self.leaves: dict[str, Any] = {}
-
-    def known(self, n: Node) -> dict[int, Any]:
-        """Memory of values: they are kept until the leaves change."""
-        return self.values
-
-    def leaf(self, n: Node) -> Any:
-        """Return the value of a leaf."""
-        return self.leaves[n.value[0]] if n.op == "adjoint" else None
-
-    def given(self, leaves: dict[str, Any]) -> None:
-        """Say what the leaves stand for from here on."""
-        self.leaves, self.values = leaves, {}
-
-    def of(self, value: Any) -> Any:
-        """Return the value of an expression."""
-        return self.value(value if isinstance(value, Node) else lift(value).node(), "f")
 
     # ------------------------------------------------------------------------------------------------ memory
     def each(self, n: int) -> AbstractContextManager[Any]:
@@ -172,7 +161,35 @@ class _Density(Writer):
 
     def add_to(self, place: Any, value: Any) -> None:
         """Add to a sum."""
-        self.code.set(place, self.code.add(self.code.get(place), value))
+        single = self.code.lane(value, 0)
+        for w in range(1, self.code.width):
+            single = self.code.builder.fadd(single, self.code.lane(value, w), flags=FLAGS)
+        self.narrow.set(place, self.narrow.add(self.narrow.get(place), self.narrow.splat(single)))
+
+    def over_subjects(self, number: _Number, write: Callable[[Any], None]) -> None:
+        """Write what is done for each subject: for several at once if their numbers are neighbours, then for the rest.
+
+        Parameters
+        ----------
+        number : _Number
+            What it is done with.
+        write : callable
+            Writes it, for the first of the subjects.
+        """
+        code, single = self.narrow, self.narrow.single
+        blocks = self.n // LANES if number.size == 1 else 0
+        if blocks:
+            self.code = code.of_width(LANES)
+            with code.loop(single(0), single(blocks)) as block:
+                write(code.builder.mul(block, single(LANES)))
+            self.code = code
+        if blocks * LANES < self.n:
+            with code.loop(single(blocks * LANES), single(self.n)) as i:
+                write(i)
+
+    def for_all(self, values: dict[str, Any]) -> dict[str, Any]:
+        """Return numbers as vectors for so many subjects as are at work."""
+        return {key: self.code.splat(self.narrow.lane(value, 0)) for key, value in values.items()}
 
     def at(self, number: _Number, e: Any, i: Any) -> Any:
         """Return the position of a subject's entry in an array of parameters."""
@@ -188,14 +205,13 @@ class _Density(Writer):
         return {key: self.code.load(self.x, at) for key, at in positions.items()}
 
     # ---------------------------------------------------------------------------------------------- function
-    def text(self) -> str:
-        """Return the module."""
+    def write(self, name: str) -> None:
+        """Write it under a name."""
         self._write_copy()
-        kinds = [I64, POINTER, POINTER, POINTER, POINTER]
-        function = ir.Function(self.module, ir.FunctionType(I64, kinds), "density")
-        code = self.code = Code(function, 1)
+        code = self.code = self.narrow = Code(ir.Function(self.module, DENSITY, name), 1)
+        function = code.function
         b, (dim, self.x, self.slopes, result, user) = code.builder, function.args
-        rows = np.arange(len(self.choices) * self.row).reshape((len(self.choices), -1)).tolist()
+        rows = np.arange(self.n_addresses).reshape((len(self.choices), -1)).tolist()
         self.addresses = [[code.load_single(user, code.single(k), I64) for k in row] for row in rows]
         self.arrays = [[b.inttoptr(address, POINTER) for address in row] for row in self.addresses]
         self.log_density = self.place()
@@ -206,14 +222,8 @@ class _Density(Writer):
         self._sum_over_whole_numbers()
         for number in self.numbers:
             self._prior(number)
-        value, finite = code.get(self.log_density), self.place()
-        code.store(value, result, code.single(0))
-        self.add_to(finite, code.intrinsic("fabs", value))
-        with code.loop(code.single(0), dim) as k:
-            self.add_to(finite, code.intrinsic("fabs", code.load(self.slopes, k)))
-        good = code.lane(code.compare("<", code.get(finite), code.constant(np.inf)), 0)
-        b.ret(b.select(good, code.single(0), code.single(4)))  # as PyMC's samplers have it: a divergence
-        return str(self.module)
+        code.store(code.get(self.log_density), result, code.single(0))
+        return_verdict(code, dim, self.slopes, result)
 
     def _write_copy(self) -> None:
         """Write the function by which a sampler turns points into draws: these are points, too."""
@@ -232,12 +242,16 @@ class _Density(Writer):
         """Write a parameter's values where the kernels read them."""
         with self.each(number.size) as e:
             group = self._natural(number, self.load(self.positions(number.group, e)))
-            with self.each(self.n) as i:
+
+            def write(i: Any, e: Any = e, group: dict[str, Any] = group) -> None:
                 at = self.at(number, e, i)
-                self.given(group | self._natural(number, self.load(self.positions(number.subject, at))))
+                own = self._natural(number, self.load(self.positions(number.subject, at)))
+                self.given(self.for_all(group) | own)
                 for row in self.arrays:
                     for place in number.values:
                         self.code.store(self.of(number.value), row[place], at)
+
+            self.over_subjects(number, write)
 
     def _likelihood(self, k: int) -> None:
         """Call a kernel."""
@@ -258,18 +272,18 @@ class _Density(Writer):
     def _sum_over_whole_numbers(self) -> None:
         """Add the log likelihood, summed over the whole numbers; leave its derivatives with the first of them."""
         code, several = self.code, len(self.choices) > 1
-        terms = [_leaf(f"total {k}") for k in range(len(self.choices))]
+        terms = [leaf(f"total {k}") for k in range(len(self.choices))]
         density, positions = lift(0.0), list[int]()
         for effect in self.whole:
             natural = {}
             for name, v in effect.named.items():
                 own = range(self.places[name].start, self.places[name].stop)
-                natural[v.key], log_prior = v.prior.unbounded(math.stack([_leaf(f"x {at}") for at in own]))
+                natural[v.key], log_prior = v.prior.unbounded(math.stack([leaf(f"x {at}") for at in own]))
                 density, positions = density + log_prior, [*positions, *own]
             logs = dict(zip(effect.values, lift(effect.value(Record(**natural)).log_weights), strict=True))
             terms = [term + logs[chosen[effect.name]] for term, chosen in zip(terms, self.choices, strict=True)]
         found = math.logsumexp(math.stack(terms)) if several else terms[0]
-        slopes, slopes_of_prior = _slopes([(found, 1.0)]), _slopes([(density, 1.0)])
+        slopes, slopes_of_prior = derivatives([(found, 1.0)]), derivatives([(density, 1.0)])
         group = self.load({f"x {at}": code.single(at) for at in positions})
         self.given(group)
         self.add_to(self.log_density, self.of(density))
@@ -298,15 +312,18 @@ class _Density(Writer):
             positions, sums = self.positions(number.group, e), {key: self.place() for key in number.group}
             unbounded = self.load(positions)
             natural = self._natural(number, unbounded)
-            with self.each(self.n) as i:
+
+            def write(i: Any, e: Any = e, natural: dict[str, Any] = natural, sums: dict[str, Any] = sums) -> None:
                 at = self.at(number, e, i)
-                own = self.positions(number.subject, at)
-                self.given(natural | self.load(own) | {SLOPE: code.load(self.arrays[0][number.given], at)})
+                own, slope = self.positions(number.subject, at), self.code.load(self.arrays[0][number.given], at)
+                self.given(self.for_all(natural) | self.load(own) | {SLOPE: slope})
                 for key, where in own.items():
                     self.add_to(self.log_density, self.of(number.maps[key][1]))
-                    code.store(self.of(slopes.get(key, 0.0)), self.slopes, where)
+                    self.code.store(self.of(slopes.get(key, 0.0)), self.slopes, where)
                 for key, place in sums.items():
                     self.add_to(place, self.of(slopes.get(key, 0.0)))
+
+            self.over_subjects(number, write)
             for key, where in positions.items():
                 self.given({key: unbounded[key], SLOPE: code.get(sums[key])})
                 self.add_to(self.log_density, self.of(number.maps[key][1]))

@@ -33,7 +33,7 @@ def model(trials):
 
 def test_a_fit_of_the_first_version_is_read_and_used(model, trials):
     fit = rl.load(SAVED / "delta.nc")
-    assert (fit.attrs["sampled_by"], fit.attrs["why"]) == ("unknown", "unknown")
+    assert [fit.attrs[k] for k in ("sampled_by", "sampled_in", "why")] == ["unknown"] * 3
     draws = fit["posterior"].sel(chain=1, draw=7)
     terms = rl.log_prob("delta", trials, {k: draws[k].values for k in ("alpha", "beta")})
     kept = fit["log_likelihood"]["choice"].sel(chain=1, draw=7).values
@@ -57,7 +57,7 @@ def test_a_fit_of_a_later_version_is_refused(tmp_path):
 
 def test_a_fit_of_this_version_keeps_what_it_says(tmp_path):
     fit = rl.load(SAVED / "delta.nc")
-    fit.attrs |= {"spec_version": SPEC_VERSION, "sampled_by": "machine", "why": ""}
+    fit.attrs |= {"spec_version": SPEC_VERSION, "sampled_by": "machine", "sampled_in": "informed", "why": ""}
     rl.save(fit, tmp_path / "fit.nc")
     assert rl.load(tmp_path / "fit.nc").attrs == fit.attrs
 

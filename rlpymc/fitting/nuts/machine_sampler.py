@@ -16,8 +16,10 @@ from rlpymc.fitting.factory import RLModel
 from rlpymc.fitting.pymc_forms import data_columns
 from rlpymc.likelihood.backends import likelihood_of
 from rlpymc.likelihood.loop import LoopLikelihood
+from rlpymc.population.coordinates import Coordinates, Form
 from rlpymc.population.machine_density import Density
 from rlpymc.population.points import Points
+from rlpymc.population.sites import find_sites
 from rlpymc.population.whole_numbers import combinations
 
 FIELDS = {  # of nutpie's compiled models
@@ -44,9 +46,11 @@ class MachinePosterior:
     ----------
     rl_model : RLModel
         The model; it must be as it was built, see `obstacle`.
+    coordinates : {"noncentred", "informed", "centred"}
+        In which the sampler moves; sites that these need are found here.
     """
 
-    def __init__(self, rl_model: RLModel) -> None:
+    def __init__(self, rl_model: RLModel, coordinates: str = "noncentred") -> None:
         data, population = rl_model.data, rl_model.spec.population
         self._model, self._points = rl_model, Points(population.effects(data), data.shape[0])
         held = [p for p in data.model.parameters if not population.is_free(p)]
@@ -55,6 +59,10 @@ class MachinePosterior:
         assert isinstance(likelihood, LoopLikelihood)
         active = [name for e in self._points.effects if not e.support.discrete for name in (e.name, *e.copies)]
         self._evaluator = likelihood.evaluator("gradient", active)
+        form, sites = self.form(rl_model, coordinates), None
+        if form.kind == "informed":
+            sites = find_sites(likelihood, self._points, self._constants, form.together)
+        self.coordinates = Coordinates(self._points, form, sites)
 
     @staticmethod
     def obstacle(rl_model: RLModel) -> str:
@@ -72,10 +80,15 @@ class MachinePosterior:
                 return f"its data {name!r} were set by hand"
         return ""
 
+    @staticmethod
+    def form(rl_model: RLModel, coordinates: str) -> Form:
+        """Return what becomes of the coordinates that are asked for: "noncentred" where there are none to choose."""
+        return Form.of(coordinates, rl_model.spec.population.effects(rl_model.data))
+
     def density(self) -> Density:
         """Return the density for one more chain, with memory of its own."""
         evaluators = [self._evaluator.twin() for _ in combinations(self._points.effects)]
-        return Density(self._points, self._constants, evaluators)
+        return Density(self.coordinates, self._constants, evaluators)
 
     def compiled(self) -> Any:
         """Return what nutpie samples, for one more chain."""
@@ -89,7 +102,7 @@ class MachinePosterior:
             _shapes={"point": (density.size,)},
             compiled_logp_func=SimpleNamespace(address=density.address),
             compiled_expand_func=SimpleNamespace(address=density.copy_address),
-            initial_point_func=self._points.start,
+            initial_point_func=self.coordinates.start,
             shared_data={},
             shared_var_keys={},
             user_data=density.numbers,
@@ -102,7 +115,7 @@ class MachinePosterior:
     def variables(self, points: np.ndarray) -> xr.Dataset:
         """Return the variables of the PyMC model for points (draw, number) of one chain."""
         dims = self._model.named_vars_to_dims
-        found = self._points.variables(points)
+        found = self._points.variables(self.coordinates.noncentred(points))
         arrays = {k: (("chain", "draw", *(dims.get(k) or ())), v[None]) for k, v in found.items()}
         used = {d for own, _ in arrays.values() for d in own}
         coords = {d: list(labels) for d, labels in self._model.coords.items() if d in used and labels is not None}

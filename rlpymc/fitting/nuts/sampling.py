@@ -25,6 +25,7 @@ from rlpymc.fitting.posterior import draw_whole_numbers
 from rlpymc.fitting.posterior import log_likelihood as pointwise
 from rlpymc.fitting.run_folder import RunFolder
 from rlpymc.model.facts import plain
+from rlpymc.population.coordinates import COORDINATES
 from rlpymc.trials.fingerprints import data_hash, response_hash
 
 logger = logging.getLogger("rlpymc")
@@ -43,6 +44,7 @@ def sample(
     folder: str | Path | None = None,
     log_likelihood: str | bool = "auto",
     *,
+    coordinates: str | None = None,
     target_accept: float = 0.8,
     cores: int | None = None,
     constants: bool = True,
@@ -66,6 +68,12 @@ def sample(
     log_likelihood : {"auto", "obs", "subject", False}
         The log likelihood that goes with the draws: by observation, summed by subject, or none.  "auto" is by
         observation, up to 2 GB.
+    coordinates : {"informed", "noncentred", "centred"}, optional
+        What NUTS moves in under partial pooling: an exact change of variables, that neither the posterior nor what is
+        returned depends on.  "noncentred": subjects' standard deviations from the mean, as in PyMC's model.  "centred":
+        their values.  "informed": what lies between, for each subject and direction by how much the data say, which is
+        found out beforehand; several times as many effective draws for the same time.  Unless told, "informed" where
+        the density is machine code and parameters are partially pooled, and "noncentred" elsewhere.
     target_accept : float
         Aimed acceptance rate; nearer to 1 takes smaller steps.
     cores : int, optional
@@ -83,8 +91,9 @@ def sample(
         Groups posterior, sample_stats, observed_data, constant_data and log_likelihood; what it was made from is in
         its attributes, and how long the chains ran, in seconds, in those of the posterior (sampling_time).  The
         attribute sampled_by says whether the posterior's density was machine code ("machine") or a function of PyTensor
-        ("pytensor"), which takes longer, and the attribute why says why.  Where constants were tried, the attribute
-        constants holds what was gained, in JSON.
+        ("pytensor"), which takes longer; sampled_in, in which coordinates.  The attribute why says why these are not
+        "machine" and "informed"; it is empty where they are, and where other coordinates were asked for.  Where
+        constants were tried, the attribute constants holds what was gained, in JSON.
 
     Warns
     -----
@@ -95,7 +104,8 @@ def sample(
     Raises
     ------
     ValueError
-        If the folder holds another run, a piece of it was changed, or there is no such sampler.
+        If the folder holds another run, a piece of it was changed, there is no such sampler, or the coordinates that
+        are asked for cannot be had.
     RuntimeError
         If another process works in the folder.
     """
@@ -121,26 +131,37 @@ def sample(
     unit = _unit(log_likelihood, chains * draws * len(data.observations[0]))
     for problem in problems_before_sampling(data, rl_model.spec.population):
         warnings.warn(problem, SamplingWarning, stacklevel=2)
+    obstacle = MachinePosterior.obstacle(rl_model) if sampler == "nutpie" else f"{sampler} takes PyTensor's function"
+    coordinates, why = _coordinates(rl_model, coordinates, obstacle)
     made_from = {
         "spec": json.loads(rl_model.spec.to_json()),
         "data": data_hash(data),
         "facts": plain(vars(data.facts)),
         "responses": response_hash(data),
-        "sampler": {"name": sampler, "draws": draws, "tune": tune, "seed": seed, "target_accept": target_accept},
+        "sampler": {
+            "name": sampler,
+            "draws": draws,
+            "tune": tune,
+            "seed": seed,
+            "target_accept": target_accept,
+            "coordinates": coordinates,
+        },
     }
     settings = {"draws": draws, "tune": tune, "target_accept": target_accept}
-    why = MachinePosterior.obstacle(rl_model) if sampler == "nutpie" else f"{sampler} takes PyTensor's function"
-    logger.info("sampled by %s", f"PyTensor: {why}" if why else "machine code")
+    logger.info("sampled by %s", f"PyTensor: {obstacle}" if obstacle else f"machine code, {coordinates}")
     if sampler == "nutpie":
         with nullcontext() if folder is None else _Folder(folder, made_from) as store:
-            fit = _sample_nutpie(rl_model, not why, chains, seed, cores, progress, store, settings)
+            fit = _sample_nutpie(
+                rl_model, None if obstacle else coordinates, chains, seed, cores, progress, store, settings
+            )
     else:
         fit = _sample_pymc(rl_model, chains, seed, sampler, cores, progress, settings)
     fit["posterior"] = xr.DataTree(draw_whole_numbers(rl_model, fit["posterior"].to_dataset(), seed))
     if unit:
         fit["log_likelihood"] = xr.DataTree(pointwise(rl_model, fit["posterior"].to_dataset(), unit))
     fit.attrs["rlpymc"] = json.dumps(made_from)
-    fit.attrs |= {"spec_version": SPEC_VERSION, "sampled_by": "pytensor" if why else "machine", "why": why}
+    fit.attrs |= {"spec_version": SPEC_VERSION, "sampled_by": "pytensor" if obstacle else "machine"}
+    fit.attrs |= {"sampled_in": coordinates, "why": why}  # netCDF has a meaning of its own for "coordinates"
     problems = diagnose(fit).problems
     if constants and (tried := constants_in_passing(rl_model, time.perf_counter() - began)) is not None:
         fit.attrs[CONSTANTS] = tried.to_json()
@@ -168,6 +189,24 @@ def _unit(asked: str | bool, n: int) -> str | None:
     return str(asked)
 
 
+def _coordinates(rl_model: RLModel, asked: str | None, obstacle: str) -> tuple[str, str]:
+    """Return the coordinates, and why these or the machine density are not the usual ones."""
+    if asked is not None and asked not in COORDINATES:
+        raise unknown("coordinates", asked, COORDINATES)
+    if obstacle:
+        missing, why = f"it is sampled by PyTensor, since {obstacle}", obstacle
+    else:
+        wanted = asked or "informed"
+        if MachinePosterior.form(rl_model, wanted).kind == wanted:
+            return wanted, ""
+        missing = why = "no parameter is partially pooled"
+    if asked not in (None, "noncentred"):
+        raise ValueError(
+            f"coordinates={asked!r} cannot be had of this {rl_model.spec.model.name}: {missing}; leave coordinates out"
+        )
+    return "noncentred", why
+
+
 class _Folder(RunFolder):
     """Finished chains of one run, a file each."""
 
@@ -185,7 +224,7 @@ class _Folder(RunFolder):
 
 def _sample_nutpie(
     rl_model: RLModel,
-    by_machine: bool,
+    coordinates: str | None,
     chains: int,
     seed: int | None,
     cores: int | None,
@@ -193,14 +232,17 @@ def _sample_nutpie(
     store: _Folder | None,
     settings: dict[str, Any],
 ) -> xr.DataTree:
-    """Sample each chain on its own, so that finished ones can be kept and one seed gives one result."""
+    """Sample each chain on its own, so that finished ones can be kept and one seed gives one result.
+
+    That is by machine code in some coordinates, whose sites follow from model and data alone; by PyTensor without.
+    """
     import nutpie
 
     seeds = [int(number) for number in np.random.SeedSequence(seed).generate_state(chains)]
     known = seeds if seed is not None else [None] * chains  # without a seed, no two runs have the same
     done = {k: chain for k in range(chains) if store and (chain := store.chain(k, known[k])) is not None}
     waiting = [k for k in range(chains) if k not in done]
-    machine = MachinePosterior(rl_model) if waiting and by_machine else None
+    machine = MachinePosterior(rl_model, coordinates) if waiting and coordinates else None
     compiled = nutpie.compile_pymc_model(rl_model) if waiting and machine is None else None
     running: dict[int, Any] = {}
     started = time.perf_counter()

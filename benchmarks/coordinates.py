@@ -1,0 +1,150 @@
+"""What the coordinates of a population are worth: effective draws for as many gradients, and what a density costs.
+
+    ./run python -m benchmarks.coordinates [--seeds 5] [--tune 1000] [--data NAME ...] [--same-data]
+
+Each seed simulates data, or with --same-data samples the same, once in each kind of coordinates: 4 chains of 1000
+draws.  The smallest bulk ESS is over the group's means and standard deviations and all subjects' values; gradients are
+those after tuning.
+"""
+
+import argparse
+import ctypes
+import warnings
+from collections.abc import Callable
+from functools import partial
+
+import arviz as az
+import numpy as np
+import xarray as xr
+
+import rlpymc as rl
+from benchmarks.measure import Report, in_turn
+from rlpymc.compiler import machine
+from rlpymc.fitting.nuts.machine_sampler import MachinePosterior
+
+DRAWS = {"draws": 1000, "chains": 4}
+
+
+def bandit(n_subjects: int, n_trials: int, seed: int = 0) -> xr.Dataset:
+    """Return trials of subjects who differ, in a bandit with rewards in 20 and 80 % of trials."""
+    rng = np.random.default_rng(seed)
+    params = {
+        "alpha": 1 / (1 + np.exp(-rng.normal(-0.5, 0.8, n_subjects))),
+        "beta": np.exp(rng.normal(1.0, 0.4, n_subjects)),
+    }
+    return rl.simulate("delta", rl.tasks.Bandit([0.2, 0.8]), params, n_subjects, n_trials, seed=seed)
+
+
+def two_step(seed: int) -> xr.Dataset:
+    """Return trials of 25 subjects in the two-step task."""
+    model, rng = rl.get_model("two_step_hybrid"), np.random.default_rng(seed)
+    params = {p.name: p.prior.sample(rng, (25,)) for p in model.parameters if p.value is None}
+    return rl.simulate(model, rl.tasks.TwoStep(), params, 25, 200, seed=seed)
+
+
+def example(seed: int) -> xr.Dataset:
+    """Return the example's trials, the same for all seeds."""
+    del seed
+    return rl.example_data("fontanesi2019")
+
+
+CASES: dict[str, tuple[str, Callable[[int], xr.Dataset]]] = {
+    "20x100": ("delta", lambda seed: bandit(20, 100, seed)),
+    "20x50": ("delta", lambda seed: bandit(20, 50, seed)),
+    "20x500": ("delta", lambda seed: bandit(20, 500, seed)),
+    "fontanesi": ("delta", example),
+    "fontanesi+": ("counterfactual+stickiness", example),
+    "two_step": ("two_step_hybrid", two_step),
+}
+
+
+def sampled(model: rl.RLModel, coordinates: str, seed: int, tune: int) -> dict[str, float]:
+    """Return what came of a run."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", rl.SamplingWarning)
+        fit = rl.sample(
+            model, coordinates=coordinates, seed=seed, tune=tune, progress=False, log_likelihood=False, **DRAWS
+        )
+    posterior, stats = fit["posterior"].to_dataset(), fit["sample_stats"].to_dataset()
+    names = [k for k in posterior.data_vars if not k.endswith(("_z", "_group"))]
+    found = az.ess(posterior[names], method="bulk")
+    of_each = {name: float(found[name].min()) for name in names}
+    slowest = min(of_each, key=of_each.__getitem__)
+    steps = float(stats["n_steps"].sum())
+    return {
+        "ess": of_each[slowest],
+        "steps": steps / stats["n_steps"].size,
+        "divergences": float(stats["diverging"].sum()),
+        "per 1000": 1000 * of_each[slowest] / steps,
+        "seconds": posterior.attrs["sampling_time"],
+        "slowest": slowest,  # type: ignore[dict-item]
+    }
+
+
+def report(out: Report, seeds: int, tune: int, names: list[str], same_data: bool) -> None:
+    """Report effective draws, a row for each data set and coordinates, and ratios of the two."""
+    rows = []
+    for name in names:
+        formula, make = CASES[name]
+        found: dict[str, list[dict[str, float]]] = {"noncentred": [], "informed": []}
+        for seed in range(seeds):
+            model = rl.build(formula, make(0 if same_data else seed))
+            for coordinates, runs in found.items():
+                runs.append(sampled(model, coordinates, seed, tune))
+        ratios = [b["per 1000"] / a["per 1000"] for a, b in zip(*found.values(), strict=True)]
+        for coordinates, runs in found.items():
+            middle = [float(np.median([run[k] for run in runs])) for k in ("ess", "steps", "divergences", "per 1000")]
+            seconds = float(np.median([run["seconds"] for run in runs]))
+            slow = " ".join(sorted({str(run["slowest"]) for run in runs}))
+            ratio = (
+                f"{np.median(ratios):.1f} ({min(ratios):.1f} to {max(ratios):.1f})" if runs is found["informed"] else ""
+            )
+            rows.append([name, formula, coordinates, *middle, seconds, slow, ratio])
+        print(rows[-2:], flush=True)
+    columns = ("data", "model", "coordinates", "smallest ESS", "steps", "divergences", "ESS / 1000 gradients")
+    out.table(f"4 x ({tune} + 1000), medians over {seeds} seeds", (*columns, "seconds", "slowest", "ratio"), rows)
+
+
+def costs(out: Report) -> None:
+    """Report what a density costs beside its kernel alone."""
+    five = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_uint64, *[ctypes.c_void_p] * 4)
+    one = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
+    nothing = machine.load("define void @nothing(ptr %0) {\n  ret void\n}")
+    rows = []
+    for n_subjects, n_trials in ((20, 100), (208, 200)):
+        model = rl.build("delta", bandit(n_subjects, n_trials))
+        calls: dict[str, Callable[[], object]] = {}
+        kept = []
+        for coordinates in ("noncentred", "informed"):
+            density = MachinePosterior(model, coordinates).density()
+            arrays = np.zeros(density.size), np.empty(density.size), np.empty(1), density.numbers
+            kept += [density, arrays]
+            # converted beforehand, which takes as long as a small kernel
+            given = ctypes.c_uint64(density.size), *(ctypes.c_void_p(a.ctypes.data) for a in arrays)
+            calls[coordinates] = partial(five(density.address), *given)
+        calls["call of five"] = partial(five(density.copy_address), ctypes.c_uint64(0), *given[1:])
+        start, collect, place = density.numbers[:3].tolist()
+        for name, address in {"compute": start, "collect": collect, "call of one": nothing.address("nothing")}.items():
+            calls[name] = partial(one(address), ctypes.c_void_p(place))
+        found = {k: 1e6 * v for k, v in in_turn(calls, rounds=31).items()}
+        alone = [found[k] - found["call of five"] for k in ("noncentred", "informed")]
+        kernel = found["compute"] + found["collect"] - 2 * found["call of one"]
+        rows.append([f"{n_subjects} x {n_trials}", *alone, kernel, alone[1] / kernel])
+    out.table("One evaluation of delta, microseconds", ("data", "noncentred", "informed", "kernel", "ratio"), rows)
+
+
+def main() -> None:
+    """Print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--tune", type=int, default=1000)
+    parser.add_argument("--data", nargs="*", default=list(CASES), choices=list(CASES))
+    parser.add_argument("--same-data", action="store_true")
+    given = parser.parse_args()
+    out = Report("Coordinates")
+    costs(out)
+    report(out, given.seeds, given.tune, given.data, given.same_data)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,241 @@
+"""The change of a sampler's coordinates as machine code around a posterior's density.
+
+Subjects go side by side through vectors.  A subject's numbers are an entry of a row each: coordinates, slopes and
+deviations stand in memory of the caller's as (row, subject), filled up with subjects of whom nothing is known, and who
+so change nothing.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from math import prod
+from typing import Any
+
+import numpy as np
+from llvmlite import ir
+
+from rlpymc.compiler.expressions import Node
+from rlpymc.compiler.symbols import lift
+from rlpymc.compiler.vector import F64, FLAGS, I64, POINTER, Code
+from rlpymc.population.coordinates import MAPS, Coordinates, Form
+from rlpymc.population.effects import Effect
+from rlpymc.population.formulas import FormulaWriter, derivatives, leaf
+
+DENSITY = ir.FunctionType(I64, [I64, POINTER, POINTER, POINTER, POINTER])
+LANES = 4
+type Entries = list[tuple[Effect, Any]]  # effects, and the number of an entry of each
+
+
+def memory(coordinates: Coordinates) -> list[np.ndarray]:
+    """Return what the function takes beside what the density does: a point, slopes, the sites, rows of numbers."""
+    form = coordinates.form
+    if form.kind == "noncentred":
+        return []
+    n, width = coordinates.points.n_subjects, _padded(coordinates.points.n_subjects, form)
+    table = np.zeros((form.rows, width))
+    table[:, :n] = coordinates.table
+    size = len(coordinates.points)
+    return [np.zeros(size), np.zeros(size), table, np.zeros((3 * sum(form.sizes), width))]
+
+
+def return_verdict(code: Code, dim: Any, slopes: Any, result: Any) -> None:
+    """End a density: 0, or 4 if the value or a slope is not finite, which samplers of PyMC's take for a divergence."""
+    b, zero = code.builder, ir.Constant(F64, 0.0)
+    with b.goto_entry_block():
+        place = b.alloca(F64)
+    b.store(code.load_single(result, code.single(0)), place)
+    with code.loop(code.single(0), dim) as k:
+        nothing = b.fmul(code.load_single(slopes, k), zero)  # or NaN
+        b.store(b.fadd(b.load(place, typ=F64), nothing), place)
+    finite = b.fcmp_ordered("==", b.fmul(b.load(place, typ=F64), zero), zero)
+    b.ret(b.select(finite, code.single(0), code.single(4)))
+
+
+def _padded(n_subjects: int, form: Form) -> int:
+    """Return the length of rows."""
+    lanes = _lanes(form)
+    return -(-n_subjects // lanes) * lanes
+
+
+def _lanes(form: Form) -> int:
+    """Return the number of subjects side by side; where all count, known or not, only one."""
+    return LANES if form.kind == "informed" else 1
+
+
+class OutsideWriter(FormulaWriter):
+    """The function in the making.
+
+    Parameters
+    ----------
+    form : Form
+        The coordinates.
+    places : mapping of slice
+        Where variables stand in a point.
+    n_subjects : int
+        Number of subjects.
+    """
+
+    def __init__(self, form: Form, places: Mapping[str, slice], n_subjects: int) -> None:
+        super().__init__()
+        self.form, self.places, self.n = form, places, n_subjects
+        self.width, self.k = _padded(n_subjects, form), sum(form.sizes)
+
+    def write(self, module: ir.Module, n_addresses: int) -> None:
+        """Write it into a module that has the function `noncentred`, behind whose addresses stand those of `memory`."""
+        code = self.code = Code(ir.Function(module, DENSITY, "density"), _lanes(self.form))
+        b, (dim, x, slopes, result, user) = code.builder, code.function.args
+        inner_x, inner_slopes, self.table, self.rows = (
+            b.inttoptr(code.load_single(user, code.single(n_addresses + k), I64), POINTER) for k in range(4)
+        )
+        volume = self._sum()
+        self._copy(x, inner_x, dim)
+        for entries, site in self._blocks():
+            self._map(entries, site, x, inner_x, volume)
+        b.call(module.globals["noncentred"], [dim, inner_x, inner_slopes, result, user])
+        self._copy(inner_slopes, slopes, dim)
+        for entries, site in self._blocks():
+            self._pull_back(entries, site, x, slopes)
+        value = b.fadd(code.load_single(result, code.single(0)), self._total(volume), flags=FLAGS)
+        b.store(value, code.at(result, code.single(0)))
+        return_verdict(code, dim, slopes, result)
+
+    # ------------------------------------------------------------------------------------------------ memory
+    def _copy(self, source: Any, target: Any, n: Any) -> None:
+        with self.code.loop(self.code.single(0), n) as k:
+            self.code.builder.store(self.code.load_single(source, k), self.code.at(target, k))
+
+    def _sum(self) -> Any:
+        place = self.code.variable()
+        self.code.set(place, self.code.constant(0.0))
+        return place
+
+    def _add(self, place: Any, value: Any) -> None:
+        self.code.set(place, self.code.add(self.code.get(place), value))
+
+    def _total(self, place: Any) -> Any:
+        """Return the sum over lanes, a single number."""
+        vector, b = self.code.get(place), self.code.builder
+        value = self.code.lane(vector, 0)
+        for w in range(1, self.code.width):
+            value = b.fadd(value, self.code.lane(vector, w), flags=FLAGS)
+        return value
+
+    def _gather(self, entries: Entries, x: Any, row: int) -> None:
+        """Copy subjects' variables from a point into rows."""
+        b, code = self.code.builder, self.code
+        for j, (effect, e) in enumerate(entries):
+            with code.loop(code.single(0), code.single(self.n)) as i:
+                value = code.load_single(x, self._at(effect, e, i))
+                b.store(value, code.at(self.rows, b.add(code.single((row + j) * self.width), i)))
+
+    def _scatter(self, entries: Entries, x: Any, row: int) -> None:
+        """Copy them back."""
+        b, code = self.code.builder, self.code
+        for j, (effect, e) in enumerate(entries):
+            with code.loop(code.single(0), code.single(self.n)) as i:
+                value = code.load_single(self.rows, b.add(code.single((row + j) * self.width), i))
+                b.store(value, code.at(x, self._at(effect, e, i)))
+
+    def _at(self, effect: Effect, e: Any, i: Any) -> Any:
+        """Return where a subject's deviation is in a point."""
+        b, code = self.code.builder, self.code
+        place = b.add(b.mul(i, code.single(prod(effect.shape))), e)
+        return b.add(place, code.single(self.places[f"{effect.name}_z"].start))
+
+    def _at_group(self, effect: Effect, key: str, e: Any) -> Any:
+        """Return where a variable of the group is."""
+        return self.code.builder.add(self.code.single(self.places[f"{effect.name}_{key}"].start), e)
+
+    # ---------------------------------------------------------------------------------------------- the map
+    def _blocks(self) -> Iterator[tuple[Entries, list[Any]]]:
+        """Go through what is mapped together, within a loop where that is each number; with rows of the table."""
+        code, b = self.code, self.code.builder
+        if self.form.together:
+            pairs = zip(self.form.effects, self.form.sizes, strict=True)
+            yield (
+                [(effect, code.single(j)) for effect, size in pairs for j in range(size)],
+                [code.single(row) for row in range(self.form.rows)],
+            )
+            return
+        first = 0
+        for effect, size in zip(self.form.effects, self.form.sizes, strict=True):
+            with code.loop(code.single(0), code.single(size)) as e:
+                row = b.add(e, code.single(first))
+                yield [(effect, e)], [row, b.add(row, code.single(self.k))] if self.form.rows else []
+            first += size
+
+    def _group(self, entries: Entries, x: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Return the group's variables on the unbounded scale and the natural one, by key and number of the entry."""
+        code, unbounded, natural = self.code, {}, {}
+        for j, (effect, e) in enumerate(entries):
+            for key in ("mu", "sigma"):
+                value = code.splat(code.load_single(x, self._at_group(effect, key, e)))
+                unbounded[f"{key} {j}"] = value
+                self.given({key: value})
+                natural[f"{key} {j}"] = self.of(_prior(effect, key).unbounded(leaf(key))[0])
+        return unbounded, natural
+
+    @contextmanager
+    def _subjects(
+        self, entries: Entries, site: list[Any], natural: dict[str, Any], rows: dict[str, int]
+    ) -> Iterator[Any]:
+        """Repeat for some subjects at a time, given what the formulas hold; the place in a row is yielded."""
+        code, b = self.code, self.code.builder
+        width = code.single(self.width)
+        with code.loop(code.single(0), code.single(self.width // code.width)) as c:
+            at = b.mul(c, code.single(code.width))
+            leaves = dict(natural)
+            for key, row in rows.items():
+                for j in range(len(entries)):
+                    leaves[f"{key} {j}"] = code.load(self.rows, b.add(at, code.single((row + j) * self.width)))
+            for j, row in enumerate(site):
+                leaves[f"site {j}"] = code.load(self.table, b.add(at, b.mul(row, width)))
+            self.given(leaves)
+            yield at
+
+    def _store_row(self, value: Any, row: int, at: Any) -> None:
+        self.code.store(value, self.rows, self.code.builder.add(at, self.code.single(row * self.width)))
+
+    def _formulas(self, k: int, n_site: int) -> tuple[list[Any], Any]:
+        """Return deviations and volume as formulas."""
+        leaves = {key: [leaf(f"{key} {j}") for j in range(k)] for key in ("z", "mu", "sigma")}
+        site = [leaf(f"site {j}") for j in range(n_site)]
+        return MAPS[self.form.kind](leaves["z"], leaves["mu"], leaves["sigma"], site)
+
+    def _map(self, entries: Entries, site: list[Any], x: Any, inner_x: Any, volume: Any) -> None:
+        """Write subjects' deviations into the point of the density."""
+        k = len(entries)
+        deviations, log_volume = self._formulas(k, len(site))
+        self._gather(entries, x, 0)
+        _, natural = self._group(entries, x)
+        with self._subjects(entries, site, natural, {"z": 0}) as at:
+            for j, value in enumerate(deviations):
+                self._store_row(self.of(value), 2 * k + j, at)
+            self._add(volume, self.of(log_volume))
+        self._scatter(entries, inner_x, 2 * k)
+
+    def _pull_back(self, entries: Entries, site: list[Any], x: Any, slopes: Any) -> None:
+        """Turn slopes by deviations into ones by coordinates, and add what the map makes of the group's."""
+        code, b, k = self.code, self.code.builder, len(entries)
+        deviations, log_volume = self._formulas(k, len(site))
+        found = derivatives([(log_volume, 1.0), *((v, leaf(f"slope {j}")) for j, v in enumerate(deviations))])
+        self._gather(entries, x, 0)
+        self._gather(entries, slopes, k)
+        unbounded, natural = self._group(entries, x)
+        sums = {name: self._sum() for name in natural}
+        with self._subjects(entries, site, natural, {"z": 0, "slope": k}) as at:
+            for j in range(k):
+                self._store_row(self.of(found[f"z {j}"]), 2 * k + j, at)
+            for name, place in sums.items():
+                self._add(place, self.of(found.get(name, lift(0.0))))
+        self._scatter(entries, slopes, 2 * k)
+        for j, (effect, e) in enumerate(entries):
+            for key in ("mu", "sigma"):
+                slope: Node = derivatives([(_prior(effect, key).unbounded(leaf(key))[0], leaf("slope"))])[key]
+                self.given({key: unbounded[f"{key} {j}"], "slope": code.splat(self._total(sums[f"{key} {j}"]))})
+                where = code.at(slopes, self._at_group(effect, key, e))
+                added = code.lane(self.of(slope), 0)
+                b.store(b.fadd(b.load(where, typ=F64), added, flags=FLAGS), where)
+
+
+def _prior(effect: Effect, key: str) -> Any:
+    return effect.named[f"{effect.name}_{key}"].prior

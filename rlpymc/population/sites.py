@@ -1,0 +1,312 @@
+"""Sites: Gaussians that stand for what each subject's data say, found before sampling.
+
+The likelihood of a subject's numbers theta, all those on the unbounded scale that are normal around the group's, is
+taken for exp(-theta' H theta / 2 + b' theta).  With N(mu, S) of the group this makes N(mean, L^-1), L = H + S^-1; the
+Gaussian nearest to the posterior, in Kullback-Leibler divergence, is a fixed point of
+
+    H = -E[second derivative of the log likelihood],  b = E[slope of the same] + H mean,  under the Gaussian itself,
+
+to which rounds lead, half of the way at first.  Second derivatives come of slopes alone, by Stein's identity.  The
+group's mu and sigma, and parameters of other kinds, are estimated in the same rounds.  Sites shape a sampler's
+coordinates, and not the posterior: what cannot be found is left at 0, as if the data said nothing.
+
+References
+----------
+Opper & Archambeau (2009). The variational Gaussian approximation revisited. Neural Computation 21, 786-792.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+import numpy as np
+from scipy.special import ndtri, softmax
+
+from rlpymc.likelihood.likelihood import Likelihood
+from rlpymc.model.priors import Normal
+from rlpymc.model.record import Record
+from rlpymc.population.effects import Effect, Pooled, Single, Variable
+from rlpymc.population.points import Points
+from rlpymc.population.whole_numbers import WholeNumber, combinations
+
+type Arrays = dict[str, np.ndarray]
+
+POINTS = 64  # over which slopes are averaged, if these are enough for as many numbers
+ROUNDS = 30
+SETTLED, NEAR = 0.01, 0.1  # change of a round, in standard deviations: when to end, and to take whole steps
+LOST = 1.0  # change of the last round beyond which a subject's site is not used
+FARTHEST, SHORTER = 2.0, 6  # where a likelihood is flat, a round would go far beyond: it is halved so many times
+STEP = 1e-4  # of differences of priors, which are smooth on the real line
+SHARPEST = 1e8  # curvature of a likelihood, in units of the group's
+
+
+@dataclass(frozen=True)
+class Sites:
+    """What is found.
+
+    Parameters
+    ----------
+    H : (subject, k, k)
+        Precisions of subjects' numbers, in the order of `normal_effects` and of their entries.
+    b : (subject, k)
+        Precisions times places.
+    centre, spread : (number,)
+        About where the posterior is, in the order of points, and standard deviations; of subjects' deviations 0 and 1,
+        which are what coordinates are like; NaN where nothing is known.
+    """
+
+    H: np.ndarray
+    b: np.ndarray
+    centre: np.ndarray
+    spread: np.ndarray
+
+
+def normal_effects(effects: Sequence[Effect]) -> tuple[Effect, ...]:
+    """Return the effects that there are sites for: subjects' numbers are normal around the group's mean."""
+
+    def is_normal(effect: Effect) -> bool:
+        priors = {v.key: v.prior for v in effect.variables}
+        return isinstance(effect, Pooled) and priors.keys() == {"mu", "sigma", "z"} and priors["z"] == Normal()
+
+    return tuple(filter(is_normal, effects))
+
+
+def find_sites(likelihood: Likelihood, points: Points, constants: Mapping[str, np.ndarray], together: bool) -> Sites:
+    """Return the sites of a posterior; the same arguments give the same.
+
+    Parameters
+    ----------
+    likelihood : Likelihood
+        Of the data.
+    points : Points
+        With the parameters that are estimated.
+    constants : dict of (subject, *shape)
+        All other parameters.
+    together : bool
+        Whether a subject's numbers have one site, or each one of its own (H is diagonal then).
+    """
+    search, change = _Search(likelihood, points, constants, together), np.full(points.n_subjects, np.inf)
+    for _ in range(ROUNDS):
+        change = search.round(1.0 if change.max() < NEAR else 0.5)
+        if change.max() < SETTLED:
+            break
+    search.forget(change > LOST)
+    return search.result()
+
+
+def quadrature(d: int) -> np.ndarray:
+    """Return points, (point, d), spread like a normal distribution, with its mean and covariance to the last digit.
+
+    Half of them are a scrambled Sobol sequence, always the same, and half its mirror image.
+    """
+    from scipy.stats import qmc  # slow to import
+
+    n = max(POINTS // 2, 1 << (2 * d - 1).bit_length())
+    half = ndtri(qmc.Sobol(d, seed=0).random(n))
+    half = np.linalg.solve(np.linalg.cholesky(half.T @ half / n), half.T).T
+    return np.concatenate([half, -half])
+
+
+class _Estimate:
+    """Numbers on the real line with a prior of their own: where they are, and how precisely that is known."""
+
+    def __init__(self, variable: Variable, shape: tuple[int, ...]) -> None:
+        self.prior, self.place = variable.prior, np.full(shape, variable.prior.middle())
+        self.precision = np.maximum(-self.prior_slopes()[1], 1e-3)
+
+    def natural(self, at: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """Return values on the natural scale, and their derivatives."""
+        at = self.place if at is None else at
+        below, here, above = (self.prior.unbounded(at + step)[0] for step in (-STEP, 0.0, STEP))
+        return here, (above - below) / (2 * STEP)
+
+    def prior_slopes(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return the first two derivatives of the log prior."""
+        below, here, above = (self.prior.unbounded(self.place + step)[1] for step in (-STEP, 0.0, STEP))
+        return (above - below) / (2 * STEP), (above - 2 * here + below) / STEP**2
+
+    def move(self, slope: np.ndarray, curvature: np.ndarray, share: float) -> None:
+        """Go part of the way to the maximum, given the first two derivatives of the log likelihood."""
+        first, second = self.prior_slopes()
+        precision = -curvature - second
+        precision = np.where(np.isfinite(precision) & (precision > 1e-6), precision, self.precision)
+        self.precision = (1 - share) * self.precision + share * precision
+        self.place = self.place + share * np.clip(np.nan_to_num((slope + first) / self.precision), -1.0, 1.0)
+
+
+class _Search:
+    """The rounds."""
+
+    def __init__(
+        self, likelihood: Likelihood, points: Points, constants: Mapping[str, np.ndarray], together: bool
+    ) -> None:
+        self.likelihood, self.points, self.together, self.n = likelihood, points, together, points.n_subjects
+        self.constants, self.effects = dict(constants), {e.name: e for e in points.effects}
+        self.own = normal_effects(points.effects)
+        self.group = {k: _Estimate(v, e.shape) for e in self.own for k, v in e.named.items() if v.level == "group"}
+        self.whole = [e for e in points.effects if isinstance(e, WholeNumber)]
+        self.weights = {e.name: np.array(e.weights) for e in self.whole}
+        self.besides: dict[str, _Estimate] = {}
+        for effect in points.effects:
+            if isinstance(effect, Single):
+                outer = (self.n,) if effect.by_subject else ()
+                self.besides[effect.name] = _Estimate(effect.variables[0], (*outer, *effect.shape))
+            elif effect not in (*self.own, *self.whole):  # of a kind that is not known here: stays in the middle
+                middles = {v.key: v.prior.unbounded(np.array(v.prior.middle()))[0] for v in effect.variables}
+                value = np.asarray(effect.value(Record(**middles)), dtype=float)
+                value = np.broadcast_to(value, (self.n, *effect.shape))
+                self.constants |= dict.fromkeys((effect.name, *effect.copies), value)
+        names = [*(e.name for e in self.own), *self.besides]
+        ends = np.cumsum([0, *(prod(self.effects[name].shape) for name in names)]).tolist()
+        self.places = {name: slice(a, b) for name, a, b in zip(names, ends[:-1], ends[1:], strict=True)}
+        self.k = ends[len(self.own)]
+        self.normal = quadrature(ends[-1])
+        self.H, self.b = np.zeros((self.n, self.k, self.k)), np.zeros((self.n, self.k))
+
+    def _entry(self, name: str, array: np.ndarray) -> np.ndarray:
+        """Return what belongs to a parameter, (..., *shape), of what belongs to all entries, (..., entry)."""
+        return array[..., self.places[name]].reshape((*array.shape[:-1], *self.effects[name].shape))
+
+    def gaussians(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """Return mu and sigma, (k,), and of each subject the mean and a factor F of the covariance F F'."""
+        mu, sigma = (
+            np.concatenate([self.group[f"{e.name}_{key}"].natural()[0].ravel() for e in self.own])
+            for key in ("mu", "sigma")
+        )
+        lower = np.linalg.cholesky(np.eye(self.k) + sigma[:, None] * self.H * sigma)
+        factor = sigma[:, None] * np.linalg.inv(lower).transpose(0, 2, 1)
+        towards = factor.transpose(0, 2, 1) @ (self.b - self.H @ mu)[:, :, None]
+        return mu, sigma, mu + (factor @ towards)[:, :, 0], factor
+
+    def forget(self, lost: np.ndarray) -> None:
+        """Take the sites of some subjects for unknown."""
+        self.H[lost], self.b[lost] = 0.0, 0.0
+
+    def round(self, share: float) -> np.ndarray:
+        """Take everything some of the way; return how far that was for each subject, in standard deviations."""
+        _, sigma, mean, factor = self.gaussians()
+        theta = mean + np.einsum("iab,pb->pia", factor, self.normal[:, : self.k])
+        params, chain = {}, {}
+        for effect in self.own:
+            own = self._entry(effect.name, theta)
+            params[effect.name] = effect.support.constrain(own)
+            chain[effect.name] = np.exp(effect.support.log_slope(own))
+        for name, estimate in self.besides.items():
+            value, chain[name] = estimate.natural(estimate.place + self._deviation(name) / np.sqrt(estimate.precision))
+            shape = (len(self.normal), self.n, *self.effects[name].shape)
+            params[name] = np.broadcast_to(value if self.effects[name].by_subject else value[:, None], shape)
+        slopes = self._slopes(params)
+        of_own = [(slopes[e.name] * chain[e.name]).reshape((*theta.shape[:2], -1)) for e in self.own]
+        self._move_sites(
+            np.nan_to_num(np.concatenate(of_own, axis=-1), posinf=0.0, neginf=0.0), sigma, mean, factor, share
+        )
+        for name, estimate in self.besides.items():
+            slope = slopes[name] if self.effects[name].by_subject else slopes[name].sum(axis=1)
+            slope = np.nan_to_num(slope * chain[name], posinf=0.0, neginf=0.0)
+            curvature = (slope * self._deviation(name)).mean(axis=0) * np.sqrt(estimate.precision)
+            estimate.move(slope.mean(axis=0), curvature, share)
+        self._move_group()
+        _, _, new_mean, new_factor = self.gaussians()
+        before, sd = (np.sqrt((f**2).sum(axis=2)) for f in (factor, new_factor))
+        return np.maximum(np.abs((new_mean - mean) / sd), np.abs(np.log(sd / before))).max(axis=1)
+
+    def _deviation(self, name: str) -> np.ndarray:
+        """Return the points' deviations of a parameter beside, (point[, 1], *shape)."""
+        found = self._entry(name, self.normal)
+        return found[:, None] if self.effects[name].by_subject else found
+
+    def _slopes(self, params: Arrays) -> Arrays:
+        """Return slopes of the log likelihood at parameters (point, subject, *shape), summed over whole numbers.
+
+        They are 0 where there are none.  What the whole numbers are is learned on the way.
+        """
+        choices, equal = combinations(self.points.effects), {e.name: (e.name, *e.copies) for e in self.points.effects}
+        active = [name for first in self.places for name in equal[first]]
+        found = {name: np.empty(params[name].shape) for name in self.places}
+        seen = np.zeros(len(choices))
+        prior = np.log([prod(self.weights[e.name][e.values.index(c[e.name])] for e in self.whole) for c in choices])
+        for p in range(len(self.normal)):
+            given = self.constants | {name: value[p] for first, value in params.items() for name in equal[first]}
+            totals, slopes = [], []
+            for chosen in choices:
+                whole = {
+                    name: np.full(self.n, float(value)) for first, value in chosen.items() for name in equal[first]
+                }
+                total, slope = self.likelihood.gradient(given | whole, active)
+                totals.append(np.nan_to_num(total, nan=-1e300, posinf=-1e300, neginf=-1e300))
+                slopes.append(slope)
+            shares = softmax(np.array(totals) + prior[:, None], axis=0)
+            seen += shares.mean(axis=1) / len(self.normal)
+            for name in self.places:
+                sums = (sum(s[k] for k in equal[name]) for s in slopes)
+                parts = (np.nan_to_num(s, posinf=0.0, neginf=0.0) for s in sums)
+                found[name][p] = sum((share * part.T).T for share, part in zip(shares, parts, strict=True))
+        for effect in self.whole:
+            if effect.variables:
+                now = [sum(s for s, c in zip(seen, choices, strict=True) if c[effect.name] == v) for v in effect.values]
+                self.weights[effect.name] = (self.weights[effect.name] + now) / 2
+        return found
+
+    def _move_sites(
+        self, slopes: np.ndarray, sigma: np.ndarray, mean: np.ndarray, factor: np.ndarray, share: Any
+    ) -> None:
+        """Go some of the way to the sites that slopes, (point, subject, entry), speak for."""
+        by_normal = np.einsum("pia,pb->iab", slopes, self.normal[:, : self.k]) / len(slopes)
+        slope = slopes.mean(axis=0)
+        # E[slope normal'] = E[second derivative] F; in units of sigma, so that eigenvalues can be compared
+        curvature = -sigma[:, None] * by_normal @ np.linalg.inv(factor / sigma[:, None])
+        curvature = (curvature + curvature.transpose(0, 2, 1)) / 2
+        if not self.together:
+            curvature = curvature * np.eye(self.k)
+        good = np.isfinite(curvature).all(axis=(1, 2))
+        values, vectors = np.linalg.eigh(np.where(good[:, None, None], curvature, 0.0))
+        curvature = (vectors * np.clip(values, 0.0, SHARPEST)[:, None, :]) @ vectors.transpose(0, 2, 1)
+        H = curvature / (sigma[:, None] * sigma)
+        b = slope + (H @ mean[:, :, None])[:, :, 0]
+        before, sd = (self.H, self.b), np.sqrt((factor**2).sum(axis=2))
+        share = np.where(good, share, 0.0)
+        H, b = np.where(good[:, None, None], H, 0.0), np.where(good[:, None], b, 0.0)
+        for _ in range(SHORTER):
+            self.H = before[0] + share[:, None, None] * (H - before[0])
+            self.b = before[1] + share[:, None] * (b - before[1])
+            far = (np.abs(self.gaussians()[2] - mean) > FARTHEST * sd).any(axis=1)
+            share = np.where(far, share / 2, share)
+
+    def _move_group(self) -> None:
+        """Take the group's means and standard deviations towards the posterior's mode."""
+        _, _, mean, factor = self.gaussians()
+        variance = (factor**2).sum(axis=2)
+        for name in (e.name for e in self.own):
+            means, variances = self._entry(name, mean), self._entry(name, variance)
+            mu, sigma = self.group[f"{name}_mu"], self.group[f"{name}_sigma"]
+            (m, dm), (s, ds) = mu.natural(), sigma.natural()
+            mu.move(((means - m) / s**2).sum(axis=0) * dm, -self.n * (dm / s) ** 2, 1.0)
+            squares = ((means - mu.natural()[0]) ** 2 + variances).sum(axis=0) / s**2
+            sigma.move((squares - self.n) * ds / s, -2 * squares * (ds / s) ** 2, 1.0)
+
+    def result(self) -> Sites:
+        """Return what the rounds have come to."""
+        _, sigma, _, factor = self.gaussians()
+        centre, spread = np.full((2, len(self.points)), np.nan)
+        # how much of what there is to know of a subject the data tell: the group's numbers follow from so many subjects
+        told = np.maximum(1 - (factor**2).sum(axis=2) / sigma**2, 0.0)
+        for effect in self.own:
+            known, s = self._entry(effect.name, told), self._entry(effect.name, sigma)
+            information = {"mu": known.sum(axis=0) / s**2, "sigma": 2 * (known**2).sum(axis=0) / s**2}
+            for name, v in effect.named.items():
+                place = self.points.places[name]
+                centre[place], spread[place] = 0.0, 1.0
+                if v.level == "group":
+                    estimate = self.group[name]
+                    precision = information[v.key] * estimate.natural()[1] ** 2 - estimate.prior_slopes()[1]
+                    centre[place], spread[place] = estimate.place.ravel(), _sd(precision)
+        for name, estimate in self.besides.items():
+            place = self.points.places[name]
+            centre[place], spread[place] = estimate.place.ravel(), _sd(estimate.precision)
+        return Sites(self.H, self.b, centre, spread)
+
+
+def _sd(precision: np.ndarray) -> np.ndarray:
+    """Return standard deviations, at most 1, in one row."""
+    return 1 / np.sqrt(np.maximum(precision, 1.0)).ravel()
