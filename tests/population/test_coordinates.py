@@ -39,6 +39,7 @@ CASES: dict[str, tuple[str, int, dict[str, Any]]] = {
     "shared": ("delta", 2, {"shared": ("beta",)}),
     "a vector": ("biased_random", 3, {}),
     "whole numbers": ("rlwm", 2, FEW),
+    "equal": ("delta(rates=sign)", 2, {"coupled": [("alpha_pos", "alpha_neg")], "priors": "wide"}),
     "other hyperpriors": ("delta", 2, {"priors": {"beta_mu": Gamma(2.0, 1.0), "beta_sigma": Gamma(2.0, 3.0)}}),
 }
 
