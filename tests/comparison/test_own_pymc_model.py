@@ -109,7 +109,8 @@ def test_numbers_are_left_out_by_trial_as_they_were_built() -> None:
     rng = np.random.default_rng(1)
     draws = {k: (("chain", "draw", "subject"), v * rng.normal(1, 0.02, (2, 60, 2))) for k, v in params.items()}
     known = xr.Dataset(draws, coords={"chain": [0, 1], "draw": np.arange(60), "subject": data["subject"].values})
-    model = rl.build("delta_prediction", data, pooling="none", priors={"sigma": rl.priors.Gamma(2.0, 0.1)})
+    options = {"pooling": "none", "priors": {"sigma": rl.priors.Gamma(2.0, 0.1)}, "fixed": {"v0": 0.0}}
+    model = rl.build("delta_prediction", data, **options)
     terms = log_likelihood(model, known, "obs")
     assert rl.loo(xr.DataTree.from_dict({"posterior": known, "log_likelihood": terms})).n == 12
     with pm.Model():
