@@ -377,6 +377,7 @@ def test_a_line_of_a_hundred_thousand_states() -> None:
     assert (soft.v >= best.v - 1e-6).all()
 
 
+@pytest.mark.slow
 def test_a_grid_of_a_hundred_thousand_states() -> None:
     m = grid(316, 0.9, slip=0.1)
     by_policy = mdp.soft_policy_iteration(m, 0.5)

@@ -24,12 +24,11 @@ CASES = [
     ("delta+stickiness+lapse", {}),
     ("two_step_hybrid", {}),
     ("q_mdp", {"free": ("q0",)}),
-    ("rlwm", {"pooling": "none"}),
     ("rlwm", {"fixed": {"capacity": 3}}),
     ("delta_prediction", {}),
     ("hmm(delta)", {"pooling": "none"}),
 ]
-LONG = [("rlwm", {"fixed": {"stick": 0.1, "bias_rl": 0.2, "epsilon": 0.05}})]
+LONG = [("rlwm", {"pooling": "none"}), ("rlwm", {"fixed": {"stick": 0.1, "bias_rl": 0.2, "epsilon": 0.05}})]
 
 
 def built(name, options, **more):

@@ -106,7 +106,12 @@ def built(name: str, pooling: str, n_actions: int = 2, **options: Any) -> rl.RLM
 @pytest.mark.parametrize("pooling", WORDS)
 @pytest.mark.parametrize(
     ("name", "options"),
-    [("delta", {}), ("delta", {"shared": "beta"}), ("biased_random", {"n_actions": 3}), ("rlwm", FEW)],
+    [
+        ("delta", {}),
+        ("delta", {"shared": "beta"}),
+        ("biased_random", {"n_actions": 3}),
+        pytest.param("rlwm", FEW, marks=pytest.mark.slow),
+    ],
     ids=["plain", "shared", "a vector", "whole numbers"],
 )
 def test_density_and_gradient_are_those_of_the_pymc_model(name: str, options: dict[str, Any], pooling: str) -> None:
