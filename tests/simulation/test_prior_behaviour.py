@@ -237,7 +237,7 @@ def test_as_many_trials_as_the_task_is_described_for() -> None:
         ({"model": "delta+stickiness", "priors": "hbayesdm"}, ("'stickiness'", "fixed=")),
         ({"model": "delta_prediction", "task": Prediction()}, ("choices", "'prediction'", "simulate")),
     ],
-    ids=str,
+    ids=", ".join,
 )
 def test_what_does_not_fit_is_named(changes: dict[str, Any], parts: tuple[str, ...]) -> None:
     options = {"model": "delta", "task": Bandit([0.2, 0.8]), **SMALL, **changes}
