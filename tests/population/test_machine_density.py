@@ -12,6 +12,7 @@ from rlpymc.fitting.nuts.machine_sampler import MachinePosterior
 from rlpymc.likelihood.modes import QUICK
 from rlpymc.model import priors
 from rlpymc.validation.examples import random_trials
+from tests.helpers.densities import assert_one_density
 
 CASES = [
     ("delta", {}),
@@ -43,18 +44,7 @@ def built(name, options, **more):
 )
 def test_density_and_gradient_are_those_of_the_pymc_model(name, options):
     """Every form of pooling, priors of every kind, tables, whole numbers; PyMC keeps some constants in four bytes."""
-    model = built(name, options)
-    density = MachinePosterior(model).density()
-    reference = model.logp_dlogp_function(ravel_inputs=True, mode=QUICK.excluding("fusion"))
-    reference.set_extra_values({})
-    rng = np.random.default_rng(3)
-    for scale in (0.0, 1.0, 3.0):
-        x = scale * rng.normal(size=density.size)
-        value, slopes = density(x)
-        wanted, gradient = reference(x)
-        assert_allclose(value, wanted, rtol=2e-8, atol=1e-8)
-        assert_allclose(slopes, gradient, rtol=1e-8, atol=1e-8 * max(1.0, np.abs(gradient).max()))
-    assert len(density.places) == len(model.free_RVs)
+    assert_one_density(built(name, options), (0.0, 1.0, 3.0), of_slopes=1e-8)
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,7 @@ from rlpymc.population.effects import POOLINGS, Effect, Pooled, Variable
 from rlpymc.population.presets import DEFAULT, PRESETS, GroupPriors
 from rlpymc.trials.model_data import data_for
 from rlpymc.validation.examples import random_trials
+from tests.helpers.densities import assert_one_density
 from tests.helpers.messages import assert_says, refusal
 
 QUIET = {"progress": False, "log_likelihood": False}
@@ -116,17 +117,7 @@ def built(name: str, pooling: str, n_actions: int = 2, **options: Any) -> rl.RLM
 )
 def test_density_and_gradient_are_those_of_the_pymc_model(name: str, options: dict[str, Any], pooling: str) -> None:
     model = built(name, pooling, **options)
-    density = MachinePosterior(model).density()
-    reference = model.logp_dlogp_function(ravel_inputs=True, mode=QUICK.excluding("fusion"))
-    reference.set_extra_values({})
-    assert list(density.places) == [v.name for v in model.free_RVs]
-    rng = np.random.default_rng(5)
-    for scale in (0.3, 1.0, 2.0):
-        x = scale * rng.normal(size=density.size)
-        value, slopes = density(x)
-        wanted, gradient = reference(x)
-        assert_allclose(value, wanted, rtol=1e-10)
-        assert_allclose(slopes, gradient, rtol=1e-10, atol=1e-10 * np.abs(gradient).max())
+    assert_one_density(model, (0.3, 1.0, 2.0), rtol=1e-10, atol=0.0, of_slopes=1e-10, least=0.0)
 
 
 @pytest.mark.parametrize("pooling", WORDS)

@@ -15,10 +15,10 @@ from rlpymc.comparison.own_parameters import OwnParameters
 from rlpymc.fitting.nuts.machine_sampler import MachinePosterior
 from rlpymc.fitting.own_terms import origin
 from rlpymc.fitting.posterior import origin_of, parameter_draws
-from rlpymc.likelihood.modes import QUICK
 from rlpymc.model.priors import Beta, Normal
 from rlpymc.trials.model_data import data_for
 from rlpymc.validation.examples import random_trials
+from tests.helpers.densities import assert_one_density
 from tests.helpers.messages import assert_says, refusal
 
 RATES = "delta(rates=sign)"
@@ -44,16 +44,7 @@ def built(name: str, **options: Any) -> rl.RLModel:
 
 @pytest.mark.parametrize(("name", "options"), CASES, ids=[f"{n} {o}" for n, o in CASES])
 def test_machine_code_and_pymc_have_one_density(name: str, options: dict[str, Any]) -> None:
-    model = built(name, **options)
-    density = MachinePosterior(model).density()
-    reference = model.logp_dlogp_function(ravel_inputs=True, mode=QUICK.excluding("fusion"))
-    reference.set_extra_values({})
-    for scale in (0.0, 1.0, 2.0):
-        x = scale * np.random.default_rng(3).normal(size=density.size)
-        (value, slopes), (wanted, gradient) = density(x), reference(x)
-        assert_allclose(value, wanted, rtol=2e-8, atol=1e-8)
-        assert_allclose(slopes, gradient, rtol=1e-7, atol=1e-7 * max(1.0, np.abs(gradient).max()))
-    assert list(density.places) == [v.name for v in model.free_RVs]
+    assert_one_density(built(name, **options), (0.0, 1.0, 2.0))
 
 
 def test_each_parameter_has_the_variables_of_its_word() -> None:

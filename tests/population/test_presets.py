@@ -12,12 +12,12 @@ from scipy import special, stats
 import rlpymc as rl
 from rlpymc.fitting.nuts.machine_sampler import MachinePosterior
 from rlpymc.fitting.posterior import parameter_draws
-from rlpymc.likelihood.modes import QUICK
 from rlpymc.model.parameters import phi_interval
 from rlpymc.model.priors import Beta, Gamma, HalfNormal, LogNormal, Normal, Uniform
 from rlpymc.population.presets import PRESETS, middle_and_width
 from rlpymc.trials.model_data import data_for
 from rlpymc.validation.examples import random_trials
+from tests.helpers.densities import assert_one_density
 from tests.helpers.messages import assert_says, refusal
 
 
@@ -42,15 +42,7 @@ def group_of(model: rl.RLModel, name: str) -> tuple[Any, Any]:
 @pytest.mark.parametrize("preset", PRESETS)
 @pytest.mark.parametrize("pooling", ["partial", "none", {"beta": "complete"}], ids=str)
 def test_machine_code_and_pymc_have_one_density(preset: str, pooling: Any) -> None:
-    model = built("delta+lapse", priors=preset, pooling=pooling)
-    density = MachinePosterior(model).density()
-    reference = model.logp_dlogp_function(ravel_inputs=True, mode=QUICK.excluding("fusion"))
-    reference.set_extra_values({})
-    for scale in (0.0, 1.0, 2.0):
-        x = scale * np.random.default_rng(3).normal(size=density.size)
-        (value, slopes), (wanted, gradient) = density(x), reference(x)
-        assert_allclose(value, wanted, rtol=2e-8, atol=1e-8)
-        assert_allclose(slopes, gradient, rtol=1e-7, atol=1e-7 * max(1.0, np.abs(gradient).max()))
+    assert_one_density(built("delta+lapse", priors=preset, pooling=pooling), (0.0, 1.0, 2.0))
 
 
 def delta_by_loop(trials: xr.Dataset, alpha: np.ndarray, beta: np.ndarray) -> float:
