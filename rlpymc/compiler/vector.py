@@ -99,6 +99,13 @@ class Code:
         """The number in one lane."""
         return self.builder.extract_element(vector, ir.Constant(ir.IntType(32), w))
 
+    def total(self, vector: Any) -> Any:
+        """Return the sum over lanes, a single number."""
+        value = self.lane(vector, 0)
+        for w in range(1, self.width):
+            value = self.builder.fadd(value, self.lane(vector, w), flags=FLAGS)
+        return value
+
     def gather(self, values: Sequence[Any], kind: str = "f") -> Any:
         """Return a vector of single numbers, one for each lane."""
         vector: Any = ir.Constant(self.types[kind], ir.Undefined)

@@ -17,7 +17,7 @@ from rlpymc.model import Model
 from rlpymc.model.priors import Prior
 from rlpymc.model.registry import get_model
 from rlpymc.population.population import Population
-from rlpymc.population.presets import DEFAULT
+from rlpymc.population.presets import preset_and_own
 from rlpymc.trials.doubts import say
 from rlpymc.trials.model_data import ModelData, data_for, require_scored
 
@@ -198,7 +198,7 @@ def build(
     check_backend(backend)
     data = data_for(get_model(model), trials)
     require_scored(data)
-    preset, own = (priors, {}) if isinstance(priors, str) else (DEFAULT, priors or {})
+    preset, own = preset_and_own(priors)
     population = Population(pooling, own, fixed or {}, free, shared, coupled, preset)
     population.check(data)
     say(doubts(data, population))

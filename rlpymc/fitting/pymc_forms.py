@@ -19,7 +19,7 @@ from rlpymc.compiler import signature
 from rlpymc.likelihood.backends import check_backend, likelihood_of
 from rlpymc.likelihood.derived import derived
 from rlpymc.likelihood.likelihood import DirectLikelihood
-from rlpymc.likelihood.parameter_arrays import check_names, parameter_array
+from rlpymc.likelihood.parameter_arrays import check_names, parameter_array, varying
 from rlpymc.likelihood.scan import Tensor, Tensors, core
 from rlpymc.likelihood.steps import yoked
 from rlpymc.model import Model
@@ -94,8 +94,7 @@ class _Likelihood:
         marginals: Mapping[str, Marginal] | None = None,
     ) -> None:
         self._marginals, self._params, self._columns = marginals or {}, params, columns
-        by_trial = [k for k, v in params.items() if v.ndim == 2 + len(data.parameter_shape(k))]
-        likelihood = likelihood_of(data, backend, by_trial)
+        likelihood = likelihood_of(data, backend, varying(data, params))
         assert isinstance(likelihood, DirectLikelihood), "complete has derived all that there is to derive"
         self._likelihood = likelihood
         self._active = tuple(k for k in params if k in set(active))

@@ -9,7 +9,7 @@ import xarray as xr
 from rlpymc.compiler.signature import Name
 from rlpymc.likelihood.backends import check_backend, likelihood_of
 from rlpymc.likelihood.likelihood import Likelihood
-from rlpymc.likelihood.parameter_arrays import parameter_arrays
+from rlpymc.likelihood.parameter_arrays import parameter_arrays, varying
 from rlpymc.model import Model
 from rlpymc.model.parameter_vector import own_dims
 from rlpymc.model.registry import get_model
@@ -109,8 +109,7 @@ def _likelihood(
     check_backend(backend)
     data = data_for(get_model(model), trials)
     arrays = parameter_arrays(data, params)
-    by_trial = [k for k, v in arrays.items() if v.ndim == 2 + len(data.parameter_shape(k))]
-    return likelihood_of(data, backend, by_trial, mode=mode, threads=threads), arrays
+    return likelihood_of(data, backend, varying(data, arrays), mode=mode, threads=threads), arrays
 
 
 LABELS = {"before": "{}", "signal": "{}", "probs": "{}_probs", "final": "{}_final", "derived": "{}"}

@@ -42,7 +42,7 @@ def with_derived(data: ModelData, params: Arrays) -> tuple[ModelData, dict[str, 
     found = derived(data.model, data.facts)
     if found is None:
         return data, dict(params)
-    return found.data(data), {**params, **found.values(params, data.shape[0])}
+    return found.data(data), found.joined(params, data.shape[0])
 
 
 class DerivingLikelihood(Likelihood):
@@ -62,7 +62,7 @@ class DerivingLikelihood(Likelihood):
         self.data, self.backend, self._further, self._inner = data, inner.backend, further, inner
 
     def _all(self, params: Arrays) -> dict[str, np.ndarray]:
-        return {**params, **self._further.values(params, self.data.shape[0])}
+        return self._further.joined(params, self.data.shape[0])
 
     @property
     def responses(self) -> Mapping[str, Response]:

@@ -72,6 +72,10 @@ class Derived:
         shapes = ((n_subjects, *value.type.shape) for value in self._values.values())
         return {k: np.broadcast_to(v, shape) for k, v, shape in zip(self._values, found, shapes, strict=True)}
 
+    def joined(self, params: Arrays, n_subjects: int) -> dict[str, np.ndarray]:
+        """Return the parameters of the model that derives nothing: the model's own, and these."""
+        return {**params, **self.values(params, n_subjects)}
+
     def slopes(self, params: Arrays, weights: Arrays) -> dict[str, np.ndarray]:
         """Return the derivatives of their weighted sum with respect to the parameters that they are made from."""
         found = self._functions[1](*self._given(params), *(weights[k] for k in self._values))

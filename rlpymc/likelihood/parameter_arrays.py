@@ -39,6 +39,11 @@ def parameter_arrays(data: ModelData, params: Mapping[str, Any] | xr.Dataset) ->
     return {p.name: parameter_array(data, p, params.get(p.name, p.value)) for p in data.model.parameters}
 
 
+def varying(data: ModelData, params: Mapping[str, Any], outer: int = 2) -> list[str]:
+    """Return the parameters that vary by trial, whose arrays or tensors have so many axes before their own."""
+    return [name for name, v in params.items() if v.ndim == outer + len(data.parameter_shape(name))]
+
+
 def check_names(model: Model, params: Iterable[Any]) -> None:
     """Raise a ValueError if a parameter is unknown, or one that is no constant is missing."""
     given, names = list(params), [p.name for p in model.parameters]

@@ -48,7 +48,7 @@ class ScanLikelihood(DirectLikelihood):
         """Return what a kernel would; all derivatives, whichever are asked for."""
         found = compiled_scans.by_trial(self.data, params, "terms" if what == "value" else what, self._mode)
         if what in ("value", "gradient"):
-            found[TOTAL] = found[TERMS].reshape(self.data.shape[0], -1).sum(axis=1)
+            found[TOTAL] = found.pop(TERMS).reshape(self.data.shape[0], -1).sum(axis=1)
         return found
 
     def stepper(self, params: Arrays) -> "ScanStepper":

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from rlpymc.likelihood.parameter_arrays import varying
 from rlpymc.model.responses import Response
 from rlpymc.trials.model_data import ModelData
 
@@ -32,7 +33,7 @@ class Stepper(ABC):
     def __init__(self, data: ModelData, params: Arrays) -> None:
         self.n, self._given = data.shape[0], params
         self.responses = [r.name for r in data.model.responses]
-        self._moving = [k for k, v in params.items() if v.ndim == 2 + len(data.parameter_shape(k))]
+        self._moving = varying(data, params)
         self.p = {k: v[:, 0] if k in self._moving else v for k, v in params.items()}
 
     def begin(self, t: int, reset: np.ndarray) -> None:

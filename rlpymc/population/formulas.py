@@ -36,6 +36,12 @@ class FormulaWriter(Writer):
         """Return what a number stands for."""
         return self._leaves[n.value[0]] if n.op == "adjoint" else None
 
+    def place(self) -> Any:
+        """Return the place of a sum, 0 at first."""
+        place = self.code.variable()
+        self.code.set(place, self.code.constant(0.0))
+        return place
+
     def given(self, leaves: Mapping[str, Any]) -> None:
         """Say what the numbers stand for from here on."""
         self._leaves, self._values = leaves, {}

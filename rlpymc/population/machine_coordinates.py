@@ -86,7 +86,7 @@ class OutsideWriter(FormulaWriter):
         inner_x, inner_slopes, self.table, self.rows = (
             b.inttoptr(code.load_single(user, code.single(n_addresses + k), I64), POINTER) for k in range(4)
         )
-        volume = self._sum()
+        volume = self.place()
         self._copy(x, inner_x, dim)
         for entries, site in self._blocks():
             self._map(entries, site, x, inner_x, volume)
@@ -94,7 +94,7 @@ class OutsideWriter(FormulaWriter):
         self._copy(inner_slopes, slopes, dim)
         for entries, site in self._blocks():
             self._pull_back(entries, site, x, slopes)
-        value = b.fadd(code.load_single(result, code.single(0)), self._total(volume), flags=FLAGS)
+        value = b.fadd(code.load_single(result, code.single(0)), code.total(code.get(volume)), flags=FLAGS)
         b.store(value, code.at(result, code.single(0)))
         return_verdict(code, dim, slopes, result)
 
@@ -103,21 +103,8 @@ class OutsideWriter(FormulaWriter):
         with self.code.loop(self.code.single(0), n) as k:
             self.code.builder.store(self.code.load_single(source, k), self.code.at(target, k))
 
-    def _sum(self) -> Any:
-        place = self.code.variable()
-        self.code.set(place, self.code.constant(0.0))
-        return place
-
     def _add(self, place: Any, value: Any) -> None:
         self.code.set(place, self.code.add(self.code.get(place), value))
-
-    def _total(self, place: Any) -> Any:
-        """Return the sum over lanes, a single number."""
-        vector, b = self.code.get(place), self.code.builder
-        value = self.code.lane(vector, 0)
-        for w in range(1, self.code.width):
-            value = b.fadd(value, self.code.lane(vector, w), flags=FLAGS)
-        return value
 
     def _gather(self, entries: Entries, x: Any, row: int) -> None:
         """Copy subjects' variables from a point into rows."""
@@ -221,7 +208,7 @@ class OutsideWriter(FormulaWriter):
         self._gather(entries, x, 0)
         self._gather(entries, slopes, k)
         unbounded, natural = self._group(entries, x)
-        sums = {name: self._sum() for name in natural}
+        sums = {name: self.place() for name in natural}
         with self._subjects(entries, site, natural, {"z": 0, "slope": k}) as at:
             for j in range(k):
                 self._store_row(self.of(found[f"z {j}"]), 2 * k + j, at)
@@ -231,7 +218,8 @@ class OutsideWriter(FormulaWriter):
         for j, (effect, e) in enumerate(entries):
             for key in ("mu", "sigma"):
                 slope: Node = derivatives([(_prior(effect, key).unbounded(leaf(key))[0], leaf("slope"))])[key]
-                self.given({key: unbounded[f"{key} {j}"], "slope": code.splat(self._total(sums[f"{key} {j}"]))})
+                total = code.splat(code.total(code.get(sums[f"{key} {j}"])))
+                self.given({key: unbounded[f"{key} {j}"], "slope": total})
                 where = code.at(slopes, self._at_group(effect, key, e))
                 added = code.lane(self.of(slope), 0)
                 b.store(b.fadd(b.load(where, typ=F64), added, flags=FLAGS), where)

@@ -20,7 +20,7 @@ from rlpymc.compiler import machine
 from rlpymc.compiler.expressions import Graph, Node
 from rlpymc.compiler.signature import TOTAL, Name
 from rlpymc.compiler.symbols import lift
-from rlpymc.compiler.vector import FLAGS, I64, POINTER, Code
+from rlpymc.compiler.vector import I64, POINTER, Code
 from rlpymc.likelihood.evaluator import Evaluator
 from rlpymc.model.record import Record
 from rlpymc.population.coordinates import Coordinates, Form
@@ -65,10 +65,7 @@ class Density:
             raise ValueError(f"{wrong}; make the trials anew with read_trials")
         addresses = []
         for evaluate, chosen in zip(evaluators, combinations(points.effects), strict=True):
-            given: dict[str, Any] = dict(constants)
-            for effect in points.effects:
-                if effect.name in chosen:
-                    given |= dict.fromkeys((effect.name, *effect.copies), chosen[effect.name])
+            given: dict[str, Any] = {**constants, **chosen}
             for name, value in given.items():
                 evaluate.params[name][...] = value
             outputs = evaluate.hold()
@@ -153,18 +150,10 @@ class _Density(FormulaWriter):
         """Repeat what is written inside for the whole numbers below n."""
         return self.code.loop(self.code.single(0), self.code.single(n))
 
-    def place(self) -> Any:
-        """Return the place of a sum, 0 at first."""
-        place = self.code.variable()
-        self.code.set(place, self.code.constant(0.0))
-        return place
-
     def add_to(self, place: Any, value: Any) -> None:
-        """Add to a sum."""
-        single = self.code.lane(value, 0)
-        for w in range(1, self.code.width):
-            single = self.code.builder.fadd(single, self.code.lane(value, w), flags=FLAGS)
-        self.narrow.set(place, self.narrow.add(self.narrow.get(place), self.narrow.splat(single)))
+        """Add what is in all lanes to a sum."""
+        single = self.narrow.splat(self.code.total(value))
+        self.narrow.set(place, self.narrow.add(self.narrow.get(place), single))
 
     def over_subjects(self, number: _Number, write: Callable[[Any], None]) -> None:
         """Write what is done for each subject: for several at once if their numbers are neighbours, then for the rest.

@@ -160,6 +160,13 @@ class Preset:
 
 
 DEFAULT = "matched"
+
+
+def preset_and_own(priors: str | Mapping[str, Prior] | None) -> tuple[str, Mapping[str, Prior]]:
+    """Return the name of a preset, and priors by parameter, out of what users give: one of the two, or nothing."""
+    return (priors, {}) if isinstance(priors, str) else (DEFAULT, priors or {})
+
+
 PRESETS = {
     "matched": Preset(partial(scaled, mean=0.8, spread=0.6)),
     "wide": Preset(partial(scaled, mean=1.0, spread=1.0)),

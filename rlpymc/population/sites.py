@@ -230,9 +230,7 @@ class _Search:
             given = self.constants | {name: value[p] for first, value in params.items() for name in equal[first]}
             totals, slopes = [], []
             for chosen in choices:
-                whole = {
-                    name: np.full(self.n, float(value)) for first, value in chosen.items() for name in equal[first]
-                }
+                whole = {name: np.full(self.n, float(value)) for name, value in chosen.items()}
                 total, slope = self.likelihood.gradient(given | whole, active)
                 totals.append(np.nan_to_num(total, nan=-1e300, posinf=-1e300, neginf=-1e300))
                 slopes.append(slope)

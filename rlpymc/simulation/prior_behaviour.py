@@ -13,7 +13,7 @@ from rlpymc.model.priors import Prior
 from rlpymc.model.registry import get_model
 from rlpymc.population.people import people
 from rlpymc.population.population import Population
-from rlpymc.population.presets import DEFAULT
+from rlpymc.population.presets import DEFAULT, preset_and_own
 from rlpymc.simulation.behaviour import behaviour
 from rlpymc.simulation.running import simulate
 from rlpymc.tasks import Task
@@ -111,7 +111,7 @@ def _measured(
     root: np.random.SeedSequence,
 ) -> xr.Dataset:
     """Return the behaviour of people under one choice of priors; the same random numbers serve for each."""
-    preset, own = (priors, {}) if isinstance(priors, str) else (DEFAULT, priors)
+    preset, own = preset_and_own(priors)
     population, rng = Population(priors=own, fixed=fixed, free=free, preset=preset), np.random.default_rng(root)
     data = _nobody_yet(model, task, n)
     population.check(data)

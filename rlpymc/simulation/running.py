@@ -8,7 +8,7 @@ import xarray as xr
 
 from rlpymc.likelihood.backends import check_backend, likelihood_of
 from rlpymc.likelihood.by_trial import latents_of
-from rlpymc.likelihood.parameter_arrays import parameter_arrays
+from rlpymc.likelihood.parameter_arrays import parameter_arrays, varying
 from rlpymc.likelihood.steps import Stepper
 from rlpymc.model import Facts, Model
 from rlpymc.model.facts import with_arrays
@@ -112,13 +112,12 @@ def simulate(
     arrays = parameter_arrays(data, params)
     trials = run.trials(run.act(likelihood_of(data, backend).stepper(arrays), stop))
     data, true = data_for(model, trials), {}
+    by_trial = varying(data, arrays)
     for name, value in arrays.items():
-        own = own_dims(name, len(data.parameter_shape(name)))
-        varies = value.ndim == 2 + len(own)
+        own, varies = own_dims(name, len(data.parameter_shape(name))), name in by_trial
         true[name] = xr.DataArray(
             value[:, : run.length] if varies else value, dims=("subject", *["trial"][:varies], *own)
         )
-    by_trial = [name for name, value in true.items() if "trial" in value.dims]
     terms = likelihood_of(data, backend, by_trial).terms({name: value.values for name, value in true.items()})
     trials["log_prob"] = (("subject", "trial"), terms if terms.ndim == 2 else terms.sum(axis=2))
     trials = trials.assign({f"true_{name}": value.variable for name, value in true.items()})
