@@ -202,6 +202,7 @@ def test_shared_parameters_are_penalised_once() -> None:
 # ---------------------------------------------------------------- the posterior's mode
 
 
+@pytest.mark.slow
 def test_the_mode_is_that_of_pymc() -> None:
     found, model = with_priors(), rl.build("delta", trials(), pooling="none")
     mode = pm.find_MAP(model=model, progressbar=False, return_inferencedata=True, jitter=False)["posterior"]

@@ -431,9 +431,8 @@ def test_a_shared_parameter_and_one_by_trial_in_one_model():
 
 
 # ------------------------------------------------------------------------------------------------ numbers
-@pytest.mark.parametrize(
-    "name", ["delta", *(pytest.param(name, marks=pytest.mark.slow) for name in ("delta+lapse", "q_mdp", "kalman"))]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["delta", "delta+lapse", "q_mdp", "kalman"])
 def test_a_hundred_thousand_trials_with_large_numbers(name):
     model = rl.get_model(name)
     trials = random_trials(model, n_subjects=2, n_trials=50_000, n_actions=2)
