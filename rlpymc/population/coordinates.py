@@ -3,12 +3,16 @@
 A subject's numbers theta, all those on the unbounded scale that are normal around the group's, are mu + sigma e.  The
 posterior's density is a function of mu, sigma and the deviations e ("noncentred").  What a sampler moves in is z:
 
-    informed   e = D^-T (D^-1 w + z),  D D' = I + sigma H sigma,  w = sigma (b - H mu)
+    informed   e = D^-T (D^-1 w + z),  D D' = I + sigma H sigma,  w = sigma (b - G phi - H mu)
     centred    e = (z - mu) / sigma
 
-If the subject's likelihood is exp(-theta' H theta / 2 + b' theta), its site, z is standard normal whatever mu and sigma
-are; with any other H and b the posterior is the same, for the volume of the map is counted.  Without a site, H = 0 and
-b = 0, z is e; for H without end it is theta, shifted and scaled.
+with phi the numbers that all subjects have in common.  If the subject's likelihood is exp(-theta' H theta / 2 +
+(b - G phi)' theta), its site, z is standard normal whatever mu, sigma and phi are; with any other H, b and G the
+posterior is the same, for the volume of the map is counted.  Without a site, when all are 0, z is e; for H without end
+it is theta, shifted and scaled.
+
+A subject's number that has a prior of its own, and no group, goes along in informed coordinates: mu and sigma are those
+of a normal distribution like the prior, and constants, so that the map is affine.
 
 References
 ----------
@@ -26,26 +30,30 @@ import numpy as np
 from rlpymc import math
 from rlpymc.population.effects import Effect
 from rlpymc.population.points import Points
-from rlpymc.population.sites import Sites, normal_effects
+from rlpymc.population.sites import Sites, common_effects, is_normal, like_prior, own_effects
 
 COORDINATES = ("informed", "noncentred", "centred")
 # So many numbers of a subject are taken together; where there are more, each is mapped alone.
 MOST_TOGETHER = 12
 
 
-def informed(z: Sequence[Any], mu: Sequence[Any], sigma: Sequence[Any], site: Sequence[Any]) -> tuple[list[Any], Any]:
+def informed(
+    z: Sequence[Any], mu: Sequence[Any], sigma: Sequence[Any], phi: Sequence[Any], site: Sequence[Any]
+) -> tuple[list[Any], Any]:
     """Return a subject's deviations, and the log of the map's volume.
 
     Parameters
     ----------
     z, mu, sigma : sequence of k
         The subject's coordinates, the group's means and standard deviations: arrays, or formulas.
-    site : sequence of k (k + 1) / 2 + k
-        H, row by row as far as the diagonal, and b.
+    phi : sequence of m
+        The numbers in common.
+    site : sequence of k (k + 1) / 2 + k + k m
+        H, row by row as far as the diagonal, b, and G row by row.
     """
     k = len(z)
     rows = [[site[j * (j + 1) // 2 + m] if m <= j else site[m * (m + 1) // 2 + j] for m in range(k)] for j in range(k)]
-    b = site[k * (k + 1) // 2 :]
+    b, G = site[k * (k + 1) // 2 :][:k], site[k * (k + 1) // 2 + k :]
     low: list[list[Any]] = [[None] * k for _ in range(k)]
     inverse: list[Any] = []  # of the diagonal of D
     half: list[Any] = []  # D^-1 w
@@ -61,6 +69,8 @@ def informed(z: Sequence[Any], mu: Sequence[Any], sigma: Sequence[Any], site: Se
         pull = b[j]
         for m in range(k):
             pull = pull - rows[j][m] * mu[m]
+        for m, common in enumerate(phi):
+            pull = pull - G[j * len(phi) + m] * common
         pull = sigma[j] * pull
         for m in range(j):
             pull = pull - low[j][m] * half[m]
@@ -77,9 +87,11 @@ def informed(z: Sequence[Any], mu: Sequence[Any], sigma: Sequence[Any], site: Se
     return found, math.log(volume)
 
 
-def centred(z: Sequence[Any], mu: Sequence[Any], sigma: Sequence[Any], site: Sequence[Any]) -> tuple[list[Any], Any]:
+def centred(
+    z: Sequence[Any], mu: Sequence[Any], sigma: Sequence[Any], phi: Sequence[Any], site: Sequence[Any]
+) -> tuple[list[Any], Any]:
     """Return the same where z are the subject's numbers themselves."""
-    del site
+    del phi, site
     found = [(own - m) / s for own, m, s in zip(z, mu, sigma, strict=True)]
     volume = -math.log(sigma[0])
     for s in sigma[1:]:
@@ -99,21 +111,28 @@ class Form:
     kind : str
         Of `COORDINATES`.
     effects : tuple of Effect
-        Those whose deviations it gives.
+        Those of which the map gives subjects' deviations, or the numbers themselves where they have a prior of their
+        own.
+    common : tuple of Effect
+        Those that all subjects have in common, and that the map depends on.
     together : bool
         Whether all numbers of a subject are mapped together, or each alone.
     """
 
     kind: str
     effects: tuple[Effect, ...]
+    common: tuple[Effect, ...]
     together: bool
 
     @classmethod
     def of(cls, kind: str, effects: Sequence[Effect]) -> "Form":
         """Return the form for the parameters that are estimated."""
-        chosen = normal_effects(effects) if kind != "noncentred" else ()
-        n = sum(prod(e.shape) for e in chosen)
-        return cls(kind if chosen else "noncentred", chosen, kind == "informed" and n <= MOST_TOGETHER)
+        chosen = {"informed": own_effects(effects), "centred": tuple(filter(is_normal, effects))}.get(kind, ())
+        if not chosen:
+            return cls("noncentred", (), (), False)
+        informed = kind == "informed"
+        together = informed and sum(prod(e.shape) for e in chosen) <= MOST_TOGETHER
+        return cls(kind, chosen, common_effects(effects) if informed else (), together)
 
     @property
     def sizes(self) -> list[int]:
@@ -121,10 +140,43 @@ class Form:
         return [prod(e.shape) for e in self.effects]
 
     @property
+    def n_common(self) -> int:
+        """Numbers in common."""
+        return sum(prod(e.shape) for e in self.common)
+
+    @property
     def rows(self) -> int:
         """Numbers of the site of a subject."""
         k = sum(self.sizes)
-        return 0 if self.kind != "informed" else k * (k + 1) // 2 + k if self.together else 2 * k
+        curvatures = k * (k + 1) // 2 if self.together else k
+        return curvatures + k + k * self.n_common if self.kind == "informed" else 0
+
+    def rows_of(self, j: Any) -> list[Any]:
+        """Return which rows of the table are the site of a number that is mapped alone."""
+        k, m = sum(self.sizes), self.n_common
+        return [j, k + j, *(2 * k + j * m + q for q in range(m))] if self.rows else []
+
+    def map(
+        self, effects: Sequence[Effect], z: Sequence[Any], mu: Sequence[Any], sigma: Sequence[Any], *site: Sequence[Any]
+    ) -> tuple[list[Any], Any]:
+        """Return what the density takes for coordinates of these effects' numbers, and the log of the volume.
+
+        To the volume belongs `log_scale`, once.  The other arguments are those of `informed`.
+        """
+        found, log_volume = MAPS[self.kind](z, mu, sigma, *site)
+        whole = [v if is_normal(e) else m + s * v for e, v, m, s in zip(effects, found, mu, sigma, strict=True)]
+        return whole, log_volume
+
+    @property
+    def log_scale(self) -> float:
+        """The log volume of scaling a subject's numbers that have no group."""
+        alone = [(e, size) for e, size in zip(self.effects, self.sizes, strict=True) if not is_normal(e)]
+        return float(sum(size * np.log(like_prior(e)[1]) for e, size in alone))
+
+
+def subjects_variable(effect: Effect) -> str:
+    """Return the name of the variable in whose place a map's coordinates stand."""
+    return next(name for name, v in effect.named.items() if v.level == "subject")
 
 
 class Coordinates:
@@ -146,7 +198,8 @@ class Coordinates:
         if form.kind == "informed" and sites is not None:
             k = sum(form.sizes)
             lower = np.tril_indices(k) if form.together else np.diag_indices(k)
-            self.table = np.vstack([sites.H[:, *lower].T, sites.b.T])
+            links = sites.G.reshape((points.n_subjects, -1))
+            self.table = np.vstack([sites.H[:, *lower].T, sites.b.T, links.T])
 
     def start(self, seed: int | None) -> np.ndarray:
         """Return a random point where a chain can start: a draw of what the sites say, if there are any."""
@@ -161,25 +214,32 @@ class Coordinates:
         return start
 
     def _natural(self, effect: Effect, points: np.ndarray) -> dict[str, np.ndarray]:
-        """Return an effect's variables by key, (draw, subject, entry), or (draw, 1, entry) of the group."""
+        """Return deviations and what they are of, by key, (draw, subject, entry), or (draw, 1, entry) of the group."""
         shape = len(points), -1, prod(effect.shape)
-        parts = {v.key: (v.prior, points[:, self.points.places[name]]) for name, v in effect.named.items()}
-        return {key: prior.unbounded(part.reshape(shape))[0] for key, (prior, part) in parts.items()}
+        unbounded = {v.key: points[:, self.points.places[name]].reshape(shape) for name, v in effect.named.items()}
+        if not is_normal(effect):
+            mean, sd = (np.full((len(points), 1, shape[2]), value) for value in like_prior(effect))
+            return {"z": unbounded["own"], "mu": mean, "sigma": sd}
+        return {v.key: v.prior.unbounded(unbounded[v.key])[0] for v in effect.variables}
 
     def noncentred(self, points: np.ndarray) -> np.ndarray:
         """Return points of the density, (draw, number), for points of the sampler."""
-        if self.form.kind == "noncentred":
+        form = self.form
+        if form.kind == "noncentred":
             return points
-        parts = [self._natural(effect, points) for effect in self.form.effects]
+        parts = [self._natural(effect, points) for effect in form.effects]
         entries = {key: [*np.concatenate([v[key] for v in parts], axis=2).T] for key in ("z", "mu", "sigma")}
-        k, deviations = len(entries["z"]), list[np.ndarray]()
-        for block in [range(k)] if self.form.together else [range(j, j + 1) for j in range(k)]:
-            site = self.table if self.form.together else self.table[block.start :: k]
+        effects = [effect for effect, size in zip(form.effects, form.sizes, strict=True) for _ in range(size)]
+        phi = [row for e in form.common for row in points[:, self.points.places[e.name]].T]
+        k, values = len(effects), list[np.ndarray]()
+        for block in [range(k)] if form.together else [range(j, j + 1) for j in range(k)]:
+            site = self.table if form.together else self.table[form.rows_of(block.start)]
             z, mu, sigma = (entries[key][block.start : block.stop] for key in ("z", "mu", "sigma"))
-            deviations += MAPS[self.form.kind](z, mu, sigma, [row[:, None] for row in site])[0]
+            rows = [row[:, None] for row in site]
+            values += form.map(effects[block.start : block.stop], z, mu, sigma, phi, rows)[0]
         found, first = points.copy(), 0
-        for effect, size in zip(self.form.effects, self.form.sizes, strict=True):
-            own = np.stack(deviations[first : first + size]).T  # (draw, subject, entry)
-            found[:, self.points.places[f"{effect.name}_z"]] = own.reshape((len(points), -1))
+        for effect, size in zip(form.effects, form.sizes, strict=True):
+            own = np.stack(values[first : first + size]).T  # (draw, subject, entry)
+            found[:, self.points.places[subjects_variable(effect)]] = own.reshape((len(points), -1))
             first += size
         return found

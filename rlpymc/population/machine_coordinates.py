@@ -16,9 +16,10 @@ from llvmlite import ir
 from rlpymc.compiler.expressions import Node
 from rlpymc.compiler.symbols import lift
 from rlpymc.compiler.vector import F64, FLAGS, I64, POINTER, Code
-from rlpymc.population.coordinates import MAPS, Coordinates, Form
+from rlpymc.population.coordinates import Coordinates, Form, subjects_variable
 from rlpymc.population.effects import Effect
 from rlpymc.population.formulas import FormulaWriter, derivatives, leaf
+from rlpymc.population.sites import is_normal, like_prior
 
 DENSITY = ir.FunctionType(I64, [I64, POINTER, POINTER, POINTER, POINTER])
 LANES = 4
@@ -95,6 +96,7 @@ class OutsideWriter(FormulaWriter):
         for entries, site in self._blocks():
             self._pull_back(entries, site, x, slopes)
         value = b.fadd(code.load_single(result, code.single(0)), code.total(code.get(volume)), flags=FLAGS)
+        value = b.fadd(value, ir.Constant(F64, self.n * self.form.log_scale), flags=FLAGS)
         b.store(value, code.at(result, code.single(0)))
         return_verdict(code, dim, slopes, result)
 
@@ -126,7 +128,7 @@ class OutsideWriter(FormulaWriter):
         """Return where a subject's deviation is in a point."""
         b, code = self.code.builder, self.code
         place = b.add(b.mul(i, code.single(prod(effect.shape))), e)
-        return b.add(place, code.single(self.places[f"{effect.name}_z"].start))
+        return b.add(place, code.single(self.places[subjects_variable(effect)].start))
 
     def _at_group(self, effect: Effect, key: str, e: Any) -> Any:
         """Return where a variable of the group is."""
@@ -143,23 +145,30 @@ class OutsideWriter(FormulaWriter):
                 [code.single(row) for row in range(self.form.rows)],
             )
             return
-        first = 0
+        first, m = 0, self.form.n_common
         for effect, size in zip(self.form.effects, self.form.sizes, strict=True):
             with code.loop(code.single(0), code.single(size)) as e:
                 row = b.add(e, code.single(first))
-                yield [(effect, e)], [row, b.add(row, code.single(self.k))] if self.form.rows else []
+                links = [b.add(b.mul(row, code.single(m)), code.single(2 * self.k + q)) for q in range(m)]
+                yield [(effect, e)], [row, b.add(row, code.single(self.k)), *links] if self.form.rows else []
             first += size
 
     def _group(self, entries: Entries, x: Any) -> tuple[dict[str, Any], dict[str, Any]]:
         """Return the group's variables on the unbounded scale and the natural one, by key and number of the entry."""
         code, unbounded, natural = self.code, {}, {}
         for j, (effect, e) in enumerate(entries):
-            for key in ("mu", "sigma"):
+            for key in ("mu", "sigma") if is_normal(effect) else ():
                 value = code.splat(code.load_single(x, self._at_group(effect, key, e)))
                 unbounded[f"{key} {j}"] = value
                 self.given({key: value})
                 natural[f"{key} {j}"] = self.of(_prior(effect, key).unbounded(leaf(key))[0])
+        for q, place in enumerate(self._places_in_common()):
+            natural[f"phi {q}"] = code.splat(code.load_single(x, code.single(place)))
         return unbounded, natural
+
+    def _places_in_common(self) -> list[int]:
+        """Return where the numbers in common are in a point."""
+        return [at for e in self.form.common for at in range(self.places[e.name].start, self.places[e.name].stop)]
 
     @contextmanager
     def _subjects(
@@ -182,29 +191,37 @@ class OutsideWriter(FormulaWriter):
     def _store_row(self, value: Any, row: int, at: Any) -> None:
         self.code.store(value, self.rows, self.code.builder.add(at, self.code.single(row * self.width)))
 
-    def _formulas(self, k: int, n_site: int) -> tuple[list[Any], Any]:
-        """Return deviations and volume as formulas."""
-        leaves = {key: [leaf(f"{key} {j}") for j in range(k)] for key in ("z", "mu", "sigma")}
-        site = [leaf(f"site {j}") for j in range(n_site)]
-        return MAPS[self.form.kind](leaves["z"], leaves["mu"], leaves["sigma"], site)
+    def _formulas(self, entries: Entries, n_site: int) -> tuple[list[Any], Any]:
+        """Return what the density takes, and the volume, as formulas."""
+        effects = [effect for effect, _ in entries]
+        z, phi, site = (
+            [leaf(f"{key} {j}") for j in range(n)]
+            for key, n in (("z", len(effects)), ("phi", self.form.n_common), ("site", n_site))
+        )
+        known = [
+            (leaf(f"mu {j}"), leaf(f"sigma {j}")) if is_normal(effect) else tuple(map(lift, like_prior(effect)))
+            for j, effect in enumerate(effects)
+        ]
+        mu, sigma = zip(*known, strict=True)
+        return self.form.map(effects, z, mu, sigma, phi, site)
 
     def _map(self, entries: Entries, site: list[Any], x: Any, inner_x: Any, volume: Any) -> None:
-        """Write subjects' deviations into the point of the density."""
+        """Write subjects' deviations, or numbers, into the point of the density."""
         k = len(entries)
-        deviations, log_volume = self._formulas(k, len(site))
+        values, log_volume = self._formulas(entries, len(site))
         self._gather(entries, x, 0)
         _, natural = self._group(entries, x)
         with self._subjects(entries, site, natural, {"z": 0}) as at:
-            for j, value in enumerate(deviations):
+            for j, value in enumerate(values):
                 self._store_row(self.of(value), 2 * k + j, at)
             self._add(volume, self.of(log_volume))
         self._scatter(entries, inner_x, 2 * k)
 
     def _pull_back(self, entries: Entries, site: list[Any], x: Any, slopes: Any) -> None:
-        """Turn slopes by deviations into ones by coordinates, and add what the map makes of the group's."""
-        code, b, k = self.code, self.code.builder, len(entries)
-        deviations, log_volume = self._formulas(k, len(site))
-        found = derivatives([(log_volume, 1.0), *((v, leaf(f"slope {j}")) for j, v in enumerate(deviations))])
+        """Turn slopes by them into slopes by coordinates, and add what the map makes of the group's and common ones."""
+        code, k = self.code, len(entries)
+        values, log_volume = self._formulas(entries, len(site))
+        found = derivatives([(log_volume, 1.0), *((v, leaf(f"slope {j}")) for j, v in enumerate(values))])
         self._gather(entries, x, 0)
         self._gather(entries, slopes, k)
         unbounded, natural = self._group(entries, x)
@@ -215,14 +232,19 @@ class OutsideWriter(FormulaWriter):
             for name, place in sums.items():
                 self._add(place, self.of(found.get(name, lift(0.0))))
         self._scatter(entries, slopes, 2 * k)
+        totals = {name: code.total(code.get(place)) for name, place in sums.items()}
+        for q, place in enumerate(self._places_in_common()):
+            self._add_at(code.at(slopes, code.single(place)), totals[f"phi {q}"])
         for j, (effect, e) in enumerate(entries):
-            for key in ("mu", "sigma"):
+            for key in ("mu", "sigma") if is_normal(effect) else ():
                 slope: Node = derivatives([(_prior(effect, key).unbounded(leaf(key))[0], leaf("slope"))])[key]
-                total = code.splat(code.total(code.get(sums[f"{key} {j}"])))
-                self.given({key: unbounded[f"{key} {j}"], "slope": total})
-                where = code.at(slopes, self._at_group(effect, key, e))
-                added = code.lane(self.of(slope), 0)
-                b.store(b.fadd(b.load(where, typ=F64), added, flags=FLAGS), where)
+                self.given({key: unbounded[f"{key} {j}"], "slope": code.splat(totals[f"{key} {j}"])})
+                self._add_at(code.at(slopes, self._at_group(effect, key, e)), code.lane(self.of(slope), 0))
+
+    def _add_at(self, where: Any, value: Any) -> None:
+        """Add a number to one in memory."""
+        b = self.code.builder
+        b.store(b.fadd(b.load(where, typ=F64), value, flags=FLAGS), where)
 
 
 def _prior(effect: Effect, key: str) -> Any:

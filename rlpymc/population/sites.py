@@ -1,14 +1,19 @@
 """Sites: Gaussians that stand for what each subject's data say, found before sampling.
 
-The likelihood of a subject's numbers theta, all those on the unbounded scale that are normal around the group's, is
-taken for exp(-theta' H theta / 2 + b' theta).  With N(mu, S) of the group this makes N(mean, L^-1), L = H + S^-1; the
-Gaussian nearest to the posterior, in Kullback-Leibler divergence, is a fixed point of
+The likelihood of a subject's numbers theta, on the unbounded scale, is taken for
+
+    exp(-theta' H theta / 2 + (b - G phi)' theta),  phi the numbers that all subjects have in common.
+
+With N(mu, S) of the group this makes N(mean, L^-1), L = H + S^-1; the Gaussian nearest to the posterior, in
+Kullback-Leibler divergence, is a fixed point of
 
     H = -E[second derivative of the log likelihood],  b = E[slope of the same] + H mean,  under the Gaussian itself,
 
-to which rounds lead, half of the way at first.  Second derivatives come of slopes alone, by Stein's identity.  The
-group's mu and sigma, and parameters of other kinds, are estimated in the same rounds.  Sites shape a sampler's
-coordinates, and not the posterior: what cannot be found is left at 0, as if the data said nothing.
+to which rounds lead, half of the way at first.  Second derivatives come of slopes alone, by Stein's identity, and G of
+differences of slopes.  The group's mu and sigma, and parameters of other kinds, are estimated in the same rounds.
+Where a subject's number has a prior of its own and no group, a normal distribution stands for that prior, and what the
+two differ by counts as likelihood.  Sites shape a sampler's coordinates, and not the posterior: what cannot be found is
+left at 0, as if the data said nothing.
 
 References
 ----------
@@ -48,9 +53,11 @@ class Sites:
     Parameters
     ----------
     H : (subject, k, k)
-        Precisions of subjects' numbers, in the order of `normal_effects` and of their entries.
+        Precisions of subjects' numbers, in the order of `own_effects` and of their entries.
     b : (subject, k)
-        Precisions times places.
+        Precisions times places, where what is in common is 0.
+    G : (subject, k, m)
+        How b falls with the numbers in common, in the order of `common_effects` and of their entries.
     centre, spread : (number,)
         About where the posterior is, in the order of points, and standard deviations; of subjects' deviations 0 and 1,
         which are what coordinates are like; NaN where nothing is known.
@@ -58,18 +65,30 @@ class Sites:
 
     H: np.ndarray
     b: np.ndarray
+    G: np.ndarray
     centre: np.ndarray
     spread: np.ndarray
 
 
-def normal_effects(effects: Sequence[Effect]) -> tuple[Effect, ...]:
-    """Return the effects that there are sites for: subjects' numbers are normal around the group's mean."""
+def is_normal(effect: Effect) -> bool:
+    """Whether subjects' numbers are normal around the group's mean."""
+    priors = {v.key: v.prior for v in effect.variables}
+    return isinstance(effect, Pooled) and priors.keys() == {"mu", "sigma", "z"} and priors["z"] == Normal()
 
-    def is_normal(effect: Effect) -> bool:
-        priors = {v.key: v.prior for v in effect.variables}
-        return isinstance(effect, Pooled) and priors.keys() == {"mu", "sigma", "z"} and priors["z"] == Normal()
 
-    return tuple(filter(is_normal, effects))
+def own_effects(effects: Sequence[Effect]) -> tuple[Effect, ...]:
+    """Return the effects that there are sites for: each subject has numbers, around the group's or by themselves."""
+    return tuple(e for e in effects if is_normal(e) or (isinstance(e, Single) and e.by_subject))
+
+
+def common_effects(effects: Sequence[Effect]) -> tuple[Effect, ...]:
+    """Return the effects of which all subjects have the same numbers."""
+    return tuple(e for e in effects if isinstance(e, Single) and not e.by_subject)
+
+
+def like_prior(effect: Effect) -> tuple[float, float]:
+    """Return the mean and standard deviation of a normal distribution like a subject's own prior, unbounded."""
+    return _Estimate(effect.variables[0], ()).normal
 
 
 def find_sites(likelihood: Likelihood, points: Points, constants: Mapping[str, np.ndarray], together: bool) -> Sites:
@@ -121,10 +140,16 @@ class _Estimate:
         below, here, above = (self.prior.unbounded(at + step)[0] for step in (-STEP, 0.0, STEP))
         return here, (above - below) / (2 * STEP)
 
-    def prior_slopes(self) -> tuple[np.ndarray, np.ndarray]:
+    def prior_slopes(self, at: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
         """Return the first two derivatives of the log prior."""
-        below, here, above = (self.prior.unbounded(self.place + step)[1] for step in (-STEP, 0.0, STEP))
+        at = self.place if at is None else at
+        below, here, above = (self.prior.unbounded(at + step)[1] for step in (-STEP, 0.0, STEP))
         return (above - below) / (2 * STEP), (above - 2 * here + below) / STEP**2
+
+    @property
+    def normal(self) -> tuple[float, float]:
+        """The mean and standard deviation of a single number."""
+        return float(self.place), float(1 / np.sqrt(self.precision))
 
     def move(self, slope: np.ndarray, curvature: np.ndarray, share: float) -> None:
         """Go part of the way to the maximum, given the first two derivatives of the log likelihood."""
@@ -143,16 +168,14 @@ class _Search:
     ) -> None:
         self.likelihood, self.points, self.together, self.n = likelihood, points, together, points.n_subjects
         self.constants, self.effects = dict(constants), {e.name: e for e in points.effects}
-        self.own = normal_effects(points.effects)
+        self.own, common = own_effects(points.effects), common_effects(points.effects)
         self.group = {k: _Estimate(v, e.shape) for e in self.own for k, v in e.named.items() if v.level == "group"}
+        self.alone = {e.name: _Estimate(e.variables[0], ()) for e in self.own if not e.pooled}
+        self.besides = {e.name: _Estimate(e.variables[0], e.shape) for e in common}
         self.whole = [e for e in points.effects if isinstance(e, WholeNumber)]
         self.weights = {e.name: np.array(e.weights) for e in self.whole}
-        self.besides: dict[str, _Estimate] = {}
         for effect in points.effects:
-            if isinstance(effect, Single):
-                outer = (self.n,) if effect.by_subject else ()
-                self.besides[effect.name] = _Estimate(effect.variables[0], (*outer, *effect.shape))
-            elif effect not in (*self.own, *self.whole):  # of a kind that is not known here: stays in the middle
+            if effect not in (*self.own, *common, *self.whole):  # of a kind that is not known here: stays in the middle
                 middles = {v.key: v.prior.unbounded(np.array(v.prior.middle()))[0] for v in effect.variables}
                 value = np.asarray(effect.value(Record(**middles)), dtype=float)
                 value = np.broadcast_to(value, (self.n, *effect.shape))
@@ -170,10 +193,7 @@ class _Search:
 
     def gaussians(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """Return mu and sigma, (k,), and of each subject the mean and a factor F of the covariance F F'."""
-        mu, sigma = (
-            np.concatenate([self.group[f"{e.name}_{key}"].natural()[0].ravel() for e in self.own])
-            for key in ("mu", "sigma")
-        )
+        mu, sigma = (np.concatenate(parts) for parts in zip(*map(self._normal, self.own), strict=True))
         lower = np.linalg.cholesky(np.eye(self.k) + sigma[:, None] * self.H * sigma)
         factor = sigma[:, None] * np.linalg.inv(lower).transpose(0, 2, 1)
         towards = factor.transpose(0, 2, 1) @ (self.b - self.H @ mu)[:, :, None]
@@ -181,40 +201,84 @@ class _Search:
 
     def forget(self, lost: np.ndarray) -> None:
         """Take the sites of some subjects for unknown."""
-        self.H[lost], self.b[lost] = 0.0, 0.0
+        self.H[lost], self.b[lost], self.lost = 0.0, 0.0, lost
+
+    def _normal(self, effect: Effect) -> tuple[np.ndarray, np.ndarray]:
+        """Return mean and standard deviation of the numbers of a subject of whom nothing is known."""
+        if effect.name in self.alone:
+            mean, sd = self.alone[effect.name].normal
+            return np.full(prod(effect.shape), mean), np.full(prod(effect.shape), sd)
+        mu, sigma = (self.group[f"{effect.name}_{key}"].natural()[0].ravel() for key in ("mu", "sigma"))
+        return mu, sigma
 
     def round(self, share: float) -> np.ndarray:
         """Take everything some of the way; return how far that was for each subject, in standard deviations."""
         _, sigma, mean, factor = self.gaussians()
-        theta = mean + np.einsum("iab,pb->pia", factor, self.normal[:, : self.k])
-        params, chain = {}, {}
-        for effect in self.own:
-            own = self._entry(effect.name, theta)
-            params[effect.name] = effect.support.constrain(own)
-            chain[effect.name] = np.exp(effect.support.log_slope(own))
+        theta, away = self._around(mean, factor), {}
+        self.common = np.concatenate([np.empty(0), *(e.place.ravel() for e in self.besides.values())])
         for name, estimate in self.besides.items():
-            value, chain[name] = estimate.natural(estimate.place + self._deviation(name) / np.sqrt(estimate.precision))
-            shape = (len(self.normal), self.n, *self.effects[name].shape)
-            params[name] = np.broadcast_to(value if self.effects[name].by_subject else value[:, None], shape)
-        slopes = self._slopes(params)
-        of_own = [(slopes[e.name] * chain[e.name]).reshape((*theta.shape[:2], -1)) for e in self.own]
-        self._move_sites(
-            np.nan_to_num(np.concatenate(of_own, axis=-1), posinf=0.0, neginf=0.0), sigma, mean, factor, share
-        )
+            away[name] = self._entry(name, self.normal) / np.sqrt(estimate.precision)
+        slopes, beside = self._unbounded_slopes(theta, away)
+        self._move_sites(slopes, sigma, mean, factor, share)
         for name, estimate in self.besides.items():
-            slope = slopes[name] if self.effects[name].by_subject else slopes[name].sum(axis=1)
-            slope = np.nan_to_num(slope * chain[name], posinf=0.0, neginf=0.0)
-            curvature = (slope * self._deviation(name)).mean(axis=0) * np.sqrt(estimate.precision)
+            slope = beside[name].sum(axis=1)
+            curvature = (slope * away[name]).mean(axis=0) * estimate.precision
             estimate.move(slope.mean(axis=0), curvature, share)
         self._move_group()
         _, _, new_mean, new_factor = self.gaussians()
         before, sd = (np.sqrt((f**2).sum(axis=2)) for f in (factor, new_factor))
         return np.maximum(np.abs((new_mean - mean) / sd), np.abs(np.log(sd / before))).max(axis=1)
 
-    def _deviation(self, name: str) -> np.ndarray:
-        """Return the points' deviations of a parameter beside, (point[, 1], *shape)."""
-        found = self._entry(name, self.normal)
-        return found[:, None] if self.effects[name].by_subject else found
+    def links(self) -> np.ndarray:
+        """Return how subjects' slopes fall with the numbers in common, (subject, k, m)."""
+        _, _, mean, factor = self.gaussians()
+        theta, found = self._around(mean, factor), list[np.ndarray]()
+        for name, estimate in self.besides.items():
+            step = 1 / np.sqrt(estimate.precision)
+            for entry in np.ndindex(estimate.place.shape):
+                away = np.zeros((1, *estimate.place.shape))
+                away[(0, *entry)] = step[entry]
+                up, down = (self._unbounded_slopes(theta, {name: sign * away})[0].mean(axis=0) for sign in (1, -1))
+                found.append((down - up) / (2 * step[entry]))
+        return np.stack(found, axis=-1) if found else np.zeros((self.n, self.k, 0))
+
+    def _around(self, mean: np.ndarray, factor: np.ndarray) -> np.ndarray:
+        """Return subjects' numbers, (point, subject, entry), spread as their Gaussians are."""
+        return np.asarray(mean + np.einsum("iab,pb->pia", factor, self.normal[:, : self.k]))
+
+    def _unbounded_slopes(self, theta: np.ndarray, away: Arrays) -> tuple[np.ndarray, Arrays]:
+        """Return slopes of the log likelihood on the unbounded scale.
+
+        Parameters
+        ----------
+        theta : (point, subject, entry)
+            Subjects' numbers.
+        away : dict of (point or 1, *shape)
+            How far the numbers in common are from where they are estimated to be.
+
+        Returns
+        -------
+        tuple
+            By subjects' numbers, (point, subject, entry), and by those in common, (point, subject, *shape) by name.
+        """
+        params, chain = {}, {}
+        for effect in self.own:
+            own = self._entry(effect.name, theta)
+            if effect.name in self.alone:
+                params[effect.name], chain[effect.name] = self.alone[effect.name].natural(own)
+            else:
+                params[effect.name] = effect.support.constrain(own)
+                chain[effect.name] = np.exp(effect.support.log_slope(own))
+        for name, estimate in self.besides.items():
+            value, slope = estimate.natural(estimate.place + away.get(name, np.zeros((1, *estimate.place.shape))))
+            shape = (len(theta), self.n, *self.effects[name].shape)
+            params[name], chain[name] = np.broadcast_to(value[:, None], shape), slope[:, None]
+        found = {name: _finite(slope * chain[name]) for name, slope in self._slopes(params).items()}
+        for name, estimate in self.alone.items():  # what the prior has besides the normal distribution like it
+            own, (mean, sd) = self._entry(name, theta), estimate.normal
+            found[name] = found[name] + _finite(estimate.prior_slopes(own)[0] + (own - mean) / sd**2)
+        entries = [found[e.name].reshape((*theta.shape[:2], -1)) for e in self.own]
+        return np.concatenate(entries, axis=-1), found
 
     def _slopes(self, params: Arrays) -> Arrays:
         """Return slopes of the log likelihood at parameters (point, subject, *shape), summed over whole numbers.
@@ -275,7 +339,7 @@ class _Search:
         """Take the group's means and standard deviations towards the posterior's mode."""
         _, _, mean, factor = self.gaussians()
         variance = (factor**2).sum(axis=2)
-        for name in (e.name for e in self.own):
+        for name in (e.name for e in self.own if e.pooled):
             means, variances = self._entry(name, mean), self._entry(name, variance)
             mu, sigma = self.group[f"{name}_mu"], self.group[f"{name}_sigma"]
             (m, dm), (s, ds) = mu.natural(), sigma.natural()
@@ -299,10 +363,24 @@ class _Search:
                     estimate = self.group[name]
                     precision = information[v.key] * estimate.natural()[1] ** 2 - estimate.prior_slopes()[1]
                     centre[place], spread[place] = estimate.place.ravel(), _sd(precision)
+        G = self.links()
+        G[self.lost] = 0.0
+        b = self.b + G @ self.common
+        # what is known less of the numbers in common, as subjects' numbers go along with them
+        along = np.einsum("iam,iab,icb,icm->m", G, factor, factor, G)
+        first = 0
         for name, estimate in self.besides.items():
             place = self.points.places[name]
-            centre[place], spread[place] = estimate.place.ravel(), _sd(estimate.precision)
-        return Sites(self.H, self.b, centre, spread)
+            precision = estimate.precision.ravel()
+            precision = np.maximum(precision - along[first : first + len(precision)], precision / 10)
+            centre[place], spread[place] = estimate.place.ravel(), _sd(precision)
+            first += len(precision)
+        return Sites(self.H, b, G, centre, spread)
+
+
+def _finite(slope: np.ndarray) -> np.ndarray:
+    """Return slopes, with 0 where there are none."""
+    return np.nan_to_num(slope, posinf=0.0, neginf=0.0)
 
 
 def _sd(precision: np.ndarray) -> np.ndarray:

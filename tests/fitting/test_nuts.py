@@ -91,8 +91,7 @@ def assert_same_draws(one: xr.DataTree, other: xr.DataTree) -> None:
 
 
 def test_a_fit_says_what_sampled_it(fit: xr.DataTree) -> None:
-    assert [fit.attrs[k] for k in ("sampled_by", "sampled_in")] == ["machine", "noncentred"]
-    assert fit.attrs["why"] == "no parameter is partially pooled"
+    assert [fit.attrs[k] for k in ("sampled_by", "sampled_in", "why")] == ["machine", "informed", ""]
 
 
 def test_data_are_checked_once_for_a_model(model: rl.RLModel) -> None:

@@ -39,6 +39,8 @@ CASES: dict[str, tuple[str, int, dict[str, Any]]] = {
     "shared": ("delta", 2, {"shared": ("beta",)}),
     "a vector": ("biased_random", 3, {}),
     "whole numbers": ("rlwm", 2, FEW),
+    "no group": ("biased_random", 3, {"pooling": "none"}),
+    "some without a group": ("delta+stickiness", 2, {"pooling": {"beta": "none"}, "shared": ("q0", "stickiness")}),
     "equal": ("delta(rates=sign)", 2, {"coupled": [("alpha_pos", "alpha_neg")], "priors": "wide"}),
     "other hyperpriors": ("delta", 2, {"priors": {"beta_mu": Gamma(2.0, 1.0), "beta_sigma": Gamma(2.0, 3.0)}}),
 }
@@ -81,7 +83,7 @@ def slopes_by_difference(function: Callable[[np.ndarray], float], x: np.ndarray,
     ("case", "kind", "together"),
     [
         *((case, "informed", True) for case in CASES),
-        *((case, "informed", False) for case in ("a vector", "shared")),
+        *((case, "informed", False) for case in ("a vector", "shared", "some without a group")),
         *((case, "centred", True) for case in ("plain", "a vector")),
     ],
 )
@@ -135,7 +137,7 @@ def test_with_sites_without_end_it_is_the_centred_form() -> None:
     points = Points(effects, 4)
     H, b = np.tile(sharp * np.eye(2), (4, 1, 1)), np.zeros((4, 2))
     nothing = np.zeros(len(points))
-    informed = Coordinates(points, Form.of("informed", effects), Sites(H, b, nothing, nothing))
+    informed = Coordinates(points, Form.of("informed", effects), Sites(H, b, np.zeros((4, 2, 0)), nothing, nothing))
     centred = Coordinates(points, Form.of("centred", effects))
     x = np.random.default_rng(5).normal(size=(1, len(points)))
     z = np.concatenate([np.arange(v.start, v.stop) for k, v in points.places.items() if k.endswith("_z")])
@@ -201,22 +203,42 @@ def sites_of(model: rl.RLModel) -> Sites:
     return found
 
 
-def test_the_site_of_a_gaussian_likelihood_is_exact() -> None:
-    model = line()
-    sites, inputs = sites_of(model), model.data.inputs
-    design = np.stack([np.ones((N, T)), inputs["x"]], axis=2) / 0.7
-    assert_allclose(sites.H, design.transpose(0, 2, 1) @ design, rtol=1e-9)
-    assert_allclose(sites.b, np.einsum("itk,it->ik", design, inputs["y"] / 0.7), rtol=1e-9, atol=1e-9)
-
-
-def test_with_an_exact_site_coordinates_are_standard_normal_whatever_the_group() -> None:
-    model = line()
+def exact_site(model: rl.RLModel) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return H, b and G of lines, of which the slope may be one for all."""
     inputs = model.data.inputs
-    design = np.stack([np.ones((N, T)), inputs["x"]], axis=2) / 0.7
+    design = np.stack([np.ones((N, T)), inputs["x"]], axis=2)
+    H, b = design.transpose(0, 2, 1) @ design / 0.49, np.einsum("itk,it->ik", design, inputs["y"]) / 0.49
+    k = 2 - len(model.spec.population.shared)
+    return H[:, :k, :k], b[:, :k], H[:, :k, k:]
+
+
+LINES: dict[str, dict[str, Any]] = {
+    "pooled": {},
+    "no group": {"pooling": "none"},
+    "one without a group": {"pooling": {"slope": "none"}},
+    "shared": {"shared": "slope"},
+    "shared, the other without a group": {"shared": "slope", "pooling": {"level": "none"}},
+}
+
+
+@pytest.mark.parametrize("case", LINES)
+def test_the_site_of_a_gaussian_likelihood_is_exact(case: str) -> None:
+    model = line(**LINES[case])
+    found = sites_of(model)
+    H, b, G = exact_site(model)
+    assert_allclose(found.H, H, rtol=1e-6)
+    assert_allclose(found.b, b, rtol=1e-6, atol=1e-6)
+    assert_allclose(found.G, G, rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("case", LINES)
+def test_with_an_exact_site_coordinates_are_standard_normal_whatever_the_group(case: str) -> None:
+    model = line(**LINES[case])
     points = MachinePosterior(model).coordinates.points
-    H, b = design.transpose(0, 2, 1) @ design, np.einsum("itk,it->ik", design, inputs["y"] / 0.7)
-    density = density_with(model, Sites(H, b, np.zeros(len(points)), np.zeros(len(points))))
-    z = np.concatenate([np.arange(v.start, v.stop) for k, v in points.places.items() if k.endswith("_z")])
+    density = density_with(model, Sites(*exact_site(model), np.zeros(len(points)), np.zeros(len(points))))
+    by_subject = [v for v in points.places.values() if v.stop - v.start == N]
+    z = np.concatenate([np.arange(v.start, v.stop) for v in by_subject])
+    assert len(z) == N * (2 - len(model.spec.population.shared))
     rng = np.random.default_rng(3)
     for scale in (0.0, 1.0, 3.0):
         x = scale * rng.normal(size=density.size)
@@ -224,18 +246,18 @@ def test_with_an_exact_site_coordinates_are_standard_normal_whatever_the_group()
         middle = density(x)[0]
         x[z] = rng.normal(size=len(z))
         value, slopes = density(x)
-        assert_allclose(value - middle, -0.5 * (x[z] ** 2).sum(), rtol=1e-9)
+        assert_allclose(value - middle, -0.5 * (x[z] ** 2).sum(), rtol=1e-8)
         assert_allclose(slopes[z], -x[z], rtol=1e-7, atol=1e-8)
 
 
 def test_what_is_shared_is_estimated_beside() -> None:
     model = line(shared="slope")
-    sites, inputs = sites_of(model), model.data.inputs
-    place = MachinePosterior(model).coordinates.points.places["slope"]
+    sites, points = sites_of(model), MachinePosterior(model).coordinates.points
+    place = points.places["slope"]
     assert abs(sites.centre[place][0] - 2.0) < 0.2
-    assert 0.03 < sites.spread[place][0] < 0.15
-    rest = inputs["y"] - sites.centre[place][0] * inputs["x"]
-    assert_allclose(sites.b[:, 0], rest.sum(axis=1) / 0.49, rtol=0.02, atol=0.1)
+    x = model.data.inputs["x"]  # how well the slope is known where each level is known as well as its group allows
+    told = ((x - x.mean(axis=1, keepdims=True)) ** 2).sum() / 0.49
+    assert 0.8 < sites.spread[place][0] * np.sqrt(told) < 1.05
 
 
 def test_sites_are_of_the_likelihood_summed_over_whole_numbers() -> None:
@@ -420,8 +442,7 @@ def test_what_cannot_be_had_is_refused_by_name_and_said_otherwise() -> None:
     assert_says(refusal(rl.sample, alone, coordinates="centred"), "coordinates='centred'", "partially pooled", "leave")
     assert_says(refusal(rl.sample, scan, coordinates="informed"), "coordinates='informed'", "a scan", "leave")
     found = sample(alone, draws=10, tune=10, chains=1, seed=1)
-    assert [found.attrs[k] for k in ("sampled_by", "sampled_in")] == ["machine", "noncentred"]
-    assert_says(found.attrs["why"], "no parameter is partially pooled")
+    assert [found.attrs[k] for k in ("sampled_by", "sampled_in", "why")] == ["machine", "informed", ""]
     asked = sample(built("plain"), draws=10, tune=10, chains=1, seed=1, coordinates="noncentred")
     assert (asked.attrs["sampled_in"], asked.attrs["why"]) == ("noncentred", "")
 

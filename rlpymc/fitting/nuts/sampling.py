@@ -69,11 +69,12 @@ def sample(
         The log likelihood that goes with the draws: by observation, summed by subject, or none.  "auto" is by
         observation, up to 2 GB.
     coordinates : {"informed", "noncentred", "centred"}, optional
-        What NUTS moves in under partial pooling: an exact change of variables, that neither the posterior nor what is
+        What NUTS moves in where subjects differ: an exact change of variables, that neither the posterior nor what is
         returned depends on.  "noncentred": subjects' standard deviations from the mean, as in PyMC's model.  "centred":
-        their values.  "informed": what lies between, for each subject and direction by how much the data say, which is
-        found out beforehand; several times as many effective draws for the same time.  Unless told, "informed" where
-        the density is machine code and parameters are partially pooled, and "noncentred" elsewhere.
+        their values, under partial pooling.  "informed": what lies between, for each subject and direction by how much
+        the data say, which is found out beforehand; several times as many effective draws for the same time.  Subjects
+        without a group go along.  Unless told, "informed" where the density is machine code and parameters differ
+        between subjects, and "noncentred" elsewhere.
     target_accept : float
         Aimed acceptance rate; nearer to 1 takes smaller steps.
     cores : int, optional
@@ -199,7 +200,8 @@ def _coordinates(rl_model: RLModel, asked: str | None, obstacle: str) -> tuple[s
         wanted = asked or "informed"
         if MachinePosterior.form(rl_model, wanted).kind == wanted:
             return wanted, ""
-        missing = why = "no parameter is partially pooled"
+        why = "no parameter differs between subjects"
+        missing = why if wanted == "informed" else "no parameter is partially pooled"
     if asked not in (None, "noncentred"):
         raise ValueError(
             f"coordinates={asked!r} cannot be had of this {rl_model.spec.model.name}: {missing}; leave coordinates out"
