@@ -13,6 +13,7 @@ from rlpymc.fitting.posterior import log_weight, parameter_draws
 from rlpymc.likelihood.draws import log_prob_totals
 from rlpymc.model.parameter_vector import ParameterVector
 from rlpymc.model.priors import Prior
+from rlpymc.model.record import Record
 from rlpymc.population.effects import Effect, Pooled, Single
 from rlpymc.population.whole_numbers import WholeNumber, whole_numbers
 from rlpymc.trials.model_data import ModelData
@@ -66,30 +67,39 @@ class OwnParameters:
         """Return the vectors of a posterior in which the subjects are, (sample, subject, entry)."""
         found = {}
         for p in self.numbers:
+            natural = posterior[p.name].sel(subject=self._data.subjects).transpose("sample", "subject", ...).values
             if isinstance(p, Pooled) and f"{p.name}_z" in posterior:
-                mean, spread = (posterior[f"{p.name}_{part}"] for part in ("mu", "sigma"))
-                own = mean + spread * posterior[f"{p.name}_z"]
-                if not np.allclose(
-                    p.support.constrain(own.values), posterior[p.name].transpose(*own.dims).values, rtol=1e-6
-                ):
+                z = posterior[f"{p.name}_z"].sel(subject=self._data.subjects).transpose("sample", "subject", ...)
+                mean, spread = self._moments(p, posterior)
+                own = (mean + spread * z.values.reshape((*z.shape[:2], -1))[:, None])[:, 0].reshape(z.shape)
+                if not np.allclose(p.support.constrain(own), natural, rtol=1e-6):
                     raise ValueError(
-                        f"parameter {p.name!r}: the subjects' values are not {p.name}_mu + {p.name}_sigma x "
-                        f"{p.name}_z, so their population is not the one that is integrated over"
+                        f"parameter {p.name!r}: the subjects' values are not mean + {p.name}_sigma x {p.name}_z, so "
+                        "their population is not the one that is integrated over"
                     )
             else:
-                own = xr.apply_ufunc(p.support.unconstrain, posterior[p.name])
-            values = own.sel(subject=self._data.subjects).transpose("sample", "subject", ...).values
-            found[p.name] = values
+                own = p.support.unconstrain(natural)
+            found[p.name] = own
         return self._entries.join(found, (posterior.sizes["sample"], len(self)))
 
     def __len__(self) -> int:
         return self._data.shape[0]
 
     def _moments(self, p: Pooled, group: xr.Dataset) -> tuple[np.ndarray, np.ndarray]:
-        """Return mean and spread of the population, (sample, 1, 1, entry)."""
-        mean, spread = (group[f"{p.name}_{part}"].transpose("sample", ...).values for part in ("mu", "sigma"))
-        shape = (group.sizes["sample"], 1, 1, -1)
-        return mean.reshape(shape), spread.reshape(shape)
+        """Return mean and spread of the population, (sample, 1, subject or 1, entry)."""
+        shape, drawn = (group.sizes["sample"], 1, 1, -1), {}
+        for name, v in p.named.items():
+            if v.level == "group":
+                drawn[v.key] = self._drawn(p, name, group).reshape(shape)
+        known = {key: value[None, None] for key, value in p.known(2).items()}
+        return p.mean(Record(**drawn, **known)), drawn["sigma"]
+
+    def _drawn(self, p: Pooled, name: str, group: xr.Dataset) -> np.ndarray:
+        """Return draws of one of the group's variables, (sample, *shape)."""
+        if (part_of := p.named[name].part_of) is None:
+            return group[name].transpose("sample", ...).values
+        vector = p.name + part_of[0]
+        return group[vector].sel({f"{vector}_dim": part_of[1]}).transpose("sample", ...).values
 
     def from_population(self, group: xr.Dataset, n: int, rng: np.random.Generator) -> np.ndarray:
         """Return vectors drawn from the population of each draw, (sample, point, subject, entry)."""

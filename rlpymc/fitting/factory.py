@@ -56,6 +56,7 @@ class Spec:
                 "free": list(p.free),
                 "shared": list(p.shared),
                 "coupled": [list(group) for group in p.coupled],
+                "formulas": {k: v.text for k, v in p.formulas.items()},
             }
         )
 
@@ -144,6 +145,7 @@ def build(
     free: Sequence[str] = (),
     shared: Sequence[str] = (),
     coupled: Sequence[Sequence[str]] = (),
+    formulas: Mapping[str, str] | None = None,
 ) -> RLModel:
     """Build a PyMC model of a learner and its data.
 
@@ -177,6 +179,15 @@ def build(
         Parameters with one value for all subjects.
     coupled : sequence of sequences of str
         Groups of parameters that are equal, such as ``[("bias_wm", "bias_rl")]``; the first stands for all.
+    formulas : mapping, optional
+        By parameter, what the mean of the group depends on, on the unbounded scale, as users of R write it
+        (`formulae`): ``{"alpha": "~ drug * age"}``, of columns of the trials that do not vary within subjects.  Texts
+        are factors, the first level in order of the alphabet the reference; ``C(drug, Treatment("placebo"))`` names
+        another, ``0 + drug`` gives each level a mean of its own.  There is no ``alpha_mu`` then, but
+        ``alpha_Intercept`` and ``alpha_<term>``; ``alpha_sigma`` is the standard deviation of subjects around what the
+        formula says.  The prior of ``alpha_mu`` is that of the mean where columns are average, under the name of
+        ``alpha_Intercept``; a coefficient is Normal(0, s / sd), s the width of that prior and sd the column's standard
+        deviation over subjects.
 
     Returns
     -------
@@ -199,8 +210,9 @@ def build(
     data = data_for(get_model(model), trials)
     require_scored(data)
     preset, own = preset_and_own(priors)
-    population = Population(pooling, own, fixed or {}, free, shared, coupled, preset)
+    population = Population(pooling, own, fixed or {}, free, shared, coupled, preset, formulas or {})
     population.check(data)
+    population = population.learned(data)
     say(doubts(data, population))
     with RLModel(coords={"subject": data.subjects, "trial": np.arange(data.shape[1])}) as built:
         used = likelihood_of(data, backend).backend

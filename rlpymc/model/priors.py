@@ -1,5 +1,6 @@
 """Prior distributions as small records, which become PyMC distributions when a model is built."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from math import lgamma, log, pi, sqrt
 from typing import TYPE_CHECKING, Any
@@ -55,6 +56,16 @@ class Prior:
 
     def __str__(self) -> str:
         return f"{type(self).__name__}({', '.join(f'{v:g}' for v in asdict(self).values())})"
+
+
+def stacked(priors: Sequence[Prior], ndim: int) -> Prior:
+    """Return priors of one kind as one whose parameters are arrays of so many axes, the first of them theirs."""
+    first = priors[0]
+    if all(prior == first for prior in priors):
+        return first
+    columns = zip(*(asdict(prior).values() for prior in priors), strict=True)
+    shape = (-1, *[1] * (ndim - 1))
+    return type(first)(*(np.reshape(column, shape) for column in columns))
 
 
 @dataclass(frozen=True)

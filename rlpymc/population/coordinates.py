@@ -28,6 +28,7 @@ from typing import Any
 import numpy as np
 
 from rlpymc import math
+from rlpymc.model.record import Record
 from rlpymc.population.effects import Effect
 from rlpymc.population.points import Points
 from rlpymc.population.sites import Sites, common_effects, is_normal, like_prior, own_effects
@@ -214,13 +215,16 @@ class Coordinates:
         return start
 
     def _natural(self, effect: Effect, points: np.ndarray) -> dict[str, np.ndarray]:
-        """Return deviations and what they are of, by key, (draw, subject, entry), or (draw, 1, entry) of the group."""
+        """Return coordinates, means and standard deviations, (draw, subject, entry), or (draw, 1, entry) for all."""
         shape = len(points), -1, prod(effect.shape)
         unbounded = {v.key: points[:, self.points.places[name]].reshape(shape) for name, v in effect.named.items()}
         if not is_normal(effect):
             mean, sd = (np.full((len(points), 1, shape[2]), value) for value in like_prior(effect))
             return {"z": unbounded["own"], "mu": mean, "sigma": sd}
-        return {v.key: v.prior.unbounded(unbounded[v.key])[0] for v in effect.variables}
+        v = {v.key: v.prior.unbounded(unbounded[v.key])[0] for v in effect.variables}
+        known = {key: value[None] for key, value in effect.known(2).items()}
+        mean = effect.mean(Record(**v, **known))  # type: ignore[attr-defined]  # which those that are normal have
+        return {"z": v["z"], "mu": mean, "sigma": v["sigma"]}
 
     def noncentred(self, points: np.ndarray) -> np.ndarray:
         """Return points of the density, (draw, number), for points of the sampler."""
@@ -228,7 +232,7 @@ class Coordinates:
         if form.kind == "noncentred":
             return points
         parts = [self._natural(effect, points) for effect in form.effects]
-        entries = {key: [*np.concatenate([v[key] for v in parts], axis=2).T] for key in ("z", "mu", "sigma")}
+        entries = {key: [row for v in parts for row in v[key].T] for key in ("z", "mu", "sigma")}
         effects = [effect for effect, size in zip(form.effects, form.sizes, strict=True) for _ in range(size)]
         phi = [row for e in form.common for row in points[:, self.points.places[e.name]].T]
         k, values = len(effects), list[np.ndarray]()

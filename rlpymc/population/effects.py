@@ -32,16 +32,35 @@ class Variable:
         Whether there is one for all subjects, or one for each.
     prior : Prior
         Of each entry.
+    part_of : tuple of str, optional
+        If it is shown as a part of a vector: the suffix of the vector's name, and the label of this part.
     """
 
     suffix: str
     level: Level
     prior: Prior
+    part_of: tuple[str, str] | None = None
 
     @property
     def key(self) -> str:
         """The attribute by which `Effect.value` reads it: ``mu`` of "_mu", ``own`` of the parameter itself."""
         return self.suffix.removeprefix("_") or "own"
+
+
+@dataclass(frozen=True)
+class Covariate:
+    """A number known of each subject, that the values of a parameter depend on.
+
+    Parameters
+    ----------
+    key : str
+        The attribute by which `Effect.value` reads it.
+    values : tuple of float
+        One for each subject.
+    """
+
+    key: str
+    values: tuple[float, ...]
 
 
 @dataclass(frozen=True)
@@ -60,6 +79,8 @@ class Effect:
         What its values are made of, in the order of PyMC's model and of points.
     copies : tuple of str
         Parameters that are equal to it, and have no variables of their own.
+    covariates : tuple of Covariate
+        What is known of each subject besides.
     """
 
     name: str
@@ -67,6 +88,7 @@ class Effect:
     shape: tuple[int, ...]
     variables: tuple[Variable, ...]
     copies: tuple[str, ...] = field(default=(), kw_only=True)
+    covariates: tuple[Covariate, ...] = field(default=(), kw_only=True)
 
     def value(self, v: Record) -> Any:
         """Return the parameter's value.
@@ -74,8 +96,8 @@ class Effect:
         Parameters
         ----------
         v : Record
-            The variables on their natural scales, read by attribute (`Variable.key`).  They are arrays, PyTensor's
-            variables, or the compiler's symbols of one entry of one subject; operators, `rlpymc.math` and
+            The variables on their natural scales, and covariates, read by attribute (their keys).  They are arrays,
+            PyTensor's variables, or the compiler's symbols of one entry of one subject; operators, `rlpymc.math` and
             `Support.constrain` mean the same on all of these.
         """
         raise NotImplementedError
@@ -96,6 +118,20 @@ class Effect:
         return {self.name + v.suffix: v for v in self.variables}
 
     @property
+    def vectors(self) -> dict[str, dict[str, str]]:
+        """By name, the vectors as which variables are shown: the names of their parts by label."""
+        found: dict[str, dict[str, str]] = {}
+        for name, v in self.named.items():
+            if v.part_of is not None:
+                suffix, label = v.part_of
+                found.setdefault(self.name + suffix, {})[label] = name
+        return found
+
+    def known(self, ndim: int) -> dict[str, np.ndarray]:
+        """The covariates by key, as arrays (subject, ...) of so many axes."""
+        return {c.key: np.reshape(c.values, (-1, *[1] * (ndim - 1))) for c in self.covariates}
+
+    @property
     def coords(self) -> dict[str, np.ndarray]:
         """The variables' own axes, with their labels."""
         dims = own_dims(self.name, len(self.shape))
@@ -111,11 +147,16 @@ class Effect:
         """Whether subjects differ around a group that is estimated, and that says what others would be like."""
         return self.by_subject and any(v.level == "group" for v in self.variables)
 
+    def asked(self, name: str) -> str:
+        """Return the name by which a variable is given a prior."""
+        part_of = self.named[name].part_of
+        return name if part_of is None else self.name + part_of[0]
+
     def with_priors(self, priors: Mapping[str, Prior]) -> Self:
         """Return the same with the priors that are given for the group's variables, by name."""
         variables = []
         for name, v in self.named.items():
-            prior = priors.get(name, v.prior) if v.level == "group" else v.prior
+            prior = priors.get(self.asked(name), v.prior) if v.level == "group" else v.prior
             if prior is not v.prior and prior.quantile(0.0) < (lowest := v.prior.quantile(0.0)):
                 raise ValueError(f"prior {prior} of {name}, which is not below {lowest:g}; use one like {v.prior}")
             variables.append(replace(v, prior=prior))
@@ -123,7 +164,7 @@ class Effect:
 
 
 class Pooled(Effect):
-    """A parameter that varies between subjects around the group: value = link(mu + sigma z)."""
+    """A parameter that varies between subjects around the group: value = link(mean + sigma z), the mean mu."""
 
     @classmethod
     def of(cls, parameter: Parameter, shape: tuple[int, ...], prior: Prior, group: GroupPriors) -> Self:
@@ -138,7 +179,11 @@ class Pooled(Effect):
 
     def value(self, v: Record) -> Any:
         """Return the value of a subject who is z standard deviations from the mean."""
-        return self.support.constrain(v.mu + v.sigma * v.z)
+        return self.support.constrain(self.mean(v) + v.sigma * v.z)
+
+    def mean(self, v: Record) -> Any:
+        """Return the mean of subjects like this one on the unbounded scale, linear in the group's variables."""
+        return v.mu
 
     def shown(self, v: Record) -> dict[str, Any]:
         """Return the value of a subject at the mean."""

@@ -16,9 +16,11 @@ from llvmlite import ir
 from rlpymc.compiler.expressions import Node
 from rlpymc.compiler.symbols import lift
 from rlpymc.compiler.vector import F64, FLAGS, I64, POINTER, Code
+from rlpymc.model.priors import Prior
+from rlpymc.model.record import Record
 from rlpymc.population.coordinates import Coordinates, Form, subjects_variable
 from rlpymc.population.effects import Effect
-from rlpymc.population.formulas import FormulaWriter, derivatives, leaf
+from rlpymc.population.named_numbers import FormulaWriter, derivatives, leaf
 from rlpymc.population.sites import is_normal, like_prior
 
 DENSITY = ir.FunctionType(I64, [I64, POINTER, POINTER, POINTER, POINTER])
@@ -27,13 +29,19 @@ type Entries = list[tuple[Effect, Any]]  # effects, and the number of an entry o
 
 
 def memory(coordinates: Coordinates) -> list[np.ndarray]:
-    """Return what the function takes beside what the density does: a point, slopes, the sites, rows of numbers."""
+    """Return what the function takes beside what the density does: a point, slopes, a table, rows of numbers.
+
+    The table has the sites, and below them the covariates of all effects.
+    """
     form = coordinates.form
     if form.kind == "noncentred":
         return []
     n, width = coordinates.points.n_subjects, _padded(coordinates.points.n_subjects, form)
-    table = np.zeros((form.rows, width))
-    table[:, :n] = coordinates.table
+    covariates = [c.values for effect in form.effects for c in effect.covariates]
+    table = np.zeros((form.rows + len(covariates), width))
+    table[: form.rows, :n] = coordinates.table
+    for row, values in zip(table[form.rows :], covariates, strict=True):
+        row[:n] = values
     size = len(coordinates.points)
     return [np.zeros(size), np.zeros(size), table, np.zeros((3 * sum(form.sizes), width))]
 
@@ -157,11 +165,11 @@ class OutsideWriter(FormulaWriter):
         """Return the group's variables on the unbounded scale and the natural one, by key and number of the entry."""
         code, unbounded, natural = self.code, {}, {}
         for j, (effect, e) in enumerate(entries):
-            for key in ("mu", "sigma") if is_normal(effect) else ():
+            for key, prior in _of_group(effect).items():
                 value = code.splat(code.load_single(x, self._at_group(effect, key, e)))
                 unbounded[f"{key} {j}"] = value
                 self.given({key: value})
-                natural[f"{key} {j}"] = self.of(_prior(effect, key).unbounded(leaf(key))[0])
+                natural[f"{key} {j}"] = self.of(prior.unbounded(leaf(key))[0])
         for q, place in enumerate(self._places_in_common()):
             natural[f"phi {q}"] = code.splat(code.load_single(x, code.single(place)))
         return unbounded, natural
@@ -185,6 +193,8 @@ class OutsideWriter(FormulaWriter):
                     leaves[f"{key} {j}"] = code.load(self.rows, b.add(at, code.single((row + j) * self.width)))
             for j, row in enumerate(site):
                 leaves[f"site {j}"] = code.load(self.table, b.add(at, b.mul(row, width)))
+            for name, row in self._covariates(entries).items():
+                leaves[name] = code.load(self.table, b.add(at, code.single(row * self.width)))
             self.given(leaves)
             yield at
 
@@ -198,12 +208,23 @@ class OutsideWriter(FormulaWriter):
             [leaf(f"{key} {j}") for j in range(n)]
             for key, n in (("z", len(effects)), ("phi", self.form.n_common), ("site", n_site))
         )
-        known = [
-            (leaf(f"mu {j}"), leaf(f"sigma {j}")) if is_normal(effect) else tuple(map(lift, like_prior(effect)))
-            for j, effect in enumerate(effects)
-        ]
-        mu, sigma = zip(*known, strict=True)
+        mu, sigma = zip(*(self._moments(effect, j) for j, effect in enumerate(effects)), strict=True)
         return self.form.map(effects, z, mu, sigma, phi, site)
+
+    def _moments(self, effect: Effect, j: int) -> tuple[Any, Any]:
+        """Return the mean and standard deviation of a number of a subject of whom nothing is known, as formulas."""
+        if not is_normal(effect):
+            mean, sd = like_prior(effect)
+            return lift(mean), lift(sd)
+        v = {key: leaf(f"{key} {j}") for key in _of_group(effect)}
+        known = {c.key: leaf(f"{effect.name} {c.key}") for c in effect.covariates}
+        return effect.mean(Record(**v, **known)), v["sigma"]  # type: ignore[attr-defined]  # which such effects have
+
+    def _covariates(self, entries: Entries) -> dict[str, int]:
+        """Return in which row of the table the covariates of some effects are."""
+        names = [(e, f"{e.name} {c.key}") for e in self.form.effects for c in e.covariates]
+        here = [effect for effect, _ in entries]
+        return {name: self.form.rows + k for k, (effect, name) in enumerate(names) if effect in here}
 
     def _map(self, entries: Entries, site: list[Any], x: Any, inner_x: Any, volume: Any) -> None:
         """Write subjects' deviations, or numbers, into the point of the density."""
@@ -236,8 +257,8 @@ class OutsideWriter(FormulaWriter):
         for q, place in enumerate(self._places_in_common()):
             self._add_at(code.at(slopes, code.single(place)), totals[f"phi {q}"])
         for j, (effect, e) in enumerate(entries):
-            for key in ("mu", "sigma") if is_normal(effect) else ():
-                slope: Node = derivatives([(_prior(effect, key).unbounded(leaf(key))[0], leaf("slope"))])[key]
+            for key, prior in _of_group(effect).items():
+                slope: Node = derivatives([(prior.unbounded(leaf(key))[0], leaf("slope"))])[key]
                 self.given({key: unbounded[f"{key} {j}"], "slope": code.splat(totals[f"{key} {j}"])})
                 self._add_at(code.at(slopes, self._at_group(effect, key, e)), code.lane(self.of(slope), 0))
 
@@ -247,5 +268,6 @@ class OutsideWriter(FormulaWriter):
         b.store(b.fadd(b.load(where, typ=F64), value, flags=FLAGS), where)
 
 
-def _prior(effect: Effect, key: str) -> Any:
-    return effect.named[f"{effect.name}_{key}"].prior
+def _of_group(effect: Effect) -> dict[str, Prior]:
+    """Return the priors of the group's variables by key, where subjects are normal around a mean made of these."""
+    return {v.key: v.prior for v in effect.variables if v.level == "group"} if is_normal(effect) else {}

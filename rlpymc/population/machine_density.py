@@ -25,8 +25,8 @@ from rlpymc.likelihood.evaluator import Evaluator
 from rlpymc.model.record import Record
 from rlpymc.population.coordinates import Coordinates, Form
 from rlpymc.population.effects import Effect
-from rlpymc.population.formulas import FormulaWriter, derivatives, leaf
 from rlpymc.population.machine_coordinates import DENSITY, LANES, OutsideWriter, memory, return_verdict
+from rlpymc.population.named_numbers import FormulaWriter, derivatives, leaf
 from rlpymc.population.points import Points
 from rlpymc.population.whole_numbers import WholeNumber, combinations
 
@@ -74,7 +74,8 @@ class Density:
             for effect in points.effects:
                 for name in (effect.name, *effect.copies) if effect.name not in chosen else ():
                     addresses += [evaluate.params[name].ctypes.data, outputs[Name("slope", name)].ctypes.data]
-        self._memory = memory(coordinates)
+        covariates = [np.array(c.values) for effect in points.effects for c in effect.covariates]
+        self._memory = [*covariates, *memory(coordinates)]
         addresses += [array.ctypes.data for array in self._memory]
         self.numbers = np.array(addresses, dtype=np.int64)
         self._machine = machine.load(_text(points.effects, points.n_subjects, coordinates.form), False)
@@ -96,7 +97,8 @@ def _text(effects: tuple[Effect, ...], n_subjects: int, form: Form) -> str:
         plain = form.kind == "noncentred"
         density.write("density" if plain else "noncentred")
         if not plain:
-            OutsideWriter(form, density.places, n_subjects).write(density.module, density.n_addresses)
+            before = density.n_addresses + len(density.covariates)
+            OutsideWriter(form, density.places, n_subjects).write(density.module, before)
         return str(density.module)
 
 
@@ -114,13 +116,15 @@ class _Number:
         self.group, self.subject = (
             {v.key: name for name, v in effect.named.items() if v.level == level} for level in ("group", "subject")
         )
-        self.value = effect.value(Record(**{v.key: leaf(v.key) for v in effect.variables}))
+        self.known = {c.key: leaf(c.key) for c in effect.covariates}
+        self.value = effect.value(Record(**{v.key: leaf(v.key) for v in effect.variables}, **self.known))
         self.maps = {v.key: v.prior.unbounded(leaf(v.key)) for v in effect.variables}
 
     def slopes(self) -> dict[str, Node]:
         """Return the derivatives of all that concerns a subject, whose variables are on the unbounded scale here."""
         group = {key: leaf(key) for key in self.group}
-        value = self.effect.value(Record(**{key: group.get(key, natural) for key, (natural, _) in self.maps.items()}))
+        own = {key: group.get(key, natural) for key, (natural, _) in self.maps.items()}
+        value = self.effect.value(Record(**own, **self.known))
         return derivatives([(value, leaf(SLOPE)), *((self.maps[key][1], 1.0) for key in self.subject)])
 
     def slope_of_group(self, key: str) -> Node:
@@ -142,7 +146,8 @@ class _Density(FormulaWriter):
                 self.row += 2 * (1 + len(e.copies))
         self.whole = [e for e in effects if isinstance(e, WholeNumber)]
         self.choices = combinations(effects)
-        self.n_addresses = len(self.choices) * self.row
+        self.n_addresses = len(self.choices) * self.row  # behind these stand those of the covariates
+        self.covariates = [(e.name, c.key) for e in effects for c in e.covariates]
         self.module = ir.Module("rlpymc")
 
     # ------------------------------------------------------------------------------------------------ memory
@@ -184,6 +189,15 @@ class _Density(FormulaWriter):
         """Return the position of a subject's entry in an array of parameters."""
         return self.code.builder.add(self.code.builder.mul(i, self.code.single(number.size)), e)
 
+    def covariates_of(self, number: _Number, i: Any) -> dict[str, Any]:
+        """Return the covariates of a subject."""
+        found = {}
+        for k, (name, key) in enumerate(self.covariates):
+            if name == number.effect.name:
+                address = self.narrow.load_single(self.user, self.narrow.single(self.n_addresses + k), I64)
+                found[key] = self.code.load(self.code.builder.inttoptr(address, POINTER), i)
+        return found
+
     def positions(self, names: dict[str, str], at: Any) -> dict[str, Any]:
         """Return where an entry of some variables is in a point."""
         b, single = self.code.builder, self.code.single
@@ -199,9 +213,9 @@ class _Density(FormulaWriter):
         self._write_copy()
         code = self.code = self.narrow = Code(ir.Function(self.module, DENSITY, name), 1)
         function = code.function
-        b, (dim, self.x, self.slopes, result, user) = code.builder, function.args
+        b, (dim, self.x, self.slopes, result, self.user) = code.builder, function.args
         rows = np.arange(self.n_addresses).reshape((len(self.choices), -1)).tolist()
-        self.addresses = [[code.load_single(user, code.single(k), I64) for k in row] for row in rows]
+        self.addresses = [[code.load_single(self.user, code.single(k), I64) for k in row] for row in rows]
         self.arrays = [[b.inttoptr(address, POINTER) for address in row] for row in self.addresses]
         self.log_density = self.place()
         for number in self.numbers:
@@ -235,7 +249,7 @@ class _Density(FormulaWriter):
             def write(i: Any, e: Any = e, group: dict[str, Any] = group) -> None:
                 at = self.at(number, e, i)
                 own = self._natural(number, self.load(self.positions(number.subject, at)))
-                self.given(self.for_all(group) | own)
+                self.given(self.for_all(group) | own | self.covariates_of(number, i))
                 for row in self.arrays:
                     for place in number.values:
                         self.code.store(self.of(number.value), row[place], at)
@@ -305,7 +319,7 @@ class _Density(FormulaWriter):
             def write(i: Any, e: Any = e, natural: dict[str, Any] = natural, sums: dict[str, Any] = sums) -> None:
                 at = self.at(number, e, i)
                 own, slope = self.positions(number.subject, at), self.code.load(self.arrays[0][number.given], at)
-                self.given(self.for_all(natural) | self.load(own) | {SLOPE: slope})
+                self.given(self.for_all(natural) | self.load(own) | self.covariates_of(number, i) | {SLOPE: slope})
                 for key, where in own.items():
                     self.add_to(self.log_density, self.of(number.maps[key][1]))
                     self.code.store(self.of(slopes.get(key, 0.0)), self.slopes, where)

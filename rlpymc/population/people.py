@@ -12,6 +12,10 @@ from rlpymc.population.whole_numbers import Marginal
 
 def group_draws(effect: Effect, n: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
     """Return draws of the group's variables from their priors, (draw, *shape) by key."""
+    if effect.covariates:
+        raise ValueError(
+            f"parameter {effect.name!r} has a formula, and nothing is known of these people; leave the formula out"
+        )
     group = [v for v in effect.variables if v.level == "group"]
     return {v.key: np.asarray(v.prior.sample(rng, (n, *effect.shape))) for v in group}
 

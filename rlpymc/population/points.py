@@ -50,6 +50,9 @@ class Points:
         for effect in self.effects:
             natural = {name: v.prior.unbounded(unbounded[name])[0] for name, v in effect.named.items()}
             # with draws on the last axis the group's variables go with the subjects' as they do for a single draw
-            v = Record(**{v.key: np.moveaxis(natural[name], 0, -1) for name, v in effect.named.items()})
+            own = {v.key: np.moveaxis(natural[name], 0, -1) for name, v in effect.named.items()}
+            v = Record(**own, **effect.known(2 + len(effect.shape)))
             found |= natural | {name: np.moveaxis(value, -1, 0) for name, value in effect.computed(v).items()}
+            for name, parts in effect.vectors.items():
+                found[name] = np.stack([found.pop(part) for part in parts.values()], axis=1)
         return found

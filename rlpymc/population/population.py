@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -10,14 +11,17 @@ from rlpymc.checks import as_names, unknown
 from rlpymc.likelihood.parameter_arrays import parameter_array
 from rlpymc.model import Model
 from rlpymc.model.parameters import Parameter
-from rlpymc.model.priors import DiscreteUniform, Prior
+from rlpymc.model.priors import DiscreteUniform, Prior, stacked
 from rlpymc.model.record import Record
 from rlpymc.population.coupled import as_groups, check_coupled
 from rlpymc.population.effects import POOLINGS, Effect
+from rlpymc.population.model_matrix import Formula
 from rlpymc.population.presets import DEFAULT, PRESETS
+from rlpymc.population.regression import Regressed
 from rlpymc.population.whole_numbers import WholeNumber
 from rlpymc.trials.model_data import ModelData
 
+TAKEN = {"mu", "sigma", "z", "group", "centre", "Intercept", "probs", "value"}  # after a parameter's name
 OF_ONE_SUBJECT = "Of one subject, build the model without a population: rlpymc.build(..., pooling='none')"
 
 
@@ -44,6 +48,8 @@ class Population:
         Groups of parameters that are equal; the first of each group stands for all.
     preset : str
         The priors of the group, where none are given: a name of `PRESETS`.
+    formulas : mapping
+        By parameter, what the mean of the group depends on: texts, or formulas that were learned already (`learned`).
     """
 
     pooling: str | Mapping[str, str] = "partial"
@@ -53,6 +59,7 @@ class Population:
     shared: Sequence[str] = ()
     coupled: Sequence[Sequence[str]] = ()
     preset: str = DEFAULT
+    formulas: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not isinstance(self.pooling, str | Mapping):
@@ -66,6 +73,8 @@ class Population:
             raise unknown("preset of priors", self.preset, PRESETS)
         if not isinstance(self.fixed, Mapping) or not isinstance(self.priors, Mapping):
             raise TypeError("fixed and priors are mappings of parameter to value: fixed={'alpha': 0.3}")
+        if not isinstance(self.formulas, Mapping):
+            raise TypeError(f"formulas: found {self.formulas!r}, expected them by parameter: {{'alpha': '~ age'}}")
         for name in ("free", "shared"):
             object.__setattr__(self, name, as_names(name, getattr(self, name)))
         object.__setattr__(self, "coupled", as_groups(self.coupled))
@@ -77,7 +86,8 @@ class Population:
         """Raise a ValueError if this names what the model does not have, or contradicts itself."""
         names = [p.name for p in data.model.parameters]
         own = {} if isinstance(self.pooling, str) else self.pooling
-        for group, given in (("fixed", self.fixed), ("free", self.free), ("shared", self.shared), ("pooling", own)):
+        named = {"fixed": self.fixed, "free": self.free, "shared": self.shared, "pooling": own}
+        for group, given in {**named, "formulas": self.formulas}.items():
             for name in given:
                 if name not in names:
                     raise unknown(f"parameter of {data.model.name} in {group}", name, names)
@@ -93,6 +103,7 @@ class Population:
                 )
             if name in self.shared and word != "complete":
                 raise ValueError(f"parameter {name!r} is shared, and its pooling is {word!r}; choose one")
+        self._check_formulas(data)
         numbers = [p.name for p in data.model.parameters if self.is_free(p) and not p.support.discrete]
         check_coupled(data, self.coupled, numbers, self.fixed, self.shared, own, self.priors)
         estimated = self.estimated(data.model)
@@ -112,13 +123,37 @@ class Population:
         known = [*names]
         for e in effects:
             if not e.support.discrete:
-                known += [name for name, v in e.named.items() if v.level == "group"]
+                known += dict.fromkeys(e.asked(name) for name, v in e.named.items() if v.level == "group")
         for name in self.priors:
-            of = name.rpartition("_")[0]
+            of = next((k for k in names if name.startswith(f"{k}_")), "")
             if name not in known and of in names and of not in [e.name for e in effects if e.by_subject]:
                 raise ValueError(f"prior of {name}: {of!r} is not estimated by subject; nothing uses it")
             if name not in known:
                 raise unknown(f"parameter of {data.model.name} in priors", name, known)
+
+    def _check_formulas(self, data: ModelData) -> None:
+        """Raise a ValueError if a parameter that has a formula is not partially pooled, or its names are taken."""
+        for name, formula in self.formulas.items():
+            what, parameter = f"formula of {name!r}: {name!r}", data.model.parameter(name)
+            if not self.is_free(parameter):
+                raise ValueError(f"{what} is not estimated; leave the formula out, or estimate it (free=[{name!r}])")
+            if parameter.support.discrete:
+                raise ValueError(f"{what} is a whole number, which has no mean; leave the formula out")
+            if name in self.tied:
+                raise ValueError(f"{what} is equal to {self.tied[name]!r}; give that one the formula")
+            if (word := self.pooling_of(name)) != "partial":
+                raise ValueError(f"{what} has {word} pooling; a formula is of the mean of a group: pool it partially")
+            columns = Formula.learn(name, formula, data).columns
+            for column in columns:
+                if (suffix := column.name) in TAKEN or column.term in TAKEN:
+                    raise ValueError(
+                        f"formula of {name!r}: {name}_{suffix} has a meaning already; rename the column {suffix!r}"
+                    )
+
+    def learned(self, data: ModelData) -> "Population":
+        """Return the same with formulas as these subjects have them, so that they mean the same for others."""
+        found = {name: Formula.learn(name, formula, data) for name, formula in self.formulas.items()}
+        return replace(self, formulas=found)
 
     @property
     def options(self) -> dict[str, Any]:
@@ -181,6 +216,9 @@ class Population:
                 found.append(WholeNumber.of(parameter, prior, pooled=self.pooling_of(parameter.name) != "none"))
             else:
                 make, shape = POOLINGS[self.pooling_of(parameter.name)], data.parameter_shape(parameter.name)
+                if parameter.name in self.formulas:
+                    formula = Formula.learn(parameter.name, self.formulas[parameter.name], data)
+                    make = partial(Regressed.on, formula, data)
                 effect = make(parameter, shape, prior, PRESETS[self.preset].group).with_priors(self.priors)
                 copies = tuple(name for name, first in self.tied.items() if first == effect.name)
                 found.append(replace(effect, copies=copies))
@@ -191,15 +229,27 @@ class Population:
 
         Under partial pooling ``alpha`` gives ``alpha_mu`` and ``alpha_sigma`` on the unbounded scale, the subjects'
         standard normal deviations ``alpha_z`` (non-centred), ``alpha_group``, the value on the natural scale of a
-        subject at ``alpha_mu``, and ``alpha`` (dims subject).  A parameter that is a whole number is no variable: the
-        likelihood is summed over its values, with the prior's probabilities or the group's, ``capacity_probs``.  One
-        for which another stands is a copy of it.
+        subject at ``alpha_mu``, and ``alpha`` (dims subject).  With a formula there are ``alpha_centre`` in its place,
+        coefficients such as ``alpha_age``, and ``alpha_Intercept``.  A parameter that is a whole number is no variable:
+        the likelihood is summed over its values, with the prior's probabilities or the group's, ``capacity_probs``.
+        One for which another stands is a copy of it.
         """
         self.check(data)
         found = {p.name: self.constant(p, data) for p in data.model.parameters if not self.is_free(p)}
         for effect in self.effects(data):
             found |= _in_pymc(effect)
         return {p.name: found[p.name] for p in data.model.parameters}
+
+
+def _vector_in_pymc(effect: Effect, name: str, own: tuple[str, ...]) -> dict[str, Any]:
+    """Add a vector of variables of the group to the PyMC model in context; return its parts by name."""
+    import pymc as pm
+
+    parts, dim = effect.vectors[name], f"{name}_dim"
+    pm.modelcontext(None).add_coords({dim: list(parts)})
+    priors = [effect.named[part].prior for part in parts.values()]
+    whole = stacked(priors, 1 + len(own)).pymc(name, dims=(dim, *own))
+    return {part: whole[k] for k, part in enumerate(parts.values())}
 
 
 def _in_pymc(effect: Effect) -> dict[str, Any]:
@@ -209,10 +259,16 @@ def _in_pymc(effect: Effect) -> dict[str, Any]:
     pm.modelcontext(None).add_coords(effect.coords)
     own = tuple(effect.coords)
     dims = {"group": own, "subject": ("subject", *own)}
-    named = {name: v.prior.pymc(name, dims=dims[v.level] or None) for name, v in effect.named.items()}
-    v = Record(**{v.key: named[name] for name, v in effect.named.items()})
-    for name, value in effect.computed(v).items():
+    named: dict[str, Any] = {}
+    for name, v in effect.named.items():
+        if v.part_of is None:
+            named[name] = v.prior.pymc(name, dims=dims[v.level] or None)
+        elif name not in named:
+            named |= _vector_in_pymc(effect, effect.name + v.part_of[0], own)
+    natural = {v.key: named[name] for name, v in effect.named.items()}
+    record = Record(**natural, **effect.known(1 + len(own)))
+    for name, value in effect.computed(record).items():
         named[name] = pm.Deterministic(name, value, dims=("subject", *own)[1 + len(own) - value.ndim :] or None)
     if effect.name not in named:  # a whole number, which is no variable
-        return {effect.name: effect.value(v)}
+        return {effect.name: effect.value(record)}
     return {name: named[name] for name in (effect.name, *effect.copies)}

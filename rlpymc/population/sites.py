@@ -71,9 +71,9 @@ class Sites:
 
 
 def is_normal(effect: Effect) -> bool:
-    """Whether subjects' numbers are normal around the group's mean."""
-    priors = {v.key: v.prior for v in effect.variables}
-    return isinstance(effect, Pooled) and priors.keys() == {"mu", "sigma", "z"} and priors["z"] == Normal()
+    """Whether subjects' numbers are normal around a mean that the group's variables give."""
+    own = {v.key: v.prior for v in effect.variables if v.level == "subject"}
+    return isinstance(effect, Pooled) and type(effect).value is Pooled.value and own == {"z": Normal()}
 
 
 def own_effects(effects: Sequence[Effect]) -> tuple[Effect, ...]:
@@ -131,7 +131,7 @@ class _Estimate:
     """Numbers on the real line with a prior of their own: where they are, and how precisely that is known."""
 
     def __init__(self, variable: Variable, shape: tuple[int, ...]) -> None:
-        self.prior, self.place = variable.prior, np.full(shape, variable.prior.middle())
+        self.prior, self.place = variable.prior, np.full(shape, float(variable.prior.middle()))
         self.precision = np.maximum(-self.prior_slopes()[1], 1e-3)
 
     def natural(self, at: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
@@ -171,6 +171,7 @@ class _Search:
         self.own, common = own_effects(points.effects), common_effects(points.effects)
         self.group = {k: _Estimate(v, e.shape) for e in self.own for k, v in e.named.items() if v.level == "group"}
         self.alone = {e.name: _Estimate(e.variables[0], ()) for e in self.own if not e.pooled}
+        self.columns = {e.name: self._columns(e) for e in self.own if isinstance(e, Pooled)}
         self.besides = {e.name: _Estimate(e.variables[0], e.shape) for e in common}
         self.whole = [e for e in points.effects if isinstance(e, WholeNumber)]
         self.weights = {e.name: np.array(e.weights) for e in self.whole}
@@ -187,16 +188,23 @@ class _Search:
         self.normal = quadrature(ends[-1])
         self.H, self.b = np.zeros((self.n, self.k, self.k)), np.zeros((self.n, self.k))
 
+    def _columns(self, effect: Pooled) -> np.ndarray:
+        """Return what a mean, which is linear, multiplies the group's variables by, (subject, variable)."""
+        keys = [v.key for v in effect.variables if v.level == "group" and v.key != "sigma"]
+        known = effect.known(1)
+        rows = [effect.mean(Record(**{k: float(k == key) for k in keys}, **known)) for key in keys]
+        return np.stack([np.broadcast_to(row, self.n) for row in rows], axis=1)
+
     def _entry(self, name: str, array: np.ndarray) -> np.ndarray:
         """Return what belongs to a parameter, (..., *shape), of what belongs to all entries, (..., entry)."""
         return array[..., self.places[name]].reshape((*array.shape[:-1], *self.effects[name].shape))
 
     def gaussians(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """Return mu and sigma, (k,), and of each subject the mean and a factor F of the covariance F F'."""
-        mu, sigma = (np.concatenate(parts) for parts in zip(*map(self._normal, self.own), strict=True))
+        """Return mu, (subject, k), sigma, (k,), and of each the mean and a factor F of the covariance F F'."""
+        mu, sigma = (np.concatenate(parts, axis=-1) for parts in zip(*map(self._normal, self.own), strict=True))
         lower = np.linalg.cholesky(np.eye(self.k) + sigma[:, None] * self.H * sigma)
         factor = sigma[:, None] * np.linalg.inv(lower).transpose(0, 2, 1)
-        towards = factor.transpose(0, 2, 1) @ (self.b - self.H @ mu)[:, :, None]
+        towards = factor.transpose(0, 2, 1) @ (self.b[:, :, None] - self.H @ mu[:, :, None])
         return mu, sigma, mu + (factor @ towards)[:, :, 0], factor
 
     def forget(self, lost: np.ndarray) -> None:
@@ -204,12 +212,18 @@ class _Search:
         self.H[lost], self.b[lost], self.lost = 0.0, 0.0, lost
 
     def _normal(self, effect: Effect) -> tuple[np.ndarray, np.ndarray]:
-        """Return mean and standard deviation of the numbers of a subject of whom nothing is known."""
+        """Return means (subject, entry) and standard deviations (entry,) of the group's, or the prior's."""
+        size = prod(effect.shape)
         if effect.name in self.alone:
             mean, sd = self.alone[effect.name].normal
-            return np.full(prod(effect.shape), mean), np.full(prod(effect.shape), sd)
-        mu, sigma = (self.group[f"{effect.name}_{key}"].natural()[0].ravel() for key in ("mu", "sigma"))
-        return mu, sigma
+            return np.full((self.n, size), mean), np.full(size, sd)
+        v = {name: self.group[name].natural()[0].ravel() for name in effect.named if name in self.group}
+        of_mean = [v[name] for name in self._of_mean(effect)]
+        return self.columns[effect.name] @ np.array(of_mean), v[f"{effect.name}_sigma"]
+
+    def _of_mean(self, effect: Effect) -> list[str]:
+        """Return the names of the group's variables that a mean is made of."""
+        return [name for name in effect.named if name in self.group and name != f"{effect.name}_sigma"]
 
     def round(self, share: float) -> np.ndarray:
         """Take everything some of the way; return how far that was for each subject, in standard deviations."""
@@ -339,13 +353,31 @@ class _Search:
         """Take the group's means and standard deviations towards the posterior's mode."""
         _, _, mean, factor = self.gaussians()
         variance = (factor**2).sum(axis=2)
-        for name in (e.name for e in self.own if e.pooled):
-            means, variances = self._entry(name, mean), self._entry(name, variance)
-            mu, sigma = self.group[f"{name}_mu"], self.group[f"{name}_sigma"]
-            (m, dm), (s, ds) = mu.natural(), sigma.natural()
-            mu.move(((means - m) / s**2).sum(axis=0) * dm, -self.n * (dm / s) ** 2, 1.0)
-            squares = ((means - mu.natural()[0]) ** 2 + variances).sum(axis=0) / s**2
-            sigma.move((squares - self.n) * ds / s, -2 * squares * (ds / s) ** 2, 1.0)
+        for effect in self.own:
+            if effect.name in self.alone:
+                continue
+            means, variances = (v[:, self.places[effect.name]] for v in (mean, variance))
+            sigma = self.group[f"{effect.name}_sigma"]
+            s, ds = (v.ravel() for v in sigma.natural())
+            self._move_mean(effect, means, s)
+            squares = ((means - self._normal(effect)[0]) ** 2 + variances).sum(axis=0) / s**2
+            slope, curvature = (squares - self.n) * ds / s, -2 * squares * (ds / s) ** 2
+            sigma.move(slope.reshape(effect.shape), curvature.reshape(effect.shape), 1.0)
+
+    def _move_mean(self, effect: Effect, means: np.ndarray, sigma: np.ndarray) -> None:
+        """Take what a mean is made of to the posterior's mode, all of it together, for each entry."""
+        columns, estimates = self.columns[effect.name], [self.group[name] for name in self._of_mean(effect)]
+        slopes = np.stack([e.natural()[1].ravel() for e in estimates])  # (variable, entry)
+        first, second = (np.stack([e.prior_slopes()[k].ravel() for e in estimates]) for k in (0, 1))
+        away, steps, known = means - self._normal(effect)[0], np.zeros_like(slopes), np.zeros_like(slopes)
+        for entry, s in enumerate(sigma):
+            scaled = columns * slopes[:, entry] / s
+            precision = scaled.T @ scaled + np.diag(np.nan_to_num(np.maximum(-second[:, entry], 1e-6), nan=1e-6))
+            steps[:, entry] = np.linalg.solve(precision, scaled.T @ away[:, entry] / s + first[:, entry])
+            known[:, entry] = np.diag(precision)
+        for estimate, step, precision in zip(estimates, steps, known, strict=True):
+            estimate.place = estimate.place + np.clip(np.nan_to_num(step), -1.0, 1.0).reshape(effect.shape)
+            estimate.precision = precision.reshape(effect.shape)
 
     def result(self) -> Sites:
         """Return what the rounds have come to."""
@@ -354,15 +386,19 @@ class _Search:
         # how much of what there is to know of a subject the data tell: the group's numbers follow from so many subjects
         told = np.maximum(1 - (factor**2).sum(axis=2) / sigma**2, 0.0)
         for effect in self.own:
-            known, s = self._entry(effect.name, told), self._entry(effect.name, sigma)
-            information = {"mu": known.sum(axis=0) / s**2, "sigma": 2 * (known**2).sum(axis=0) / s**2}
+            own = self.places[effect.name]
             for name, v in effect.named.items():
                 place = self.points.places[name]
                 centre[place], spread[place] = 0.0, 1.0
                 if v.level == "group":
-                    estimate = self.group[name]
-                    precision = information[v.key] * estimate.natural()[1] ** 2 - estimate.prior_slopes()[1]
-                    centre[place], spread[place] = estimate.place.ravel(), _sd(precision)
+                    estimate, known = self.group[name], told[:, own]
+                    if v.key == "sigma":
+                        information = 2 * (known**2).sum(axis=0) / sigma[own] ** 2
+                    else:
+                        column = self.columns[effect.name][:, [self._of_mean(effect).index(name)]]
+                        information = (known * column**2).sum(axis=0) / sigma[own] ** 2
+                    slope, curvature = estimate.natural()[1].ravel(), estimate.prior_slopes()[1].ravel()
+                    centre[place], spread[place] = estimate.place.ravel(), _sd(information * slope**2 - curvature)
         G = self.links()
         G[self.lost] = 0.0
         b = self.b + G @ self.common

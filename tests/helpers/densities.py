@@ -26,7 +26,9 @@ def assert_one_density(
     density, rng = MachinePosterior(model).density(), np.random.default_rng(3)
     reference = model.logp_dlogp_function(ravel_inputs=True, mode=QUICK.excluding("fusion"))
     reference.set_extra_values({})
-    assert list(density.places) == [v.name for v in model.free_RVs]
+    effects = model.spec.population.effects(model.data)
+    shown = {part: name for e in effects for name, parts in e.vectors.items() for part in parts.values()}
+    assert list(dict.fromkeys(shown.get(k, k) for k in density.places)) == [v.name for v in model.free_RVs]
     for scale in scales:
         x = scale * rng.normal(size=density.size)
         (value, slopes), (wanted, gradient) = density(x), reference(x)
