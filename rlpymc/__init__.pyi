@@ -7,6 +7,8 @@ from . import responses as responses
 from . import tasks as tasks
 from . import transitions as transitions
 from . import validate as validate
+from .comparison.contrasts import Contrast as Contrast
+from .comparison.contrasts import contrast as contrast
 from .comparison.elpd import Elpd as Elpd
 from .comparison.future import leave_future_out as leave_future_out
 from .comparison.group_selection import GroupBMS as GroupBMS

@@ -9,7 +9,7 @@ import xarray as xr
 from scipy import stats
 
 from rlpymc.fitting.factory import RLModel
-from rlpymc.fitting.posterior import log_weight, parameter_draws
+from rlpymc.fitting.posterior import group_values, log_weight, parameter_draws
 from rlpymc.likelihood.draws import log_prob_totals
 from rlpymc.model.parameter_vector import ParameterVector
 from rlpymc.model.priors import Prior
@@ -87,19 +87,10 @@ class OwnParameters:
 
     def _moments(self, p: Pooled, group: xr.Dataset) -> tuple[np.ndarray, np.ndarray]:
         """Return mean and spread of the population, (sample, 1, subject or 1, entry)."""
-        shape, drawn = (group.sizes["sample"], 1, 1, -1), {}
-        for name, v in p.named.items():
-            if v.level == "group":
-                drawn[v.key] = self._drawn(p, name, group).reshape(shape)
+        shape = (group.sizes["sample"], 1, 1, -1)
+        drawn = {key: values.reshape(shape) for key, values in group_values(p, group).items()}
         known = {key: value[None, None] for key, value in p.known(2).items()}
         return p.mean(Record(**drawn, **known)), drawn["sigma"]
-
-    def _drawn(self, p: Pooled, name: str, group: xr.Dataset) -> np.ndarray:
-        """Return draws of one of the group's variables, (sample, *shape)."""
-        if (part_of := p.named[name].part_of) is None:
-            return group[name].transpose("sample", ...).values
-        vector = p.name + part_of[0]
-        return group[vector].sel({f"{vector}_dim": part_of[1]}).transpose("sample", ...).values
 
     def from_population(self, group: xr.Dataset, n: int, rng: np.random.Generator) -> np.ndarray:
         """Return vectors drawn from the population of each draw, (sample, point, subject, entry)."""

@@ -183,9 +183,9 @@ def build(
         By parameter, what the mean of the group depends on, on the unbounded scale, as users of R write it
         (`formulae`): ``{"alpha": "~ drug * age"}``, of columns of the trials that do not vary within subjects.  Texts
         are factors, the first level in order of the alphabet the reference; ``C(drug, Treatment("placebo"))`` names
-        another, ``0 + drug`` gives each level a mean of its own.  There is no ``alpha_mu`` then, but
-        ``alpha_Intercept`` and ``alpha_<term>``; ``alpha_sigma`` is the standard deviation of subjects around what the
-        formula says.  The prior of ``alpha_mu`` is that of the mean where columns are average, under the name of
+        another, ``0 + drug`` gives each level a mean of its own.  There are no ``alpha_mu`` and ``alpha_group`` then,
+        but ``alpha_Intercept`` and ``alpha_<term>``; ``alpha_sigma`` is the standard deviation of subjects around what
+        the formula says.  The prior of ``alpha_mu`` is that of the mean where columns are average, under the name of
         ``alpha_Intercept``; a coefficient is Normal(0, s / sd), s the width of that prior and sd the column's standard
         deviation over subjects.
 

@@ -41,7 +41,7 @@ def origin_of(fit: xr.DataTree, model: Fitted) -> dict[str, Any]:
         spec = json.loads(model.spec.to_json())
         # fits of before presets had names were under "wide"; another one with the same links reads them as well
         preset = "wide" if spec["preset"] == "hbayesdm" else spec["preset"]
-        found = {"coupled": [], "preset": preset, **made_from["spec"]}
+        found = {"coupled": [], "preset": preset, "formulas": {}, **made_from["spec"]}
         if found != spec:
             raise ValueError(f"the fit is of {found}, and the model is {spec}")
     return made_from
@@ -115,21 +115,51 @@ def _by_subject(
         if label in known:
             columns.append(draws.values[:, known[label]])
             continue
-        (effect,) = (e for e in model.spec.population.effects(model.data) if e.name == draws.name)
+        (effect,) = (e for e in model.spec.population.effects(data) if e.name == draws.name)
         if not effect.pooled:
             raise ValueError(
                 f"subject {label!r} was not in the fit, and without partial pooling nothing is known of them"
             )
         rng = rng if rng is not None else np.random.default_rng()
-        columns.append(_new_subject(effect, posterior, rng))
+        columns.append(_new_subject(effect.of_subject(len(columns)), posterior, rng))
     return np.stack(columns, axis=1)
 
 
 def _new_subject(effect: Effect, posterior: xr.Dataset, rng: np.random.Generator) -> np.ndarray:
     """Return a parameter of somebody drawn from the population of each draw, (sample, *shape)."""
-    group = {v.key: posterior[name] for name, v in effect.named.items() if v.level == "group"}
-    values = {key: draws.transpose("sample", ...).values for key, draws in group.items()}
-    return subjects_of(effect, values, posterior.sizes["sample"], 1, rng)[:, 0]
+    return subjects_of(effect, group_values(effect, posterior), posterior.sizes["sample"], 1, rng)[:, 0]
+
+
+def group_values(effect: Effect, posterior: xr.Dataset) -> dict[str, np.ndarray]:
+    """Return draws of an effect's variables of the group by key, (sample, *shape), from a posterior."""
+    found = {}
+    for name, v in effect.named.items():
+        if v.level == "group" and v.part_of is None:
+            found[v.key] = posterior[name].transpose("sample", ...).values
+        elif v.part_of is not None:
+            vector = effect.name + v.part_of[0]
+            part = posterior[vector].sel({f"{vector}_dim": v.part_of[1]})
+            found[v.key] = part.transpose("sample", ...).values
+    return found
+
+
+def log_prior(model: Fitted, posterior: xr.Dataset) -> xr.Dataset:
+    """Return the log density of each draw's variables under their own priors, by variable, summed over entries.
+
+    Subjects' deviations from the group are left out: their distribution is a part of the model, and no prior of it.
+    """
+    draws, found = flat(posterior), {}
+    sizes = [posterior.sizes[d] for d in ("chain", "draw")]
+    for effect in model.spec.population.effects(model.data):
+        values = group_values(effect, draws)
+        if not effect.pooled and effect.by_subject and effect.name in draws and effect.variables:
+            values["own"] = draws[effect.name].transpose("sample", ...).values
+        for name, v in effect.named.items():
+            if v.key in values:
+                density = np.asarray(v.prior.log_prob(values[v.key]))
+                found[name] = (("chain", "draw"), density.reshape((*sizes, -1)).sum(axis=2))
+    coords = {d: posterior[d].values for d in ("chain", "draw")}
+    return xr.Dataset(found, coords=coords)
 
 
 def draw_whole_numbers(model: Fitted, posterior: xr.Dataset, seed: int | None) -> xr.Dataset:

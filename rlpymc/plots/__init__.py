@@ -5,6 +5,7 @@ Every function returns a matplotlib figure and shows nothing; in a notebook, end
 
 from rlpymc.plots.calibrations import calibration
 from rlpymc.plots.comparisons import comparison, elpd_by_unit, future, group_bms, pareto_k
+from rlpymc.plots.differences import contrast, effects
 from rlpymc.plots.learning import learning_curve, trial_values
 from rlpymc.plots.look import COLOURS, INTERVAL
 from rlpymc.plots.posteriors import population, posterior, traces
@@ -16,6 +17,8 @@ __all__ = [
     "INTERVAL",
     "calibration",
     "comparison",
+    "contrast",
+    "effects",
     "elpd_by_unit",
     "future",
     "grid_maps",

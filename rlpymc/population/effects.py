@@ -131,6 +131,10 @@ class Effect:
         """The covariates by key, as arrays (subject, ...) of so many axes."""
         return {c.key: np.reshape(c.values, (-1, *[1] * (ndim - 1))) for c in self.covariates}
 
+    def of_subject(self, i: int) -> Self:
+        """Return the same for one of the subjects alone."""
+        return replace(self, covariates=tuple(replace(c, values=c.values[i : i + 1]) for c in self.covariates))
+
     @property
     def coords(self) -> dict[str, np.ndarray]:
         """The variables' own axes, with their labels."""

@@ -1,12 +1,13 @@
 """What a parameter's mean depends on: a formula as users of R write it, and its model matrix."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import xarray as xr
 
 from rlpymc.checks import unknown
 from rlpymc.trials.model_data import ModelData
@@ -147,6 +148,23 @@ class Formula:
         """The standard deviations of columns over these subjects; 1 where there is none."""
         found = self._without_intercept(self.full_matrix(self.table)).std(axis=0, ddof=1)
         return np.where(found > 0, found, 1.0)
+
+
+def to_dataset(formulas: Mapping[str, Formula]) -> xr.Dataset:
+    """Return what formulas were learned from, by subject, and their model matrices, ``<parameter>_design``."""
+    found = xr.Dataset()
+    for name, formula in formulas.items():
+        for column, values in formula.table.items():
+            found[str(column)] = ("subject", np.asarray(values))
+        found[f"{name}_design"] = (("subject", f"{name}_coefficient"), formula.full_matrix(formula.table))
+        found = found.assign_coords({"subject": formula.table.index, f"{name}_coefficient": formula.names})
+    return found
+
+
+def from_dataset(parameter: str, text: str, kept: xr.Dataset) -> Formula:
+    """Return the formula that `to_dataset` kept."""
+    names = _names(parameter, text)
+    return Formula(parameter, text, pd.DataFrame({k: kept[k].values for k in names}, index=kept["subject"].values))
 
 
 def _design_matrices(parameter: str, text: str, table: pd.DataFrame) -> Any:

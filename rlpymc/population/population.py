@@ -21,7 +21,7 @@ from rlpymc.population.regression import Regressed
 from rlpymc.population.whole_numbers import WholeNumber
 from rlpymc.trials.model_data import ModelData
 
-TAKEN = {"mu", "sigma", "z", "group", "centre", "Intercept", "probs", "value"}  # after a parameter's name
+TAKEN = {"mu", "sigma", "z", "centre", "Intercept"}  # after a parameter's name
 OF_ONE_SUBJECT = "Of one subject, build the model without a population: rlpymc.build(..., pooling='none')"
 
 

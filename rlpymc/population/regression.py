@@ -94,10 +94,10 @@ class Regressed(Pooled):
         return any(v.key == "centre" for v in self.variables)
 
     def shown(self, v: Record) -> dict[str, Any]:
-        """Return the intercept, and the value of a subject whose covariates are average."""
+        """Return the intercept."""
         if not self.has_centre:
             return {}
         at_zero = v.centre
         for key, place in zip(self.coefficients, self.at, strict=True):
             at_zero = at_zero - place * getattr(v, key)
-        return {f"_{INTERCEPT}": at_zero, "_group": self.support.constrain(v.centre)}
+        return {f"_{INTERCEPT}": at_zero}

@@ -50,6 +50,11 @@ class Dirichlet(Prior):
         """Return the numbers on the real line that belong to equal probabilities."""
         return 0.0
 
+    def log_prob(self, value: Any) -> Any:
+        """Return the log density of probabilities, which are on the last axis."""
+        norm = lgamma(sum(self.a)) - sum(lgamma(a) for a in self.a)
+        return ((np.array(self.a) - 1) * np.log(value)).sum(axis=-1) + norm
+
     def sample(self, rng: np.random.Generator, shape: tuple[int, ...] = ()) -> Any:
         """Return random probabilities, k for the k - 1 numbers of the shape's last axis."""
         return rng.dirichlet(self.a, shape[:-1])

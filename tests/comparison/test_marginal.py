@@ -228,7 +228,7 @@ def test_what_cannot_be_integrated_is_refused(trials: xr.Dataset, model: rl.RLMo
     moved = fit["posterior"].to_dataset()
     odd = fit.copy()
     odd["posterior"] = xr.DataTree(moved.assign(beta=moved["beta"] * 1.1))
-    with pytest.raises(ValueError, match="'beta': the subjects' values are not beta_mu"):
+    with pytest.raises(ValueError, match="'beta': the subjects' values are not mean"):
         rl.marginal_log_likelihood(model, odd)
     with pytest.raises(ValueError, match=r"marginal_log_likelihood\(rl_model, fit\)"):
         rl.loo(sample(other, draws=20, tune=50), "subject", form="integrated")

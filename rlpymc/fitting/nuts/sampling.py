@@ -21,11 +21,12 @@ from rlpymc.fitting.held_constants import CONSTANTS, mends
 from rlpymc.fitting.nuts.constants_in_passing import constants_in_passing
 from rlpymc.fitting.nuts.diagnostics import SamplingWarning, diagnose, problems_before_sampling
 from rlpymc.fitting.nuts.machine_sampler import MachinePosterior
-from rlpymc.fitting.posterior import draw_whole_numbers
+from rlpymc.fitting.posterior import draw_whole_numbers, log_prior
 from rlpymc.fitting.posterior import log_likelihood as pointwise
 from rlpymc.fitting.run_folder import RunFolder
 from rlpymc.model.facts import plain
 from rlpymc.population.coordinates import COORDINATES
+from rlpymc.population.model_matrix import to_dataset
 from rlpymc.trials.fingerprints import data_hash, response_hash
 
 logger = logging.getLogger("rlpymc")
@@ -89,7 +90,9 @@ def sample(
     Returns
     -------
     xr.DataTree
-        Groups posterior, sample_stats, observed_data, constant_data and log_likelihood; what it was made from is in
+        Groups posterior, sample_stats, observed_data, constant_data, log_prior (by variable: of the group, and of
+        subjects' values that have no group; `arviz.psense_summary` reads it) and log_likelihood; with formulas,
+        covariates: the columns that they read, and their model matrices, ``alpha_design``.  What it was made from is in
         its attributes, and how long the chains ran, in seconds, in those of the posterior (sampling_time).  The
         attribute sampled_by says whether the posterior's density was machine code ("machine") or a function of PyTensor
         ("pytensor"), which takes longer; sampled_in, in which coordinates.  The attribute why says why these are not
@@ -158,6 +161,9 @@ def sample(
     else:
         fit = _sample_pymc(rl_model, chains, seed, sampler, cores, progress, settings)
     fit["posterior"] = xr.DataTree(draw_whole_numbers(rl_model, fit["posterior"].to_dataset(), seed))
+    fit["log_prior"] = xr.DataTree(log_prior(rl_model, fit["posterior"].to_dataset()))
+    if formulas := rl_model.spec.population.formulas:
+        fit["covariates"] = xr.DataTree(to_dataset(formulas))
     if unit:
         fit["log_likelihood"] = xr.DataTree(pointwise(rl_model, fit["posterior"].to_dataset(), unit))
     fit.attrs["rlpymc"] = json.dumps(made_from)
