@@ -19,7 +19,7 @@ from rlpymc.likelihood.loop import LoopLikelihood
 from rlpymc.population.coordinates import Coordinates, Form
 from rlpymc.population.machine_density import Density
 from rlpymc.population.points import Points
-from rlpymc.population.sites import find_sites
+from rlpymc.population.site_search import find_sites
 from rlpymc.population.whole_numbers import combinations
 
 FIELDS = {  # of nutpie's compiled models
