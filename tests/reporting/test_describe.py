@@ -244,7 +244,10 @@ def test_a_gradient_is_timed_where_the_density_is_machine_code() -> None:
     assert {k: getattr(found.time, k) for k in defaults} == defaults
     assert (found.time.density, found.time.coordinates) == ("machine", "informed")
     assert found.time.gradient > 0
-    assert_says(str(found), "gradients a draw", "An estimate within a factor", "machine code")
+    assert_says(str(found), "gradients a draw", "An estimate within a factor of about two", "machine code")
+    no_subject_s = rl.describe(built("delta", {"pooling": "complete"})).time
+    assert no_subject_s is not None
+    assert no_subject_s.steps == timing.STEPS["of all"] != found.time.steps
 
 
 def test_the_first_call_is_not_timed_and_pauses_are(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -294,6 +297,7 @@ def test_a_scan_is_timed_when_asked() -> None:
     assert found is not None
     assert (found.density, found.coordinates) == ("pytensor", "noncentred")
     assert found.gradient > 0
+    assert_says(str(found), "within a factor of about four", "PyTensor")
 
 
 # ---------------------------------------------------------------- what it does not take
