@@ -208,9 +208,7 @@ class Population:
 
     def effects(self, data: ModelData) -> tuple[Effect, ...]:
         """Return how the values of each parameter that is estimated hang together, in the model's order."""
-        return tuple(
-            self.effect(data.model, p, data.parameter_shape(p.name), data) for p in self.estimated(data.model)
-        )
+        return tuple(self.effect(data.model, p, data.parameter_shape(p.name), data) for p in self.estimated(data.model))
 
     def effect(
         self, model: Model, parameter: Parameter, shape: tuple[int, ...], data: ModelData | None = None

@@ -121,7 +121,7 @@ def _described(
 def _effect(population: Population, model: Model, parameter: Parameter, data: ModelData | None) -> Effect:
     """Return how a parameter's values hang together; without data, as if of one number where these would count."""
     known = tuple(n for n in parameter.shape if isinstance(n, int))
-    return population.effect(model, parameter, known if data is None else data.parameter_shape(parameter.name))
+    return population.effect(model, parameter, known if data is None else data.parameter_shape(parameter.name), data)
 
 
 def _parameter(
@@ -142,6 +142,8 @@ def _parameter(
     else:
         word, priors = population.pooling_of(p.name), _priors(effect, population.prior(p))
         fate = POOLED.get(word, f"{word} pooling")
+        if p.name in population.formulas:
+            fate = f"partial pooling, link(mean + sigma z), mean ~ {population.formulas[p.name].text}"
         if isinstance(effect, WholeNumber):
             fate = f"summed over, with probabilities {'of the group' if effect.variables else 'as the prior has them'}"
     shape = p.shape if data is None else data.parameter_shape(p.name)

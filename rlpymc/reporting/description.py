@@ -27,7 +27,7 @@ class DescribedParameter:
     fate : str
         What becomes of it: how it is pooled, what it is held at, or what it equals.
     priors : mapping
-        Of the variables that it is made of, by their names in PyMC's model.
+        Of the variables that it is made of, by their names in PyMC's model; of parts of a vector ``alpha_drug[b]``.
     freed : mapping
         Of a constant that can be freed: the priors that it would have.
     """

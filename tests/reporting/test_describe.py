@@ -181,6 +181,26 @@ def test_what_was_added_since_build_is_said() -> None:
     assert "added or taken away since then is not shown" in str(rl.describe(model))
 
 
+def test_a_formula_is_described_with_the_priors_of_its_coefficients() -> None:
+    trials = random_trials(rl.get_model("delta")).assign(
+        age=("subject", [20.0, 30.0, 50.0, 41.0]), drug=("subject", ["a", "b", "b", "c"])
+    )
+    formulas = {"alpha": "~ drug", "beta": "age"}
+    model = rl.build("delta", trials, formulas=formulas, priors={"beta_Intercept": Normal(1.0, 0.5)})
+    found = rl.describe(model, time=False)
+    names = ["alpha_centre", "alpha_drug[b]", "alpha_drug[c]", "alpha_sigma", "alpha_z"]
+    assert list(priors(found)) == [*names, "beta_centre", "beta_age", "beta_sigma", "beta_z"]
+    assert priors(found)["beta_centre"] == Normal(1.0, 0.5)
+    for k, parts in (("alpha_drug", ["alpha_drug[b]", "alpha_drug[c]"]), ("beta_age", ["beta_age"])):
+        _, sigma = model[k].owner.op.dist_params(model[k].owner)
+        assert_allclose(np.ravel(sigma.eval()), [priors(found)[part].sigma for part in parts])
+    assert (found.n_group, found.n_per_subject) == (4 + 3, 2)
+    assert found.n_free == MachinePosterior(model).density().size
+    assert [p.fate for p in found.parameters if p.priors] == [
+        f"partial pooling, link(mean + sigma z), mean ~ {formula}" for formula in ("drug", "age")
+    ]
+
+
 # ---------------------------------------------------------------- columns and data
 
 
