@@ -41,6 +41,8 @@ from .model.registry import hmm as hmm
 from .model.registry import list_models as list_models
 from .model.registry import register as register
 from .model.rules import Rule as Rule
+from .reporting.describing import describe as describe
+from .reporting.description import Description as Description
 from .simulation.inner_course import latents as latents
 from .simulation.prediction import predict as predict
 from .simulation.prior_behaviour import prior_predictive as prior_predictive

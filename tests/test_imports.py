@@ -30,7 +30,7 @@ ROOMS = [  # in the order in which data travel; those of one line do not import 
     ["simulation"],
     ["comparison"],
     ["validation"],
-    ["validate", "plots", "terminal", "data"],
+    ["validate", "plots", "reporting", "terminal", "data"],
     ["demo"],
     ["cli"],
 ]
@@ -144,6 +144,7 @@ def test_every_imported_package_is_declared() -> None:
 LIGHT = {
     "import": "",
     "list": "rl.list_models()",
+    "describe": "rl.describe('delta+stickiness')",
     "tables": "rl.read_trials(pd.DataFrame({'subject': [1, 1], 'action': [0, 1], 'reward': [1.0, 0.0]}))",
     "data": "rl.example_data('fontanesi2019')",
     "log_prob": "rl.log_prob('delta', trials, dict(alpha=0.3, beta=2.0), gradient=True)",
@@ -165,9 +166,10 @@ def loaded() -> dict[str, list[str]]:
         "assert 'numpy' not in sys.modules",
         LIGHT["list"],
         "note('list')",
+        f"{LIGHT['describe']}; note('describe')",
         "import pandas as pd",
         "trials = rl.example_data('fontanesi2019').isel(subject=[0, 1])",
-        *(f"{call}; note({name!r})" for name, call in LIGHT.items() if name not in ("import", "list")),
+        *(f"{call}; note({name!r})" for name, call in LIGHT.items() if name not in ("import", "list", "describe")),
         "rl.simulate('delta', rl.tasks.Bandit([0.3, 0.7]), dict(alpha=0.3, beta=2.0), 2, 5, seed=1)",
         "note('simulate')",
         "print(json.dumps(found))",

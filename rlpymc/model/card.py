@@ -1,5 +1,7 @@
 """The card of a model: what there is to know about it, as plain data, as text and for a notebook."""
 
+from collections.abc import Iterable
+from html import escape
 from typing import Any
 
 
@@ -36,9 +38,24 @@ def card(model: Any) -> dict[str, Any]:
     }
 
 
+def heading(name: str, summary: str, equation: str, reference: str) -> list[str]:
+    """Return lines of text: a model in words, its equations (LaTeX) and its source."""
+    return [f"{name}: {summary}", f"  {equation}", f"  {reference}"]
+
+
+def heading_html(name: str, summary: str, equation: str, reference: str) -> str:
+    """Return the same for a notebook, which shows the equations."""
+    return f"<b>{escape(name)}</b>: {escape(summary)}<br>$${escape(equation)}$$<i>{escape(reference)}</i>"
+
+
+def _head(model: Any) -> tuple[str, str, str, str]:
+    found = model.card
+    return found["name"], found["summary"], found["equation"], found["reference"]
+
+
 def as_text(model: Any) -> str:
     """The model's equations and a line for each parameter."""
-    lines = [f"{model.name}: {model.card['summary']}", f"  {model.full_equation}", f"  {model.card['reference']}"]
+    lines = heading(*_head(model))
     width = max((len(p.name) for p in model.parameters), default=0)
     for p in model.parameters:
         fate = f"constant {p.value:g}" if p.value is not None else f"~ {p.prior}"
@@ -48,12 +65,15 @@ def as_text(model: Any) -> str:
 
 def as_html(model: Any) -> str:
     """The same for a notebook."""
-    rows = "".join(
-        f"<tr><td>{p.name}</td><td>{p.support}</td>"
-        f"<td>{f'constant {p.value:g}' if p.value is not None else p.prior}</td><td>{p.meaning}</td></tr>"
+    rows = [
+        (p.name, str(p.support), f"constant {p.value:g}" if p.value is not None else str(p.prior), p.meaning)
         for p in model.parameters
-    )
-    return (
-        f"<b>{model.name}</b>: {model.card['summary']}<br>$${model.full_equation}$$<i>{model.card['reference']}</i>"
-        f"<table><tr><th>parameter</th><th>support</th><th>prior</th><th>meaning</th></tr>{rows}</table>"
-    )
+    ]
+    return heading_html(*_head(model)) + table_html(("parameter", "support", "prior", "meaning"), rows)
+
+
+def table_html(columns: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    """Return rows of text as a table for a notebook."""
+    cells = ["".join(f"<td>{escape(cell)}</td>" for cell in row) for row in rows]
+    head = "".join(f"<th>{escape(name)}</th>" for name in columns)
+    return "<table>" + "".join(f"<tr>{line}</tr>" for line in [head, *cells]) + "</table>"

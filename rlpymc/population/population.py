@@ -208,21 +208,35 @@ class Population:
 
     def effects(self, data: ModelData) -> tuple[Effect, ...]:
         """Return how the values of each parameter that is estimated hang together, in the model's order."""
-        found: list[Effect] = []
-        for parameter in (self._revised(data.model, p) for p in self.estimated(data.model)):
-            prior = self.prior(parameter)
-            assert prior is not None
-            if parameter.support.discrete:  # its probabilities are the group's wherever there is one
-                found.append(WholeNumber.of(parameter, prior, pooled=self.pooling_of(parameter.name) != "none"))
-            else:
-                make, shape = POOLINGS[self.pooling_of(parameter.name)], data.parameter_shape(parameter.name)
-                if parameter.name in self.formulas:
-                    formula = Formula.learn(parameter.name, self.formulas[parameter.name], data)
-                    make = partial(Regressed.on, formula, data)
-                effect = make(parameter, shape, prior, PRESETS[self.preset].group).with_priors(self.priors)
-                copies = tuple(name for name, first in self.tied.items() if first == effect.name)
-                found.append(replace(effect, copies=copies))
-        return tuple(found)
+        return tuple(self.effect(data.model, p, data.parameter_shape(p.name), data) for p in self.estimated(data.model))
+
+    def effect(
+        self, model: Model, parameter: Parameter, shape: tuple[int, ...], data: ModelData | None = None
+    ) -> Effect:
+        """Return how the values of one parameter that is estimated hang together.
+
+        Parameters
+        ----------
+        model : Model
+            The model.
+        parameter : Parameter
+            The parameter.
+        shape : tuple of int
+            Its shape for one subject.
+        data : ModelData, optional
+            The subjects; needed where the parameter has a formula.
+        """
+        parameter = self._revised(model, parameter)
+        prior, name = self.prior(parameter), parameter.name
+        assert prior is not None
+        if parameter.support.discrete:  # its probabilities are the group's wherever there is one
+            return WholeNumber.of(parameter, prior, pooled=self.pooling_of(name) != "none")
+        make = POOLINGS[self.pooling_of(name)]
+        if name in self.formulas:
+            assert data is not None
+            make = partial(Regressed.on, Formula.learn(name, self.formulas[name], data), data)
+        effect = make(parameter, shape, prior, PRESETS[self.preset].group).with_priors(self.priors)
+        return replace(effect, copies=tuple(copy for copy, first in self.tied.items() if first == name))
 
     def variables(self, data: ModelData) -> dict[str, Any]:
         """Add the parameters to the PyMC model in context; return each by name, constants included.

@@ -59,6 +59,9 @@ class Dirichlet(Prior):
         """Return random probabilities, k for the k - 1 numbers of the shape's last axis."""
         return rng.dirichlet(self.a, shape[:-1])
 
+    def __str__(self) -> str:
+        return f"Dirichlet({', '.join(f'{a:g}' for a in self.a)})"
+
 
 @dataclass(frozen=True)
 class WholeNumber(Effect):

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from functools import partial
+from html import unescape
 from types import SimpleNamespace
 from typing import Any
 
@@ -265,7 +266,7 @@ def test_a_card_is_plain_data_and_complete(name: str) -> None:
 
 def test_printing_says_the_essentials() -> None:
     model = get_model("delta+stickiness")
-    for text in (str(model), repr(model), model._repr_html_()):
+    for text in (str(model), repr(model), unescape(model._repr_html_())):
         assert_says(text, "delta+stickiness", "alpha", "unit", "Beta(1.1, 1.1)", "learning rate", "Sutton & Barto 2018")
         assert_says(text, "q0", "constant 0", "stickiness", "Gershman, Pesaran & Daw 2009", model.full_equation)
 
