@@ -36,9 +36,9 @@ class Contrast:
         Differences, (chain, draw, contrast, *shape): the same three, and ``effect_size``, the difference on the
         unbounded scale in standard deviations of people.
     table : pandas.DataFrame
-        By contrast (and entry) and scale: ``mean``, ``sd``, the ends of the interval, ``direction`` (the probability of
-        the sign that is more probable), and ``inside``, the probability of an effect size within the region of
-        practical equivalence.
+        By contrast (and entry) and scale: ``median`` (means of effect sizes say little where people may be alike), the
+        ends of the interval, ``direction`` (the probability of the sign that is more probable), and ``inside``, the
+        probability of an effect size within the region of practical equivalence.
     rope : float
         Half the width of that region, in standard deviations of people.
     """
@@ -213,8 +213,7 @@ def _table(away: xr.Dataset, rope: float, prob: float) -> pd.DataFrame:
     for scale in SCALES:
         values = away[scale]
         columns = {
-            "mean": values.mean(over),
-            "sd": values.std(over),
+            "median": values.median(over),
             f"{100 * tails:g}%": values.quantile(tails, over).drop_vars("quantile"),
             f"{100 * (1 - tails):g}%": values.quantile(1 - tails, over).drop_vars("quantile"),
             "direction": np.maximum((values > 0).mean(over), (values < 0).mean(over)),

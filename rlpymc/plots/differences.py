@@ -24,7 +24,7 @@ def contrast(found: Contrast) -> Figure:
     -------
     Figure
         Left the mean over people at each level, on the natural scale; right the effect sizes, in standard deviations of
-        people, with the region of practical equivalence shaded.  Dots are means, lines intervals.
+        people, with the region of practical equivalence shaded.  Dots are medians, lines intervals.
     """
     if len(found.means["link"].dims) > 3:
         raise ValueError(
@@ -94,9 +94,9 @@ def _coefficient(posterior: xr.Dataset, name: str, label: str) -> xr.DataArray:
 
 
 def _forest(axes: Any, labels: Any, draws: np.ndarray) -> None:
-    """Draw means and intervals of draws (row, draw), the first row on top."""
+    """Draw medians and intervals of draws (row, draw), the first row on top."""
     ends = np.quantile(draws, INTERVAL, axis=1)
     at = np.arange(len(labels))[::-1]
     axes.hlines(at, *ends, color=COLOURS[0], lw=2)
-    axes.plot(draws.mean(axis=1), at, "o", color=COLOURS[0])
+    axes.plot(np.median(draws, axis=1), at, "o", color=COLOURS[0])
     axes.set(yticks=at, yticklabels=[str(label) for label in labels], ylim=(-0.7, len(labels) - 0.3))
