@@ -14,6 +14,7 @@ from rlpymc.fitting.nuts.diagnostics import SamplingWarning
 from rlpymc.fitting.nuts.sampling import sample
 from rlpymc.fitting.posterior import origin_of
 from rlpymc.fitting.run_folder import folder_path
+from rlpymc.population.model_matrix import fingerprint
 from rlpymc.population.population import OF_ONE_SUBJECT
 from rlpymc.trials.attributes import with_facts
 from rlpymc.trials.doubts import TrialsWarning
@@ -36,6 +37,8 @@ def check_fit_of(rl_model: RLModel, fit: xr.DataTree) -> None:
     made_from = origin_of(fit, rl_model)
     if made_from and made_from["data"] != data_hash(rl_model.data):
         raise ValueError("the fit is of other data than the model; build the model with the trials that were fitted")
+    if made_from and made_from.get("covariates", "") != fingerprint(rl_model.spec.population.formulas):
+        raise ValueError("the fit is of other covariates than the model; build it with the trials that were fitted")
 
 
 class Refits:

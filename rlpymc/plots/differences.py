@@ -80,7 +80,7 @@ def effects(fit: xr.DataTree) -> Figure:
     figure, axes = plt.subplots(figsize=(6, 1 + 0.35 * len(rows)), layout="constrained")
     axes.axvline(0, color="0.6", lw=0.8)
     _forest(axes, list(rows), np.array(list(rows.values())))
-    axes.set(xlabel="effect size, for one standard deviation of the column")
+    axes.set(xlabel="effect size, by one sd of the column")
     return figure
 
 

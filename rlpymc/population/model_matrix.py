@@ -1,8 +1,10 @@
 """What a parameter's mean depends on: a formula as users of R write it, and its model matrix."""
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from hashlib import sha256
 from typing import Any
 
 import numpy as np
@@ -165,6 +167,16 @@ def from_dataset(parameter: str, text: str, kept: xr.Dataset) -> Formula:
     """Return the formula that `to_dataset` kept."""
     names = _names(parameter, text)
     return Formula(parameter, text, pd.DataFrame({k: kept[k].values for k in names}, index=kept["subject"].values))
+
+
+def fingerprint(formulas: Mapping[str, Formula]) -> str:
+    """Return what tells formulas and their covariates from others; "" without any."""
+    if not formulas:
+        return ""
+    said = [
+        [name, f.text, f.names, f.table.index.tolist(), f.full_matrix(f.table).tolist()] for name, f in formulas.items()
+    ]
+    return sha256(json.dumps(said, default=str).encode()).hexdigest()[:16]
 
 
 def _design_matrices(parameter: str, text: str, table: pd.DataFrame) -> Any:

@@ -39,7 +39,8 @@ def trials() -> xr.Dataset:
     params = {"alpha": expit(rng.normal(-0.5, 0.8, N)), "beta": np.exp(rng.normal(0.9, 0.4, N))}
     made = rl.simulate("delta", Bandit([0.25, 0.75]), params, N, 60, 1)
     table = rl.to_table(made.assign_coords(subject=list("abcdef")))
-    return rl.read_trials(table[(table["subject"] != "f") | (table["trial"] < 40)])
+    found = rl.read_trials(table[(table["subject"] != "f") | (table["trial"] < 40)])
+    return found.assign(age=("subject", [20.0, 31, 25, 44, 38, 29]))
 
 
 def fit(model: str = "delta", data: xr.Dataset | None = None, **options: Any) -> rl.EM:
@@ -172,7 +173,8 @@ def test_the_m_step_of_a_full_covariance() -> None:
 
 def test_covariates_are_regressed_on() -> None:
     age = pd.DataFrame({"age": [20.0, 31, 25, 44, 38, 29], "drug": [0, 1, 0, 1, 1, 0]}, index=list("abcdef"))
-    em = fit(start=START, iterations=1, tol=None, covariates={"alpha": age})
+    data = trials().assign({k: ("subject", v) for k, v in age.items()})
+    em = fit(data=data, start=START, iterations=1, tol=None, formulas={"alpha": "~ age + drug"})
     design = np.column_stack([np.ones(N), age])
     wanted = np.linalg.lstsq(design, modes(at_start())[:, 0], rcond=None)[0]
     assert_allclose(em.coefficients["alpha"], wanted, rtol=1e-6)
@@ -186,8 +188,8 @@ def test_covariates_are_regressed_on() -> None:
 
 def test_correlated_parameters_with_covariates_of_their_own_are_weighted() -> None:
     x = np.array([0.0, 1, 0, 1, 1, 0])
-    options: dict[str, Any] = {"covariance": "full", "covariates": {"alpha": x}, "start": START, "tol": None}
-    first, second = (fit(iterations=k, **options) for k in (1, 2))
+    options: dict[str, Any] = {"covariance": "full", "formulas": {"alpha": "x"}, "start": START, "tol": None}
+    first, second = (fit(data=trials().assign(x=("subject", x)), iterations=k, **options) for k in (1, 2))
     precision, m = np.linalg.inv(first.cov.values), modes(first)
     left, right = np.zeros((3, 3)), np.zeros(3)
     for i in range(N):  # each subject's two numbers on the three coefficients
@@ -198,21 +200,12 @@ def test_correlated_parameters_with_covariates_of_their_own_are_weighted() -> No
     assert_allclose([*second.coefficients["alpha"].values, *second.coefficients["beta"].values], wanted, rtol=1e-6)
 
 
-def test_covariates_are_found_by_the_label_of_the_subject() -> None:
-    values = pd.Series([1.0, 2, 0, 3, 1, 5], index=list("abcdef"), name="age")
-    forms = [values[::-1], values.to_frame()[::-1], xr.Dataset.from_dataframe(values.rename_axis("subject").to_frame())]
-    wanted = fit(iterations=1, tol=None, covariates={"alpha": values.to_numpy()}).coefficients["alpha"].values
-    for form in forms:
-        found = fit(iterations=1, tol=None, covariates={"alpha": form}).coefficients["alpha"]
-        assert_array_equal(found, wanted)
-        assert found["alpha_coefficient"].values.tolist() == ["Intercept", "age"]
-
-
 def test_a_difference_between_groups_is_found() -> None:
     rng = np.random.default_rng(3)
     drug = np.repeat([0.0, 1.0], 60)
     heads = rng.binomial(40, expit(-0.5 + 1.0 * drug + rng.normal(0, 0.4, 120)))
-    em = plain.fit(heads, 40, covariates={"bias": drug})
+    data = plain.coins(heads, 40).assign(drug=("subject", drug))
+    em = rl.fit_em("biased_coin", data, progress=False, formulas={"bias": "drug"})
     se = np.sqrt(4 / 120 * (0.4**2 + 1 / (40 * 0.24)))  # of a difference of two means of 60
     assert abs(float(em.coefficients["bias"][1]) - 1.0) < 3 * se
     assert float(em.sigma["bias"]) < 0.6 < float(plain.fit(heads, 40).sigma["bias"])
@@ -502,7 +495,7 @@ def test_a_finished_run_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         ({"tol": 1e-3}, "tol"),
         ({"variance": "conditional"}, "variance"),
         ({"fixed": {"beta": 2.0}}, "fixed"),
-        ({"covariates": {"alpha": np.arange(6.0)}}, "covariates"),
+        ({"formulas": {"alpha": "age"}}, "formulas"),
         ({"start": {"alpha_mu": 0.1}}, "start"),
         ({"seed": 1}, "seed"),
     ],
@@ -560,13 +553,10 @@ def test_printing_shows_the_group() -> None:
         ({"start": {"alpha_mu": np.nan}}, ("'alpha_mu'", "finite")),
         ({"start": {"alpha_sigma": 0.0}}, ("'alpha_sigma'", "positive")),
         ({"start": {"beta": -1.0}, "shared": "beta"}, ("'beta'", "inside its support")),
-        ({"covariates": {"bete": np.zeros(6)}}, ("'bete'", "beta")),
-        ({"covariates": {"beta": np.zeros(6)}, "shared": "beta"}, ("'beta'", "covariates")),
-        ({"covariates": {"alpha": np.zeros(5)}}, ("'alpha'", "(5, 1)", "(6,")),
-        ({"covariates": {"alpha": np.ones(6)}}, ("'alpha'", "Intercept", "independently")),
-        ({"covariates": {"alpha": np.array([0, 1, np.nan, 0, 1, 0])}}, ("'alpha'", "nan", "'c'")),
-        ({"covariates": {"alpha": pd.Series(range(5), index=list("abcde"))}}, ("'alpha'", "'f'")),
-        ({"covariates": {"alpha": np.random.default_rng(1).normal(size=(6, 5))}}, ("6 subjects", "7 parameters")),
+        ({"formulas": {"bete": "age"}}, ("'bete'", "beta")),
+        ({"formulas": {"beta": "age"}, "shared": "beta"}, ("'beta'", "complete pooling")),
+        ({"formulas": {"alpha": "aeg"}}, ("'aeg'", "'alpha'")),
+        ({"formulas": {"alpha": "poly(age, 5)"}}, ("6 subjects", "7 parameters")),
     ],
     ids=lambda v: " ".join(v) if isinstance(v, dict) else "",
 )

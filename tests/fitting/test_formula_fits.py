@@ -2,6 +2,7 @@
 
 import warnings
 from pathlib import Path
+from typing import Any
 
 import arviz as az
 import numpy as np
@@ -14,6 +15,7 @@ import rlpymc as rl
 from rlpymc.comparison.own_parameters import OwnParameters
 from rlpymc.fitting.posterior import flat, group_values, parameter_draws
 from rlpymc.trials.model_data import data_for
+from tests.helpers.messages import assert_says, refusal
 
 N = 12
 
@@ -102,6 +104,16 @@ def test_the_population_that_is_integrated_over_is_that_of_the_formula(model: rl
     assert_allclose(own.log_prior(vectors, draws), wanted, rtol=1e-9)
     found = rl.marginal_log_likelihood(model, fit, draws=40, n_samples=200)
     assert np.isfinite(found["choice"].values).all()
+
+
+def test_a_fit_of_other_covariates_is_refused(model: rl.RLModel, fit: xr.DataTree) -> None:
+    older = rl.build("delta", people(N, 1).assign(age=("subject", np.arange(30.0, 30.0 + N))), **formulas_of(model))
+    message = refusal(rl.marginal_log_likelihood, older, fit)
+    assert_says(message, "other covariates", "the trials that were fitted")
+
+
+def formulas_of(model: rl.RLModel) -> dict[str, Any]:
+    return {"formulas": {name: formula.text for name, formula in model.spec.population.formulas.items()}}
 
 
 def test_contrasts_survive_a_file(fit: xr.DataTree, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ import xarray as xr
 
 from rlpymc.checks import check_seed, check_type, check_whole, is_number, unknown
 from rlpymc.fitting.assumptions import doubts
-from rlpymc.fitting.em.group import Covariates, Group
+from rlpymc.fitting.em.group import Designs, Group
 from rlpymc.fitting.em.population_fit import EM, collect
 from rlpymc.fitting.em.rounds import Rounds
 from rlpymc.fitting.em.unbounded import Unbounded
@@ -23,6 +23,7 @@ from rlpymc.fitting.run_folder import RunFolder
 from rlpymc.likelihood.backends import check_backend
 from rlpymc.model import Model
 from rlpymc.model.registry import get_model
+from rlpymc.population.model_matrix import fingerprint
 from rlpymc.population.population import Population
 from rlpymc.trials.doubts import say
 from rlpymc.trials.fingerprints import data_hash
@@ -41,7 +42,7 @@ def fit_em(
     variance: str = "huys",
     covariance: str = "diagonal",
     prior: str = "normal",
-    covariates: Mapping[str, Any] | None = None,
+    formulas: Mapping[str, str] | None = None,
     fixed: Mapping[str, Any] | None = None,
     free: Sequence[str] = (),
     shared: Sequence[str] = (),
@@ -78,9 +79,9 @@ def fit_em(
     prior : {"normal", "flat"}
         "flat": each subject alone, by maximum likelihood and without shrinkage; `mu` and `sigma` only describe the
         estimates.
-    covariates : mapping, optional
-        By parameter, what its mean depends on: a DataFrame or Dataset of numbers by subject, found by the subjects'
-        labels, or an array in their order.  An intercept is added.
+    formulas : mapping, optional
+        By parameter, what its mean depends on, as users of R write it: ``{"alpha": "~ drug * age"}``, of columns of the
+        trials that do not vary within subjects; see `build`.
     fixed : mapping, optional
         Parameters to hold at a value: numbers, or arrays (subject, *shape).
     free : sequence of str
@@ -147,27 +148,28 @@ def fit_em(
     check_weight(l2)
     if tol is not None and not (is_number(tol) and tol > 0):
         raise ValueError(f"tol: found {tol!r}, expected a positive number, or None")
-    for name, given in {"covariates": covariates, "start": start}.items():
-        if given is not None:
-            check_type(given, Mapping, f"{name} by name, as a mapping")
+    if start is not None:
+        check_type(start, Mapping, "start by name, as a mapping")
     data = data_for(get_model(model), trials)
     require_scored(data)
-    population = Population("partial", fixed=fixed or {}, free=free, shared=shared, coupled=coupled)
+    by_name = {} if formulas is None else formulas
+    population = Population("partial", {}, fixed or {}, free, shared, coupled, formulas=by_name)
     _check_smooth(data.model, population)
     population.check(data)
+    learned = population.learned(data).formulas
     say(doubts(data, population, with_priors=prior != "flat"))
     problem = Unbounded(data, population, backend, threads)
     flat = prior == "flat"
-    depends = Covariates(problem, covariates or {})
+    designs = Designs(problem, learned)
     if not flat:
-        depends.check(problem)
-    group, first_shared = _start(problem, depends, start or {}, flat, covariance == "diagonal")
+        designs.check(problem)
+    group, first_shared = _start(problem, designs, start or {}, flat, covariance == "diagonal")
     options = {
         "tol": tol,
         "variance": variance,
         "covariance": covariance,
         "prior": prior,
-        "covariates": covariates,
+        "formulas": fingerprint(learned),
         "fixed": fixed,
         "free": population.free,
         "shared": population.shared,
@@ -183,7 +185,7 @@ def fit_em(
         modes = rounds.run(0 if alone else iterations, tol, progress)
     asked = tol is not None and iterations > 0
     settled = True if alone else rounds.settled(tol) if asked else None
-    found = collect(problem, rounds.group, modes, depends, l2, rounds.history, settled)
+    found = collect(problem, rounds.group, modes, designs, l2, rounds.history, settled)
     if (failed := found.status == "failed").any():
         names = ", ".join(map(repr, data.subjects[failed.values][:NAMED].tolist()))
         warnings.warn(
@@ -225,7 +227,7 @@ def _check_smooth(model: Model, population: Population) -> None:
 
 
 def _start(
-    problem: Unbounded, depends: Covariates, start: Mapping[str, Any], flat: bool, diagonal: bool
+    problem: Unbounded, designs: Designs, start: Mapping[str, Any], flat: bool, diagonal: bool
 ) -> tuple[Group, np.ndarray]:
     """Return the group, and shared numbers on the unbounded scale, from which the rounds start."""
     own, shared = [p.name for p in problem.own], [p.name for p in problem.shared]
@@ -256,8 +258,8 @@ def _start(
             sigma[place] = numbers
         else:
             raise ValueError(f"start {key!r}: found {value!r}, expected a positive standard deviation")
-    first = [np.eye(design.shape[1])[0] * mu for design, mu in zip(depends.designs, row, strict=False)]
-    group = Group(problem.data.shape[0], depends.designs, tuple(first), np.diag(sigma**2), flat, diagonal)
+    first, n = designs.starts(row), problem.data.shape[0]
+    group = Group(n, designs.matrices, first, np.diag(sigma**2), flat, diagonal)
     return group, row[problem.n_own :]
 
 

@@ -1,17 +1,14 @@
 """The normal distribution from which subjects' numbers come, and how it is estimated: the M step."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from math import prod
 
 import numpy as np
-import pandas as pd
-import xarray as xr
 
-from rlpymc.checks import unknown
 from rlpymc.fitting.em.unbounded import Unbounded
+from rlpymc.population.model_matrix import INTERCEPT, Formula
 from rlpymc.population.population import OF_ONE_SUBJECT
-from rlpymc.trials.model_data import ModelData
 
 
 @dataclass(frozen=True)
@@ -109,92 +106,45 @@ class Group:
         return np.linalg.solve(np.block(cross), np.concatenate(with_modes))
 
 
-class Covariates:
-    """What means depend on: numbers by subject for some parameters, checked and lined up with the subjects.
+class Designs:
+    """What means depend on: a model matrix for each parameter, lined up with the subjects.
 
     Parameters
     ----------
     problem : Unbounded
         What is estimated.
-    given : mapping
-        By parameter: a DataFrame or Dataset by subject, a Series or DataArray, or an array (subject,) or
-        (subject, covariate) in the order of the subjects.
+    formulas : mapping of Formula
+        By parameter; the means of others are single numbers.
 
     Attributes
     ----------
     names : dict of list of str
         By parameter, the names of its coefficients.
-    designs : tuple of (subject, coefficient)
+    matrices : tuple of (subject, coefficient)
         For each number of a row that differs between subjects.
     """
 
-    def __init__(self, problem: Unbounded, given: Mapping[str, Any]) -> None:
-        own = [p.name for p in problem.own]
-        for name in given:
-            if name not in own:
-                raise unknown("parameter that differs between subjects in covariates", name, own)
-        n = problem.data.shape[0]
-        self.names: dict[str, list[str]] = {}
-        designs = []
-        for p in problem.own:
-            self.names[p.name], design = ["Intercept"], np.ones((n, 1))
-            if p.name in given:
-                names, columns = _columns(problem.data, p.name, given[p.name])
-                self.names[p.name], design = ["Intercept", *names], np.hstack([design, columns])
-            designs += [design] * int(np.prod(problem.entries.shapes[p.name]))
-        self.designs = tuple(designs)
+    def __init__(self, problem: Unbounded, formulas: Mapping[str, Formula]) -> None:
+        alone, n = np.ones((problem.data.shape[0], 1)), problem.entries.shapes
+        self.names = {p.name: formulas[p.name].names if p.name in formulas else [INTERCEPT] for p in problem.own}
+        by_name = {
+            p.name: formulas[p.name].of_subjects(problem.data) if p.name in formulas else alone for p in problem.own
+        }
+        self.matrices = tuple(by_name[p.name] for p in problem.own for _ in range(prod(n[p.name])))
 
     def check(self, problem: Unbounded) -> None:
-        """Raise a ValueError if there are too few subjects for the group, or covariates say the same."""
+        """Raise a ValueError if there are too few subjects for the group."""
         n = problem.data.shape[0]
         alone = f". {OF_ONE_SUBJECT}" if n == 1 else ""
-        for p in problem.own:
-            design, names = self.designs[problem.entries.places[p.name].start], self.names[p.name]
+        for name, names in self.names.items():
             if n < len(names) + 1:
                 what = " and ".join(["mean", "standard deviation"] if len(names) == 1 else [*names, "sigma"])
                 raise ValueError(
-                    f"parameter {p.name!r}: {n} subject{'s' if n > 1 else ''} for {len(names) + 1} parameters of the "
-                    f"group ({what}); share it (shared=['{p.name}']), fix it, or use fit_mle{alone}"
-                )
-            if np.linalg.matrix_rank(design) < design.shape[1]:
-                raise ValueError(
-                    f"covariates of {p.name!r}: {', '.join(names)} do not vary independently over subjects; leave one "
-                    "out (an intercept is added)"
+                    f"parameter {name!r}: {n} subject{'s' if n > 1 else ''} for {len(names) + 1} parameters of the "
+                    f"group ({what}); share it (shared=['{name}']), fix it, or use fit_mle{alone}"
                 )
 
-
-def _columns(data: ModelData, parameter: str, given: Any) -> tuple[list[str], np.ndarray]:
-    """Return covariates by name, and their values for each subject."""
-    what, subjects = f"covariates of {parameter!r}", data.subjects
-    if isinstance(given, xr.DataArray):
-        given = given.to_dataset(name=given.name or "covariate")
-    if isinstance(given, xr.Dataset):
-        if any(v.dims != ("subject",) for v in given.data_vars.values()) or "subject" not in given.coords:
-            raise ValueError(f"{what}: expected variables with dims ('subject',) and labels, found {dict(given.sizes)}")
-        given = pd.DataFrame({k: v.values for k, v in given.data_vars.items()}, index=given["subject"].values)
-    if isinstance(given, pd.Series):
-        given = given.to_frame(given.name or "covariate")
-    if isinstance(given, pd.DataFrame):
-        if not given.index.is_unique:
-            raise ValueError(f"{what}: subject {given.index[given.index.duplicated()][0]!r} is there twice")
-        if absent := [s for s in subjects.tolist() if s not in given.index]:
-            raise ValueError(f"{what}: no row for subject {absent[0]!r}; the index holds the subjects' labels")
-        given = given.loc[subjects.tolist()]
-        names = [str(c) for c in given.columns]
-    else:
-        given = np.asarray(given)
-        given = given[:, None] if given.ndim == 1 else given
-        if given.ndim != 2 or len(given) != len(subjects):
-            raise ValueError(f"{what}: found shape {given.shape}, expected ({len(subjects)}, number of covariates)")
-        names = [f"covariate_{k}" for k in range(given.shape[1])]
-    try:
-        values = np.asarray(given, dtype=float)
-    except (TypeError, ValueError):
-        raise TypeError(f"{what}: found values that are no numbers; code them as numbers, such as 0 and 1") from None
-    if (wrong := ~np.isfinite(values)).any():
-        i, k = np.argwhere(wrong)[0]
-        raise ValueError(
-            f"{what}: {names[k]!r} is {values[i, k]} for subject {subjects[i].item()!r}, expected a number; give it, "
-            "or leave the subject out"
-        )
-    return names, values
+    def starts(self, mu: Sequence[float]) -> tuple[np.ndarray, ...]:
+        """Return coefficients at which all subjects have these means, or as nearly so as the matrices allow."""
+        n = len(self.matrices[0]) if self.matrices else 0
+        return tuple(np.linalg.lstsq(x, np.full(n, m), rcond=None)[0] for x, m in zip(self.matrices, mu, strict=False))

@@ -10,7 +10,7 @@ import xarray as xr
 from rlpymc.checks import check_seed, check_whole
 from rlpymc.fitting.em import evidence
 from rlpymc.fitting.em.e_step import Modes
-from rlpymc.fitting.em.group import Covariates, Group
+from rlpymc.fitting.em.group import Designs, Group
 from rlpymc.fitting.em.statuses import statuses
 from rlpymc.fitting.em.unbounded import Unbounded
 from rlpymc.model.parameter_vector import columns, dataset, entry_labels
@@ -41,7 +41,7 @@ class EM:
     cov : xr.DataArray (estimate, estimate_)
         Covariances over subjects, on the unbounded scale.
     coefficients : xr.Dataset (*shape, <name>_coefficient)
-        What means depend on: an intercept and the covariates.
+        What means are made of: an intercept, and what a formula has besides.
     params : xr.Dataset (subject, *shape)
         Every parameter at the subjects' modes, on the natural scale; those that are constant or shared, too.
     params_unbounded : xr.Dataset (subject, *shape)
@@ -184,7 +184,7 @@ def collect(
     problem: Unbounded,
     group: Group,
     modes: Modes,
-    depends: Covariates,
+    designs: Designs,
     l2: float,
     history: pd.DataFrame,
     settled: bool | None,
@@ -224,7 +224,7 @@ def collect(
         group=dataset({p.name: np.asarray(p.support.constrain(mu[p.name].values)) for p in problem.own}),
         cov=xr.DataArray(group.cov, coords={"estimate": labels, "estimate_": labels}, dims=("estimate", "estimate_")),
         coefficients=xr.Dataset(
-            coefficients, coords={**mu.coords, **{f"{k}_coefficient": v for k, v in depends.names.items()}}
+            coefficients, coords={**mu.coords, **{f"{k}_coefficient": v for k, v in designs.names.items()}}
         ),
         params=dataset({p.name: natural[p.name] for p in problem.data.model.parameters}, problem.data.subjects),
         params_unbounded=dataset(

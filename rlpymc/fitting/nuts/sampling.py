@@ -26,7 +26,7 @@ from rlpymc.fitting.posterior import log_likelihood as pointwise
 from rlpymc.fitting.run_folder import RunFolder
 from rlpymc.model.facts import plain
 from rlpymc.population.coordinates import COORDINATES
-from rlpymc.population.model_matrix import to_dataset
+from rlpymc.population.model_matrix import fingerprint, to_dataset
 from rlpymc.trials.fingerprints import data_hash, response_hash
 
 logger = logging.getLogger("rlpymc")
@@ -142,6 +142,7 @@ def sample(
         "data": data_hash(data),
         "facts": plain(vars(data.facts)),
         "responses": response_hash(data),
+        "covariates": fingerprint(rl_model.spec.population.formulas),
         "sampler": {
             "name": sampler,
             "draws": draws,
