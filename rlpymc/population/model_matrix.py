@@ -93,7 +93,11 @@ class Formula:
 
     @cached_property
     def _design(self) -> Any:
-        return _design_matrices(self.parameter, self.text, self.table).common
+        if (found := _design_matrices(self.parameter, self.text, self.table).common) is None:
+            raise ValueError(
+                f"formula of {self.parameter!r}, '~ {self.text}': there is nothing in it; expected '1' at least"
+            )
+        return found
 
     @cached_property
     def has_intercept(self) -> bool:
@@ -148,7 +152,8 @@ class Formula:
     @cached_property
     def spread(self) -> np.ndarray:
         """The standard deviations of columns over these subjects; 1 where there is none."""
-        found = self._without_intercept(self.full_matrix(self.table)).std(axis=0, ddof=1)
+        matrix = self._without_intercept(self.full_matrix(self.table))
+        found = matrix.std(axis=0, ddof=min(1, len(matrix) - 1))
         return np.where(found > 0, found, 1.0)
 
 
@@ -202,9 +207,9 @@ def _names(parameter: str, text: str) -> list[str]:
         raise ValueError(f"formula of {parameter!r}: found {text!r}, expected what stands right of ~ alone")
     for term in found.group_terms:
         if str(term.expr) == "Intercept()" and term.factor.name == "subject":
-            why = "subjects differ already, by {0}_sigma; leave it out"
+            why = "subjects differ already, by {0}_sigma (in `fit_mle`, not at all); leave it out"
         else:
-            why = "expected terms without a bar; subjects differ by {0}_sigma"
+            why = "expected terms without a bar; subjects differ by {0}_sigma (in `fit_mle`, not at all)"
         raise ValueError(f"formula of {parameter!r}: found {term.name!r}: {why.format(parameter)}")
     return sorted({name for name in found.var_names if name} - {"np"})
 

@@ -21,7 +21,7 @@ from rlpymc.population.regression import Regressed
 from rlpymc.population.whole_numbers import WholeNumber
 from rlpymc.trials.model_data import ModelData
 
-TAKEN = {"mu", "sigma", "z", "centre", "Intercept"}  # after a parameter's name
+TAKEN = {"mu", "sigma", "z", "centre", "Intercept", "se", "lower", "upper"}  # after a parameter's name
 OF_ONE_SUBJECT = "Of one subject, build the model without a population: rlpymc.build(..., pooling='none')"
 
 
@@ -82,8 +82,16 @@ class Population:
             if not isinstance(prior, Prior):
                 raise TypeError(f"priors[{name!r}]: found {type(prior).__name__}, expected one of rlpymc.priors")
 
-    def check(self, data: ModelData) -> None:
-        """Raise a ValueError if this names what the model does not have, or contradicts itself."""
+    def check(self, data: ModelData, *, deviations: bool = True) -> None:
+        """Raise a ValueError if this names what the model does not have, or contradicts itself.
+
+        Parameters
+        ----------
+        data : ModelData
+            The data.
+        deviations : bool
+            Whether subjects deviate from what formulas say; under maximum likelihood they do not.
+        """
         names = [p.name for p in data.model.parameters]
         own = {} if isinstance(self.pooling, str) else self.pooling
         named = {"fixed": self.fixed, "free": self.free, "shared": self.shared, "pooling": own}
@@ -103,7 +111,7 @@ class Population:
                 )
             if name in self.shared and word != "complete":
                 raise ValueError(f"parameter {name!r} is shared, and its pooling is {word!r}; choose one")
-        self._check_formulas(data)
+        self._check_formulas(data, deviations)
         numbers = [p.name for p in data.model.parameters if self.is_free(p) and not p.support.discrete]
         check_coupled(data, self.coupled, numbers, self.fixed, self.shared, own, self.priors)
         estimated = self.estimated(data.model)
@@ -131,8 +139,9 @@ class Population:
             if name not in known:
                 raise unknown(f"parameter of {data.model.name} in priors", name, known)
 
-    def _check_formulas(self, data: ModelData) -> None:
-        """Raise a ValueError if a parameter that has a formula is not partially pooled, or its names are taken."""
+    def _check_formulas(self, data: ModelData, deviations: bool) -> None:
+        """Raise a ValueError if a parameter that has a formula cannot have one, or its names are taken."""
+        names = [p.name for p in data.model.parameters]
         for name, formula in self.formulas.items():
             what, parameter = f"formula of {name!r}: {name!r}", data.model.parameter(name)
             if not self.is_free(parameter):
@@ -141,11 +150,12 @@ class Population:
                 raise ValueError(f"{what} is a whole number, which has no mean; leave the formula out")
             if name in self.tied:
                 raise ValueError(f"{what} is equal to {self.tied[name]!r}; give that one the formula")
-            if (word := self.pooling_of(name)) != "partial":
+            if not deviations and name in self.shared:
+                raise ValueError(f"{what} is shared, which is a formula with an intercept alone, '1'; choose one")
+            if deviations and (word := self.pooling_of(name)) != "partial":
                 raise ValueError(f"{what} has {word} pooling; a formula is of the mean of a group: pool it partially")
-            columns = Formula.learn(name, formula, data).columns
-            for column in columns:
-                if (suffix := column.name) in TAKEN or column.term in TAKEN:
+            for column in Formula.learn(name, formula, data).columns:
+                if (suffix := column.name) in TAKEN or column.term in TAKEN or f"{name}_{suffix}" in names:
                     raise ValueError(
                         f"formula of {name!r}: {name}_{suffix} has a meaning already; rename the column {suffix!r}"
                     )

@@ -163,6 +163,7 @@ def test_a_fit_has_terms_by_level_and_the_intercept_where_columns_are_0() -> Non
         ({"formulas": {"alpha": "age +"}}, ["'alpha'", "'~ age +'", "cannot be read"]),
         ({"formulas": {"alpha": "y ~ age"}}, ["'alpha'", "right of ~"]),
         ({"formulas": {"alpha": "age + (1 | subject)"}}, ["1|subject", "alpha_sigma", "leave it out"]),
+        ({"formulas": {"alpha": "~ 0"}}, ["'~ 0'", "nothing in it", "expected '1'"]),
         ({"formulas": {"alpha": "~ one"}}, ["one is 1 for all subjects", "leave it out"]),
         ({"formulas": {"alpha": "~ age + I(2 * age)"}}, ["follows from the others", "leave a term out"]),
         ({"formulas": {"alpha": "~ age * drug * scale(age)"}}, ["coefficients for 6 subjects", "fewer"]),
