@@ -1,13 +1,14 @@
 """The flat vector of what is estimated: what optimisers work on."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 
+from rlpymc.fitting.mle.regression import Regression
 from rlpymc.fitting.penalty import Term
 from rlpymc.fitting.starting_points import unit_cube
 from rlpymc.model.parameter_vector import ParameterVector
-from rlpymc.model.parameters import Parameter
+from rlpymc.model.parameters import Parameter, resolve_shape
 from rlpymc.population.population import Population
 from rlpymc.trials.model_data import ModelData
 
@@ -19,6 +20,8 @@ INSIDE = 1e-10  # distance kept from a bound at which a penalty is infinite, in 
 class Coordinates:
     """The parameters of one subject that are estimated as numbers, as a flat vector.
 
+    In the place of a parameter that has a formula stand its coefficients.
+
     Parameters
     ----------
     data : ModelData
@@ -29,17 +32,29 @@ class Coordinates:
         What is added to the log likelihood for each parameter, see `rlpymc.fitting.penalty`; none unless given.
     within : mapping
         Lower and upper bounds of parameters, within those of their supports.
+    regressions : mapping
+        The parameters that have formulas.
 
     Attributes
     ----------
     parameters : list of Parameter
-        What the vector holds, in this order.
+        The parameters, in this order.
+    natural : ParameterVector
+        Where each of them is in a vector of their values.
+    numbers : list of Parameter
+        What the flat vector holds: the parameters, or coefficients.
     entries : ParameterVector
-        Where each of them is.
+        Where each of these is.
+    places : dict of slice
+        Where in the flat vector each parameter is, or its coefficients.
     bounds : (entry, 2)
         Between which values they are searched for.
     width : (entry,)
         Half the distance between the quantiles of the prior at 16 and 84 %.
+    labels : list of str
+        Of what is reported: the entries, and coefficients of columns as they are.
+    reported : (entry, entry)
+        What is reported of the entries.
     """
 
     def __init__(
@@ -48,14 +63,26 @@ class Coordinates:
         population: Population,
         terms: Mapping[str, Term] | None = None,
         within: Mapping[str, tuple[float, float]] | None = None,
+        regressions: Mapping[str, Regression] | None = None,
     ) -> None:
+        def vector(numbers: Iterable[Parameter]) -> ParameterVector:
+            return ParameterVector({p.name: resolve_shape(p.shape, vars(data.facts)) for p in numbers}, population.tied)
+
         self.parameters = [p for p in population.estimated(data.model) if not p.support.discrete]
-        self.entries = ParameterVector({p.name: data.parameter_shape(p.name) for p in self.parameters}, population.tied)
-        self.size = len(self.entries)
+        self.regressions = dict(regressions or {})
+        own = {p.name: self.regressions[p.name].numbers if p.name in self.regressions else [p] for p in self.parameters}
+        self.numbers = [number for numbers in own.values() for number in numbers]
+        self.natural, self.entries = vector(self.parameters), vector(self.numbers)
+        self.size, at = len(self.entries), self.entries.places
+        self.places = {name: slice(at[of[0].name].start, at[of[-1].name].stop) for name, of in own.items()}
+        self.labels, self.reported = list(self.entries.labels), np.eye(self.size)
+        for name, regression in self.regressions.items():
+            place = self.places[name]
+            self.labels[place], self.reported[place, place] = regression.labels, regression.reported
         self._terms = {name: terms[name] for name in self.entries.shapes if name in terms} if terms else {}
         self._within = dict(within or {})
-        self._by_entry = [p for p in self.parameters for _ in range(int(np.prod(self.entries.shapes[p.name])))]
-        self._priors = {p.name: population.prior(p) for p in self.parameters}
+        self._by_entry = [p for p in self.numbers for _ in range(int(np.prod(self.entries.shapes[p.name])))]
+        self._priors = {p.name: population.prior(p) for p in self.numbers}
         quantiles = [self._priors[p.name].quantile([0.16, 0.84]) for p in self._by_entry]  # type: ignore[union-attr]
         self.width = np.array([(high - low) / 2 for low, high in quantiles])
         limits = [self._limits(p, width) for p, width in zip(self._by_entry, self.width, strict=True)]
@@ -67,6 +94,25 @@ class Coordinates:
             return low, high
         lower, upper, at_lower, at_upper = self._terms[p.name].bounds(p.support)
         return max(low, lower + (not at_lower) * INSIDE * width), min(high, upper - (not at_upper) * INSIDE * width)
+
+    def params(self, points: np.ndarray) -> dict[str, np.ndarray]:
+        """Return the parameters, tied ones included, (subject, *shape), from everybody's vectors."""
+        found = self.entries.split(points)
+        for name, regression in self.regressions.items():
+            found[name] = regression.value(points[:, self.places[name]])
+        return {name: found[self.natural.tied.get(name, name)] for name in self.natural.names}
+
+    def join_slopes(self, points: np.ndarray, slopes: Iterable[np.ndarray]) -> np.ndarray:
+        """Return derivatives by the parameters `natural.names`, (subject, *shape), as ones by everybody's vectors."""
+        found = self.natural.join_slopes(slopes, points.shape[:1])
+        if not self.regressions:
+            return found
+        parts = []
+        for name, place in self.places.items():
+            part = found[:, self.natural.places[name]]
+            known = self.regressions.get(name)
+            parts.append(part if known is None else known.pulled_back(points[:, place], part))
+        return np.concatenate(parts, axis=1)
 
     @property
     def penalised(self) -> bool:

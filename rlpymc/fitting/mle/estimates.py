@@ -1,13 +1,21 @@
 """Maximum-likelihood estimates and what is known of them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 
+from rlpymc.fitting.mle.coefficients import (
+    by_parameter,
+    errors_of_values,
+    of_values,
+    reported_cov,
+    reported_intervals,
+    table,
+)
 from rlpymc.fitting.mle.coordinates import Coordinates
 from rlpymc.fitting.mle.uncertainty import Uncertainty
 from rlpymc.model.parameter_vector import columns, dataset
@@ -22,7 +30,7 @@ class MLE:
     """Maximum-likelihood estimates, subject by subject; with priors, the posterior's mode.
 
     Each parameter is charged for the trials that it is estimated from.  A subject with k parameters of its own and n
-    scored trials, one of N who share m further parameters, has the criteria
+    scored trials, one of N who share m further parameters or coefficients, has the criteria
 
         aic = 2 (k + m / N) - 2 log_lik
         bic = k log(n) + m / N log(n of all) - 2 log_lik
@@ -35,17 +43,20 @@ class MLE:
         Every parameter, constants included.
     se : xr.Dataset (subject, *shape)
         Standard errors on the natural scale, of the parameters that were estimated; NaN at a bound, where there is
-        none, and for all that a kink or a flat direction leaves open.
+        none, and for all that a kink or a flat direction leaves open.  Of a parameter with a formula, those that follow
+        from its coefficients' by the slope of the link.
     cov : xr.DataArray (subject, estimate, estimate_)
         Covariances of the estimates, the inverse Hessian of the negative log likelihood, less log prior or penalty.
-        Where parameters are shared, of all subjects' estimates together: a subject's part of it.
+        Where parameters are shared, of all subjects' estimates together: a subject's part of it.  In the place of a
+        parameter with a formula stand its coefficients, on the unbounded scale.
     interval : xr.Dataset (subject, *shape, bound)
         Of estimates that have no standard error because of a kink, a plateau or a flat direction, the 95 % interval of
         the profile likelihood; NaN for others.  At its ends, "lower" and "upper", the log likelihood is 1.92 below the
         maximum, with all other estimates as good as they can be there.  Where it falls by less up to the end of the
         range (see `note`), this is the parameter's bound, which may be infinite.  With priors or a penalty, the same of
         their sum with the log likelihood.  NaN, too, where parameters are shared and more than 30 intervals, or those
-        of more than 12 estimates with nothing but shared ones, would have to be searched for; the note says so.
+        of more than 12 estimates with nothing but shared ones, would have to be searched for; the note says so.  Of a
+        parameter with a formula, NaN: see `coefficient_table`.
     log_lik, aic, bic, pseudo_r2 : xr.DataArray (subject,)
         Log likelihood, information criteria, and McFadden's pseudo-R2: 1 - log_lik / (log likelihood of chance).
     status : xr.DataArray (subject,) of str
@@ -57,7 +68,8 @@ class MLE:
         Which parameters the status is about, and which methods failed before another took over.  Of a flat direction,
         the values between which the profile log likelihood falls by less than 0.05 from its maximum; they reach to at
         least one end of the parameter's range.  Where there is no bound, the range ends where the farthest starting
-        points are, or ten times as far from the estimate as the prior is wide, whichever is farther.
+        points are, or ten times as far from the estimate as the prior is wide, whichever is farther.  In notes
+        ``alpha_centre`` is the intercept of the formula of ``alpha`` where columns are at their means.
     totals : pd.Series
         Of the whole fit: log_lik, n_params, n_trials, aic, bic; with priors log_posterior, those of shared parameters
         counted once.
@@ -70,6 +82,16 @@ class MLE:
         With `test` or a callback, a row for each iteration of the optimiser: subject, search, iteration, log_lik,
         test_log_lik, and the estimates, see `rlpymc.fitting.mle.monitoring.Progress`; means over subjects where all are
         fitted at once.
+    coefficients : xr.Dataset (*shape, <name>_coefficient)
+        With formulas, what parameters depend on, on the unbounded scale: ``Intercept``, where all columns are 0, and
+        the columns, named as in `build`.
+    coefficients_se : xr.Dataset (*shape, <name>_coefficient)
+        Their standard errors, from the observed information; NaN as those of shared parameters are.
+    coefficient_table : pd.DataFrame
+        A row for each of them: estimate, standard error, z and p value of Wald's test against 0 (NaN with a penalty),
+        and the ends of an interval of 95 %: 1.96 standard errors around the estimate, or, where a kink, a plateau or a
+        flat direction leaves none, of the profile likelihood, see `interval`; it is NaN for an intercept beside
+        columns, which does not move alone.
     """
 
     params: xr.Dataset
@@ -86,12 +108,19 @@ class MLE:
     log_posterior: xr.DataArray | None = None
     test_log_lik: xr.DataArray | None = None
     history: pd.DataFrame | None = None
+    coefficients: xr.Dataset = field(default_factory=xr.Dataset)
+    coefficients_se: xr.Dataset = field(default_factory=xr.Dataset)
+    coefficient_table: pd.DataFrame = field(default_factory=pd.DataFrame)
 
     def to_dataframe(self) -> pd.DataFrame:
         """Return one row a subject: estimates, standard errors, log likelihood, criteria, status.
 
         Where an interval takes the place of somebody's standard error, it stands behind the standard errors.
+        Coefficients, the same in each row, stand behind all parameters.
         """
+        return self._by_subject(with_coefficients=True)
+
+    def _by_subject(self, with_coefficients: bool) -> pd.DataFrame:
         found: dict[str, Any] = {}
         for name in self.params:
             found |= columns(self.params[[name]])
@@ -100,16 +129,22 @@ class MLE:
             if name in self.interval and self.interval[name].notnull().any():
                 for bound in BOUNDS:
                     found |= columns(self.interval[[name]].sel(bound=bound), f"_{bound}")
+        for label, row in self.coefficient_table.iterrows() if with_coefficients else ():
+            found |= {str(label): row["estimate"], f"{label}_se": row["se"]}
         for name in ("log_lik", "log_posterior", "test_log_lik", "aic", "bic", "pseudo_r2", "status", "note"):
             if getattr(self, name) is not None:
                 found[name] = getattr(self, name).values
         return pd.DataFrame(found, index=pd.Index(self.params["subject"].values, name="subject"))
 
     def __repr__(self) -> str:
-        return self.to_dataframe().to_string(float_format=lambda v: f"{v:.4g}")
+        return "\n\n".join(table.to_string(float_format=lambda v: f"{v:.4g}") for table in self._tables())
 
     def _repr_html_(self) -> str:
-        return self.to_dataframe().to_html(float_format=lambda v: f"{v:.4g}")
+        return "".join(table.to_html(float_format=lambda v: f"{v:.4g}") for table in self._tables())
+
+    def _tables(self) -> list[pd.DataFrame]:
+        found = [] if self.coefficient_table.empty else [self.coefficient_table]
+        return [*found, self._by_subject(with_coefficients=False)]
 
 
 @dataclass(frozen=True)
@@ -173,16 +208,16 @@ def estimates(
     test_log_lik, history
         See `MLE`.
     """
-    labels = coordinates.entries.labels
+    labels = coordinates.labels
     subject, n_subjects = {"subject": data.subjects}, data.shape[0]
 
     def by_subject(values: Any) -> xr.DataArray:
         return xr.DataArray(np.asarray(values), coords=subject, dims="subject")
 
     cov = np.stack([u.cov for u in fit.uncertainties])
-    errors = coordinates.entries.split(np.sqrt(np.diagonal(cov, axis1=1, axis2=2)))
-    ends = [coordinates.entries.split(e) for e in np.moveaxis(np.stack([u.interval for u in fit.uncertainties]), 2, 0)]
-    intervals = [dataset({p.name: end[p.name] for p in coordinates.parameters}, data.subjects) for end in ends]
+    errors, cov = errors_of_values(coordinates, fit.points, cov), reported_cov(coordinates, cov)
+    ends = np.stack([u.interval for u in fit.uncertainties])
+    intervals = [dataset(of_values(coordinates, end), data.subjects) for end in np.moveaxis(ends, 2, 0)]
     n = data.masks["scored"].reshape(n_subjects, -1).sum(axis=1)
     n_shared = int(fit.shared.sum())
     n_own = coordinates.size - n_shared + fit.n_whole
@@ -193,9 +228,11 @@ def estimates(
         added = coordinates.added(fit.points)[0]
         log_posterior = fit.log_lik + fit.weight + added[:, ~fit.shared].sum(axis=1)
         totals["log_posterior"] = log_posterior.sum() + added[0, fit.shared].sum()
+    reported, of_reported = coordinates.reported @ fit.points[0], np.sqrt(np.diag(cov[0]))
+    limits = reported_intervals(coordinates, ends[0])
     return MLE(
         params=dataset({p.name: fit.params[p.name] for p in data.model.parameters}, data.subjects),
-        se=dataset({p.name: errors[p.name] for p in coordinates.parameters}, data.subjects),
+        se=dataset(errors, data.subjects),
         cov=xr.DataArray(
             cov,
             coords={**subject, "estimate": labels, "estimate_": labels},
@@ -212,6 +249,9 @@ def estimates(
         log_posterior=None if log_posterior is None else by_subject(log_posterior),
         test_log_lik=None if test_log_lik is None else by_subject(test_log_lik),
         history=history,
+        coefficients=by_parameter(coordinates, reported),
+        coefficients_se=by_parameter(coordinates, of_reported),
+        coefficient_table=table(coordinates, reported, of_reported, limits, tested=not coordinates.penalised),
     )
 
 

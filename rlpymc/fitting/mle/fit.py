@@ -32,6 +32,7 @@ def fit_mle(
     free: Sequence[str] = (),
     shared: Sequence[str] = (),
     coupled: Sequence[Sequence[str]] = (),
+    formulas: Mapping[str, str] | None = None,
     bounds: Mapping[str, tuple[float, float]] | None = None,
     l2: float = 0.0,
     priors: bool | Mapping[str, Prior] | None = None,
@@ -44,7 +45,7 @@ def fit_mle(
     mode: str = "NUMBA",
     progress: bool = True,
 ) -> MLE:
-    """Fit by maximum likelihood: each subject, or all at once where they share parameters.
+    """Fit by maximum likelihood: each subject, or all at once where they share parameters or coefficients.
 
     Parameters
     ----------
@@ -60,18 +61,27 @@ def fit_mle(
         Parameters with one value for all subjects, estimated together with everybody's own.
     coupled : sequence of sequences of str
         Groups of parameters that are equal, such as ``[("bias_wm", "bias_rl")]``: estimated as one.
+    formulas : mapping, optional
+        By parameter, what it depends on, as in `build`: ``{"alpha": "~ drug * age"}``.  On the unbounded scale (the
+        links of the supports) everybody's value is the sum of coefficients times the columns of the formula.  Subjects
+        do not deviate from it: coefficients are the same for all, and estimated together with everybody's other
+        parameters.  A shared parameter is one with an intercept alone, ``"1"``.  Each entry of a vector has
+        coefficients of its own.
     bounds : mapping, optional
         Lower and upper bounds of estimates on the natural scale, within those of the supports: ``{"beta": (0, 30)}``.
     l2 : float
         Half of this, times the sum of squares of the estimates on the unbounded scale (the links of the supports), is
         taken off the log likelihood: up to a constant, priors Normal(0, 1 / sqrt(l2)) there.  A shared parameter
-        counts once.  Whole numbers do not count.
+        counts once.  Whole numbers do not count.  Of a formula, the intercept at the means of columns and the other
+        coefficients count, each times the standard deviation of its column (the root mean square, without an
+        intercept; levels of a factor in its place as they are): so units do not matter.
     priors : bool or mapping, optional
         With True, the mode of the posterior density on the natural scale is found instead, with the model's own
-        priors, independent between subjects; a mapping replaces some of them.  What is shared has its prior once.
+        priors, independent between subjects; a mapping replaces some of them.  What is shared has its prior once.  Not
+        with formulas: coefficients have priors in `build` alone.
     starts : int
         Number of starting points of each subject: the best of a hundred times as many, which fill the priors evenly,
-        bounds included.  Where parameters are shared, of all subjects.
+        bounds included.  Where parameters are shared or have formulas, of all subjects.
     method : str, optional
         A method of `scipy.optimize.minimize` that takes bounds, or "differential_evolution" or "dual_annealing",
         which search everywhere at once.  Unless told, L-BFGS-B with the exact gradient; for choice rules that make
@@ -84,8 +94,8 @@ def fit_mle(
         Further trials of the same subjects, on which the estimates are evaluated, while fitting and in the end.
     callback : callable, optional
         Is given a `Progress` after each iteration of the optimiser: subject, search, iteration, log_lik,
-        test_log_lik, params.  If it returns True, the subject's fit (where parameters are shared, everybody's) ends
-        with the best point until then.
+        test_log_lik, params.  If it returns True, the subject's fit (where parameters are shared or have formulas,
+        everybody's) ends with the best point until then.
     backend : {"fused", "scan"}
         What computes the likelihood.
     mode : {"NUMBA", "JAX", "quick", ...}
@@ -103,7 +113,7 @@ def fit_mle(
     Raises
     ------
     ValueError
-        If trials, test trials, parameters or bounds do not fit the model, or a subject has no scored trial.
+        If trials, test trials, parameters, formulas or bounds do not fit the model, or a subject has no scored trial.
 
     Warns
     -----
@@ -123,15 +133,22 @@ def fit_mle(
     with_priors = priors is not None and priors is not False
     if l2 and with_priors:
         raise ValueError("l2 is itself a prior, Normal on the unbounded scale: give l2 or priors, not both")
+    if formulas and with_priors:
+        raise ValueError(
+            "priors: a mode depends on the scale of the density, and coefficients of formulas lie on another one than "
+            "parameters; give l2 instead, or sample rlpymc.build(..., formulas=...), where coefficients have priors"
+        )
     given = priors if isinstance(priors, Mapping) else {}
-    population = Population("none", priors=given, fixed=fixed or {}, free=free, shared=shared, coupled=coupled)
-    population.check(data)
+    by_name = {} if formulas is None else formulas
+    population = Population("none", given, fixed or {}, free, shared, coupled, formulas=by_name)
+    population.check(data, deviations=False)
     say(doubts(data, population, with_priors))
-    within = check_bounds(population.estimated(data.model), bounds)
+    within = check_bounds(population.estimated(data.model), bounds, population.formulas)
     problem = Problem(data, population, l2, with_priors, backend, mode, test, within)
     search = problem.search(problem.coordinates, method, starts, seed)
-    watch = None if test is None and callback is None else Watch(callback, problem.coordinates.entries.labels)
+    watch = None if test is None and callback is None else Watch(callback, problem.coordinates.labels)
     with threadpool_limits(1):  # the optimiser's matrices are too small to be shared out
-        fit = (problem.jointly if problem.population.shared else problem.singly)(search, watch, progress)
+        together = population.shared or population.formulas
+        fit = (problem.jointly if together else problem.singly)(search, watch, progress)
     history = None if watch is None else watch.history()
     return estimates(data, problem.coordinates, fit, with_priors, problem.test_log_lik(fit), history)

@@ -82,7 +82,7 @@ class Objective:
 
 def constants(data: ModelData, population: Population, coordinates: Coordinates) -> dict[str, np.ndarray]:
     """Return the parameters that are not estimated, (subject, *shape)."""
-    given = [p for p in data.model.parameters if not population.is_free(p) and p.name not in coordinates.entries.tied]
+    given = [p for p in data.model.parameters if not population.is_free(p) and p.name not in coordinates.natural.tied]
     return {p.name: population.constant(p, data) for p in given}
 
 

@@ -11,6 +11,7 @@ from rlpymc.fitting.mle.coordinates import Coordinates
 from rlpymc.fitting.mle.estimates import Fit
 from rlpymc.fitting.mle.monitoring import Follower, Watch
 from rlpymc.fitting.mle.objective import Objective, combinations, constants
+from rlpymc.fitting.mle.regression import regressions
 from rlpymc.fitting.mle.search import Optimum, Search
 from rlpymc.fitting.mle.shared import Alone, Combinations, Joint
 from rlpymc.fitting.mle.uncertainty import describe
@@ -29,7 +30,7 @@ class Problem:
     data : ModelData
         The data.
     population : Population
-        What is estimated, what is shared, and what is equal.
+        What is estimated, what is shared or has a formula, and what is equal.
     l2 : float
         Weight of the penalty.
     with_priors : bool
@@ -58,8 +59,10 @@ class Problem:
         self._how = backend, mode
         self._test = None if test is None else _same_subjects(data, test)
         estimated = [p for p in data.model.parameters if population.is_free(p) and not p.support.discrete]
+        known = regressions(data, population)
+        estimated += [number for regression in known.values() for number in regression.numbers]
         self._terms = log_priors(population, estimated) if with_priors else shrinkages(estimated, l2)
-        self.coordinates = Coordinates(data, population, self._terms, bounds)
+        self.coordinates = Coordinates(data, population, self._terms, bounds, known)
         self._combinations = combinations(data, population, with_priors)
 
     def search(self, coordinates: Coordinates, method: str | None, starts: int, seed: int | None) -> Search:
@@ -97,14 +100,18 @@ class Problem:
         weights, shared = np.array([best.target.weight for best in optima]), np.zeros(coordinates.size, dtype=bool)
         return Fit(points, params, np.array(log_liks), weights, found, shared, self._n_whole)
 
-    def jointly(self, search: Search, watch: Watch | None, progress: bool) -> Fit:
-        """Return the optimum of all subjects, who share parameters."""
+    def joint(self) -> Joint:
+        """Return the likelihood of all subjects, who share parameters or coefficients."""
         given = constants(self.data, self.population, self.coordinates)
-        joint = Joint(self.data, self.coordinates, given, self.population.shared, self._combinations, *self._how)
+        return Joint(self.data, self.coordinates, given, self.population.shared, self._combinations, *self._how)
+
+    def jointly(self, search: Search, watch: Watch | None, progress: bool) -> Fit:
+        """Return the optimum of all subjects, who share parameters or coefficients."""
+        joint = self.joint()
         if search.whole_space and not joint.all_shared:
             raise ValueError(
                 f"method {search.whole_space!r} searches for few numbers at once, and subjects have parameters of "
-                "their own beside the shared ones; choose a local method, or share all"
+                "their own beside the common ones; choose a local method, or share all"
             )
         follower = None if watch is None else self._follow_all(joint, watch)
         alone = self._alone(joint, search, progress)
@@ -125,20 +132,20 @@ class Problem:
             None
             if tested is None
             else lambda x, whole: float(tested.total(joint.params(joint.spread(x), whole)).sum()),
-            lambda x: self.coordinates.entries.split(joint.spread(x)),
-            lambda x: joint.spread(x).mean(axis=0),
+            lambda x: self.coordinates.params(joint.spread(x)),
+            lambda x: self.coordinates.reported @ joint.spread(x).mean(axis=0),
         )
 
     def _alone(self, joint: Joint, search: Search, progress: bool) -> Alone:
         """The problem of each subject's own parameters, given those that are shared."""
 
         def alone(points: np.ndarray) -> tuple[np.ndarray, Combinations]:
-            names = {*self.population.shared}
-            names |= {name for name, first in self.coordinates.entries.tied.items() if first in names}
-            values = self.coordinates.entries.split(points)
+            names = {*self.population.shared, *self.population.formulas}
+            names |= {name for name, first in self.coordinates.natural.tied.items() if first in names}
+            values = self.coordinates.params(points)
             held = {**self.population.fixed, **{name: values[name] for name in names}}
             coupled = tuple(group for group in self.population.coupled if group[0] not in names)
-            population = replace(self.population, fixed=held, shared=(), coupled=coupled)
+            population = replace(self.population, fixed=held, shared=(), coupled=coupled, formulas={})
             coordinates = Coordinates(self.data, population, self._terms, self._bounds)
             objective = Objective(self.data, population, coordinates, *self._how)
             own, moved, whose = search.over(coordinates), points.copy(), []

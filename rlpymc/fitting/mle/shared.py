@@ -68,7 +68,7 @@ class Joint:
     Attributes
     ----------
     shared : (entry,) bool
-        Which entries of a subject's vector are shared.
+        Which entries of a subject's vector are shared: those of such parameters, and coefficients.
     """
 
     def __init__(
@@ -85,7 +85,7 @@ class Joint:
         self.n_subjects = data.shape[0]
         self.shared = np.zeros(coordinates.size, dtype=bool)
         for name, place in coordinates.entries.places.items():
-            self.shared[place] = name in shared
+            self.shared[place] = name in shared or name not in coordinates.natural.places
         # what is shared counts with the first subject
         self._counted = ~self.shared | (np.arange(self.n_subjects)[:, None] == 0)
         self._likelihood = likelihood_of(data, backend, mode=mode)
@@ -118,7 +118,7 @@ class Joint:
     # ------------------------------------------------------------------------------------------------ likelihoods
     def params(self, points: np.ndarray, whole: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Return every parameter of the model, (subject, *shape)."""
-        return {**self._constants, **self.coordinates.entries.split(points), **whole}
+        return {**self._constants, **self.coordinates.params(points), **whole}
 
     def log_liks(self, points: np.ndarray, whole: Mapping[str, np.ndarray]) -> np.ndarray:
         """Return everybody's log likelihood, (subject,)."""
@@ -126,9 +126,9 @@ class Joint:
 
     def _gradients(self, points: np.ndarray, whole: Mapping[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
         """Return everybody's negative log likelihood, and its derivatives (subject, entry)."""
-        entries = self.coordinates.entries
-        values, slopes = self._likelihood.gradient(self.params(points, whole), entries.names)
-        return -values, -entries.join_slopes(slopes.values(), (self.n_subjects,))
+        coordinates = self.coordinates
+        values, slopes = self._likelihood.gradient(self.params(points, whole), coordinates.natural.names)
+        return -values, -coordinates.join_slopes(points, slopes.values())
 
     def target(self, whose: Combinations) -> Target:
         """The function to be minimised, given everybody's whole numbers and their log probabilities."""
@@ -262,7 +262,7 @@ class Joint:
         ]
         if profile.best.value < best.value - POLISH:
             better = search.local(best.target, profile.best.x, profile.best.value, PRECISE)
-            return self.describe(search, better, alone)
+            return self.describe(search, min(better, profile.best, key=value_of), alone)
         slopes, found = self._slopes_left(best), []
         for i, (hessian, (inverse, _)) in enumerate(zip(hessians, own, strict=True)):
             answer = np.diag(shared) - inverse @ hessian * shared  # of everything to a change of what is shared
@@ -295,7 +295,9 @@ class Joint:
             points[:, k] = x[k]  # searches over all subjects take long: few of them
             return points[np.argsort(best.target.values(points), kind="stable")[:TRIED_TOGETHER]]
 
-        return Profile(search, best, width, box, elsewhere, self.scale)
+        scale = self.scale.copy()
+        scale[: self.shared.sum()] *= np.diag(self.coordinates.reported)[self.shared]  # as columns are
+        return Profile(search, best, width, box, elsewhere, scale)
 
     def _slopes_left(self, best: Optimum) -> np.ndarray:
         """Return the largest gradient over the prior's width left at the end, as a share of the value, (subject,)."""

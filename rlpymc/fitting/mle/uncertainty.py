@@ -7,7 +7,7 @@ import numpy as np
 
 from rlpymc.fitting.mle.coordinates import Coordinates
 from rlpymc.fitting.mle.profile import SPREAD, Profile, Reach
-from rlpymc.fitting.mle.search import POLISH, PRECISE, Optimum, Search
+from rlpymc.fitting.mle.search import POLISH, PRECISE, Optimum, Search, value_of
 from rlpymc.likelihood.curvature import kinks, second_derivatives
 
 AT_BOUND = 1e-6  # distance from a bound, in units of the prior's width, that counts as on it
@@ -82,7 +82,7 @@ def describe(search: Search, best: Optimum) -> tuple[Optimum, Uncertainty]:
         reaches = {k: profile.reach(k) for k in range(coordinates.size)}
         if profile.best.value < best.value - POLISH:
             better = search.local(best.target, profile.best.x, profile.best.value, PRECISE)
-            return describe(search, search.polished(better))
+            return describe(search, search.polished(min(better, profile.best, key=value_of)))
     status, note = in_words(coordinates, inside, open_, kink, reaches)
     slope = np.abs(best.target.function(best.x)[1] * width).max()
     if status == "converged" and search.with_gradient and slope > STEEP * max(1.0, abs(best.value)):

@@ -1,0 +1,111 @@
+"""Parameters that follow from what is known of subjects, by coefficients that are the same for all."""
+
+import numpy as np
+
+from rlpymc.model.parameter_vector import entry_labels
+from rlpymc.model.parameters import Parameter, real
+from rlpymc.model.priors import Normal, Prior
+from rlpymc.population.model_matrix import INTERCEPT, Formula
+from rlpymc.population.population import Population
+from rlpymc.population.presets import middle_and_width
+from rlpymc.trials.model_data import ModelData
+
+
+class Regression:
+    """A parameter that is the link of coefficients times the columns of a formula.
+
+    Searches move the coefficients of columns that have a mean of 0, where there is an intercept, and a mean square of
+    1, so that one is about as well known as another.  Reported are those of the columns as they are, with the intercept
+    where all of them are 0.
+
+    Parameters
+    ----------
+    data : ModelData
+        The subjects.
+    formula : Formula
+        What the parameter depends on.
+    parameter : Parameter
+        The parameter.
+    prior : Prior
+        Of a subject's value: where searches start.
+
+    Attributes
+    ----------
+    numbers : list of Parameter
+        What searches move, on the unbounded scale: ``alpha_centre``, the intercept at the means of columns, and a slope
+        for each column, such as ``alpha_age``.
+    labels : list of str
+        Of the coefficients that are reported, entry by entry: ``alpha_Intercept``, ``alpha_age``.
+    reported : (coefficient, coefficient)
+        What these are of those that searches move.
+    """
+
+    def __init__(self, data: ModelData, formula: Formula, parameter: Parameter, prior: Prior) -> None:
+        self.parameter, self.formula, self.shape = parameter, formula, data.parameter_shape(parameter.name)
+        columns, first = formula.covariates(data), int(formula.has_intercept)
+        # levels in place of an intercept are values of the parameter, and stay as they are
+        level = np.array([c.indicator and not first for c in formula.columns], dtype=bool)
+        size = np.where(level, 1.0, np.sqrt((columns**2).mean(axis=0)))
+        self._design = np.concatenate([np.ones((len(columns), first)), columns / size], axis=1)
+        reported = np.diag(np.concatenate([np.ones(first), 1 / size]))
+        reported[:first, first:] = -formula.centre / size
+        self.reported = np.kron(reported, np.eye(int(np.prod(self.shape))))
+        names = [*["centre" if formula.columns else INTERCEPT] * first, *(c.name for c in formula.columns)]
+        middle, width = middle_and_width(parameter, prior)
+        middles = middle * np.concatenate([np.ones(first), level])
+        self.numbers = [
+            Parameter(f"{parameter.name}_{name}", real, self.shape, Normal(float(m), width))
+            for name, m in zip(names, middles, strict=True)
+        ]
+        self.labels = [
+            label for name in formula.names for label in entry_labels(f"{parameter.name}_{name}", self.shape)
+        ]
+
+    def value(self, vectors: np.ndarray) -> np.ndarray:
+        """Return everybody's values, (subject, *shape), given what searches move, (subject, entry)."""
+        support = self.parameter.support
+        with np.errstate(over="ignore"):  # an infinite value is an impossible one, which a search hears of
+            found = np.asarray(support.constrain(self._unbounded(vectors)))
+        return np.clip(found, support.lower, support.upper).reshape(-1, *self.shape)  # but for rounding, it is inside
+
+    def pulled_back(self, vectors: np.ndarray, slopes: np.ndarray) -> np.ndarray:
+        """Return derivatives by everybody's values, (subject, value), as ones by what searches move."""
+        with np.errstate(invalid="ignore"):  # where a value is infinite
+            by_unbounded = slopes * self._slope(vectors)
+        return np.einsum("sj,sk->sjk", self._design, by_unbounded).reshape(vectors.shape)
+
+    def variance(self, vectors: np.ndarray, cov: np.ndarray) -> np.ndarray:
+        """Return variances of everybody's values, (subject, *shape), given covariances (subject, entry, entry)."""
+        slopes = self._slope(vectors)
+        rows = [np.kron(row, np.eye(slopes.shape[1])) for row in self._design]
+        found = [np.diag(combined(row, known)) for row, known in zip(rows, cov, strict=True)]
+        return (slopes**2 * found).reshape(-1, *self.shape)
+
+    def _unbounded(self, vectors: np.ndarray) -> np.ndarray:
+        """Return everybody's values on the unbounded scale, (subject, value)."""
+        return np.einsum("sj,sjk->sk", self._design, vectors.reshape((*self._design.shape, -1)))
+
+    def _slope(self, vectors: np.ndarray) -> np.ndarray:
+        """Return the derivatives of everybody's values by those on the unbounded scale, (subject, value)."""
+        with np.errstate(over="ignore"):
+            return np.exp(self.parameter.support.log_slope(self._unbounded(vectors)))
+
+
+def combined(rows: np.ndarray, cov: np.ndarray) -> np.ndarray:
+    """Return covariances of linear combinations, (row, row); NaN where a part of one has none."""
+    unknown = np.isnan(np.diag(cov))
+    found = rows @ np.where(np.isnan(cov), 0.0, cov) @ rows.T
+    lost = ((rows != 0) & unknown).any(axis=1)
+    found[lost] = found[:, lost] = np.nan
+    return found
+
+
+def regressions(data: ModelData, population: Population) -> dict[str, Regression]:
+    """Return the parameters that have formulas, by name."""
+    found = {}
+    for name, formula in population.formulas.items():
+        parameter = data.model.parameter(name)
+        prior = population.prior(parameter)
+        assert prior is not None
+        found[name] = Regression(data, Formula.learn(name, formula, data), parameter, prior)
+    return found
