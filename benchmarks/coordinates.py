@@ -23,22 +23,13 @@ import numpy as np
 import xarray as xr
 
 import rlpymc as rl
+from benchmarks.bandit import simulated as bandit
 from benchmarks.measure import Report, cost, in_turn, machine, middle_and_range
 from rlpymc.compiler import machine as machine_code
 from rlpymc.fitting.nuts.machine_sampler import MachinePosterior
 from rlpymc.population.coordinates import COORDINATES
 
 DRAWS = {"draws": 1000, "chains": 4}
-
-
-def bandit(n_subjects: int, n_trials: int, seed: int = 0) -> xr.Dataset:
-    """Return trials of subjects who differ, in a bandit with rewards in 20 and 80 % of trials."""
-    rng = np.random.default_rng(seed)
-    params = {
-        "alpha": 1 / (1 + np.exp(-rng.normal(-0.5, 0.8, n_subjects))),
-        "beta": np.exp(rng.normal(1.0, 0.4, n_subjects)),
-    }
-    return rl.simulate("delta", rl.tasks.Bandit([0.2, 0.8]), params, n_subjects, n_trials, seed=seed)
 
 
 def two_step(seed: int) -> xr.Dataset:
