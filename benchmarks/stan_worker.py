@@ -32,7 +32,7 @@ def module_of(program: str) -> tuple[str, Any, float]:
 
 async def chains(name: str, job: dict[str, Any]) -> None:
     """Run all chains, as many at a time as there are cores."""
-    settings = {"data": job["data"], "num_samples": job["draws"], "num_warmup": job["tune"], "refresh": 0}
+    settings = {"data": job["data"], "init": {}, "num_samples": job["draws"], "num_warmup": job["tune"], "refresh": 0}
     calls = [
         services_stub.call(SAMPLER, name, f"{name}/fits/{k}", **settings, random_seed=job["seed"], chain=k)
         for k in range(1, job["chains"] + 1)
