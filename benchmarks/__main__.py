@@ -6,13 +6,9 @@
 """
 
 import argparse
-from pathlib import Path
 
 from benchmarks import compilation, likelihood, posterior, published_fits, transitions
 from benchmarks.measure import Report, machine
-
-README = Path(__file__).parent / "README.md"
-START = "<!-- tables -->"
 
 
 def main() -> None:
@@ -29,8 +25,7 @@ def main() -> None:
     likelihood.sizes(out, likelihood.MODELS)
     likelihood.scans(out, likelihood.MODELS)
     if write:
-        kept = README.read_text().partition(START)[0]
-        README.write_text(f"{kept}{START}\n\n" + "\n".join(out.lines).rstrip() + "\n")
+        out.write()
 
 
 if __name__ == "__main__":

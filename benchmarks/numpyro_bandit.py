@@ -8,10 +8,8 @@ devices than chains NumPyro's "parallel" falls back to one chain after another.
 """
 
 import argparse
-import time
-from dataclasses import astuple
+from collections.abc import Mapping
 
-import arviz as az
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -21,19 +19,12 @@ import xarray as xr
 from numpyro.infer import MCMC, NUTS
 from numpyro.infer.util import initialize_model
 
-import rlpymc as rl
-from rlpymc.population.presets import DEFAULT, PRESETS
+from benchmarks.bandit import HYPERPRIORS, differ_by, plain_columns, simulated, smallest_ess
+from benchmarks.measure import cost
 
 CHAINS = 4
 jax.config.update("jax_enable_x64", True)
 numpyro.set_host_device_count(CHAINS)
-
-PARAMETERS = [rl.get_model("delta").parameter(name) for name in ("alpha", "beta")]
-HYPERPRIORS = {
-    f"{p.name}_{part}": astuple(prior)
-    for p in PARAMETERS
-    for part, prior in zip(("mu", "sigma"), PRESETS[DEFAULT].group(p, p.prior), strict=True)
-}
 
 
 def model(action: jax.Array, reward: jax.Array) -> None:
@@ -90,7 +81,7 @@ def sample(
     posterior : xr.Dataset
         Parameters with dims (chain, draw) and, those of subjects, (chain, draw, subject).
     seconds : dict
-        "compile" (tracing included), "sampling" (tuning included), and "total".
+        "compile" (tracing included), "sampling" (tuning included), "CPU" of the latter, and "total".
 
     Raises
     ------
@@ -120,71 +111,27 @@ def sample(
         mcmc.run(key, action, reward)
         return mcmc.get_samples(group_by_chain=not apart)
 
-    started = time.perf_counter()
     key = jax.random.key(seed)
     keys = jax.random.split(key, chains) if apart else key
-    compiled = (jax.pmap(run) if apart else jax.jit(run)).lower(keys).compile()
-    ready = time.perf_counter()
-    found = jax.block_until_ready(compiled(keys))
-    done = time.perf_counter()
+    compiled = cost(lambda: (jax.pmap(run) if apart else jax.jit(run)).lower(keys).compile())
+    ran = cost(lambda: jax.block_until_ready(compiled.found(keys)))
+    found = ran.found
     posterior = {
         name: (("chain", "draw", "subject")[: found[name].ndim], np.asarray(found[name]))
         for name in ("alpha", "beta", *HYPERPRIORS)
     }
-    seconds = {"compile": ready - started, "sampling": done - ready, "total": done - started}
+    seconds = {"compile": compiled.wall, "sampling": ran.wall, "CPU": ran.cpu, "total": compiled.wall + ran.wall}
     return xr.Dataset(posterior, coords={"subject": trials["subject"].values}), seconds
 
 
-def same_posterior(trials: xr.Dataset, points: int = 5, seed: int = 0) -> float:
-    """Return how far the log density here and that of `rlpymc.build` are from differing by a constant.
+def same_posterior(trials: xr.Dataset) -> float:
+    """Return how far the log density here and that of `rlpymc.build` are from differing by a constant."""
+    potential = initialize_model(jax.random.key(0), model, model_args=_columns(trials)).potential_fn
 
-    Parameters
-    ----------
-    trials : xr.Dataset
-        As for `sample`.
-    points : int
-        At how many random points of the unbounded space, Jacobians included, to compare.
-    seed : int
-        For the points.
+    def log_density(point: Mapping[str, np.ndarray]) -> float:
+        return -float(potential({k: jnp.asarray(v) for k, v in point.items()}))
 
-    Returns
-    -------
-    float
-        The largest disagreement about a difference in log density between two points.
-    """
-    rng, n_subjects = np.random.default_rng(seed), trials.sizes["subject"]
-    potential = initialize_model(jax.random.key(seed), model, model_args=_columns(trials)).potential_fn
-    log_density = rl.build("delta", trials, pooling="partial").compile_logp()
-    gaps = []
-    for _ in range(points):  # not far out, where densities are so low that rounding is all there is to see
-        point = {name: np.asarray(rng.normal(0.0, 0.5)) for name in HYPERPRIORS}
-        point |= {name: rng.normal(0.0, 0.5, n_subjects) for name in ("alpha_z", "beta_z")}
-        logs = {f"{k}_log__" if k.endswith("_sigma") else k: np.asarray(v) for k, v in point.items()}
-        gaps.append(float(log_density(logs)) + float(potential({k: jnp.asarray(v) for k, v in point.items()})))
-    return max(gaps) - min(gaps)
-
-
-def simulated(n_subjects: int = 20, n_trials: int = 100, seed: int = 0) -> xr.Dataset:
-    """Return trials of subjects who differ, in a bandit with rewards in 20 and 80 % of trials.
-
-    Parameters
-    ----------
-    n_subjects, n_trials : int
-        How many subjects, and trials of each.
-    seed : int
-        For the subjects and their trials.
-
-    Returns
-    -------
-    xr.Dataset
-        From `rlpymc.simulate`.
-    """
-    rng = np.random.default_rng(seed)
-    params = {
-        "alpha": 1 / (1 + np.exp(-rng.normal(-0.5, 0.8, n_subjects))),
-        "beta": np.exp(rng.normal(1.0, 0.4, n_subjects)),
-    }
-    return rl.simulate("delta", rl.tasks.Bandit([0.2, 0.8]), params, n_subjects, n_trials, seed=seed)
+    return differ_by(trials, log_density)
 
 
 def main() -> None:
@@ -198,16 +145,14 @@ def main() -> None:
     trials = simulated()
     print(f"log densities differ by a constant, to {same_posterior(trials):.1e}")
     posterior, seconds = sample(trials, options.draws, options.tune, CHAINS, options.seed, options.chain_method)
-    effective = float(az.ess(posterior, method="bulk").to_array().min())
+    effective = smallest_ess(posterior)
     print(", ".join(f"{name} {value:.1f} s" for name, value in seconds.items()))
     print(f"smallest bulk ESS {effective:.0f}: {effective / seconds['sampling']:.0f} a second of sampling")
 
 
 def _columns(trials: xr.Dataset) -> tuple[jax.Array, jax.Array]:
-    plain = trials["scored"].all() and trials["learned"].all() and not trials["reset"][:, 1:].any()
-    if rl.facts(trials)["n_actions"] != 2 or not plain:
-        raise ValueError("expected trials with two actions, all scored and learned, without a reset after the first")
-    return jnp.asarray(trials["action"].values), jnp.asarray(trials["reward"].values)
+    action, reward = plain_columns(trials)
+    return jnp.asarray(action), jnp.asarray(reward)
 
 
 if __name__ == "__main__":
