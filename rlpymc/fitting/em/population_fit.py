@@ -1,6 +1,7 @@
 """What a fit of a population found: the group, the subjects, and marginal likelihoods."""
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from rlpymc.checks import check_seed, check_whole
 from rlpymc.fitting.em import evidence
 from rlpymc.fitting.em.e_step import Modes
 from rlpymc.fitting.em.group import Designs, Group
+from rlpymc.fitting.em.standard_errors import standard_errors
 from rlpymc.fitting.em.statuses import statuses
 from rlpymc.fitting.em.unbounded import Unbounded
 from rlpymc.model.parameter_vector import columns, dataset, entry_labels
@@ -42,6 +44,13 @@ class EM:
         Covariances over subjects, on the unbounded scale.
     coefficients : xr.Dataset (*shape, <name>_coefficient)
         What means are made of: an intercept, and what a formula has besides.
+    se : xr.Dataset
+        Standard errors, computed when they are first asked for: ``<name>_mu``, ``<name>_sigma`` and
+        ``<name>_coefficients`` on the unbounded scale, with ``covariance="full"`` those of `cov`, and ``<name>`` of
+        shared parameters on the natural scale.  They are from the curvature of the sum of `log_evidence` at the group
+        that was found; see Notes.  NaN where there are none, and ``se.attrs["note"]`` says why: no sigma that the data
+        do not tell from 0 (it is no larger than its standard error) has one, and nothing has where the prior is flat,
+        the E step failed, or the log evidence does not fall off in all directions.
     params : xr.Dataset (subject, *shape)
         Every parameter at the subjects' modes, on the natural scale; those that are constant or shared, too.
     params_unbounded : xr.Dataset (subject, *shape)
@@ -76,6 +85,14 @@ class EM:
 
     Notes
     -----
+    Standard errors are from minus the second derivatives of the log evidence with respect to coefficients, logarithms
+    of sigmas, correlations and what is shared, the modes of the subjects moving along.  The group that was found is
+    close to the maximum of the log evidence (in groups of 30 subjects with 100 trials, 0.2 to 0.3 standard errors away
+    on average) and not at it: they say how certain it is, and nothing of what Laplace's approximation makes too small,
+    see `fit_em`.  An interval of a sigma is sigma exp(±1.96 se / sigma).  A subject whose log likelihood has a kink
+    near the mode, or is so far from a parabola that third and fourth derivatives are no small correction, is taken to
+    be normal around the mode, and named in the note.
+
     The source of the method's implementation takes log p from Monte Carlo, as `mc_marginal_logp` does, and counts
     names of shared parameters instead of their entries, and fixed parameters as well.
     """
@@ -97,6 +114,24 @@ class EM:
     converged: bool | None
     history: pd.DataFrame
     _made: Made = field(repr=False)
+
+    @cached_property
+    def se(self) -> xr.Dataset:
+        """Standard errors of what describes the population: see `EM`."""
+        made = self._made
+        found = standard_errors(made.problem, made.group, made.modes, made.l2, self.status.values == "failed")
+        entries, own, shared = made.problem.entries, list(map(str, self.mu)), [p.name for p in made.problem.shared]
+        parts: dict[str, xr.DataArray] = {}
+        for part, values in (("mu", found.mu), ("sigma", found.sigma)):
+            parts |= {f"{name}_{part}": self.mu[name].copy(data=entries.pick(values, name)) for name in own}
+        for name in own:
+            of_mean = np.reshape(found.coefficients[entries.places[name]], self.coefficients[name].shape)
+            parts[f"{name}_coefficients"] = self.coefficients[name].copy(data=of_mean)
+        row = np.concatenate([found.sigma, found.shared])  # laid out as rows of subjects are
+        parts |= {str(k): v for k, v in dataset({name: entries.pick(row, name) for name in shared}).items()}
+        if not made.group.diagonal:
+            parts["cov"] = self.cov.copy(data=found.cov)
+        return xr.Dataset(parts, attrs={"note": found.note})
 
     def mc_marginal_logp(self, repetitions: int = 20, n_samples: int = 10_000, seed: int | None = 0) -> xr.Dataset:
         """Estimate the log marginal likelihood by Monte Carlo.
