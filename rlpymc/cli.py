@@ -80,6 +80,8 @@ def fit(
         )
         built = rl.build(model, trials, pooling=pooling)
         found = rl.sample(built, draws=draws, tune=tune, chains=chains, seed=seed)
+        if pooling != "complete":  # for `compare --unit subject`, which has no model to compute it with
+            rl.marginal_log_likelihood(built, found, draws=500)
         rl.save(found, out)
         console.print(as_table(summary(found), f"{model}: {trials.sizes['subject']} subjects", 3))
         console.print(text(str(rl.diagnose(found)).splitlines()[0]))
@@ -92,12 +94,13 @@ def fit(
 def compare(
     fits: Annotated[list[Path], typer.Argument(help="Files that fit wrote.")],
     unit: Annotated[str, typer.Option(help="What is left out: trial, session or subject.")] = "trial",
+    form: Annotated[str, typer.Option(help="How subjects are left out: integrated or conditional.")] = "",
 ) -> None:
     """Compare fits of the same data by leave-one-out cross-validation."""
     import rlpymc as rl
 
     def study() -> None:
-        found = rl.compare({name: rl.load(path) for name, path in _names(fits).items()}, unit=unit)
+        found = rl.compare({name: rl.load(path) for name, path in _names(fits).items()}, unit=unit, form=form or None)
         console.print(comparison(found, unit))
 
     _or_exit(study)

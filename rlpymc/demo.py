@@ -10,6 +10,7 @@ import xarray as xr
 from rich.console import Console
 
 from rlpymc import plots
+from rlpymc.comparison.marginal import marginal_log_likelihood
 from rlpymc.comparison.table import compare
 from rlpymc.data import example_data
 from rlpymc.fitting.factory import RLModel, build
@@ -57,6 +58,7 @@ def run(folder: Path, draws: int = 1000, tune: int = 500, seed: int = 1, console
         fits[name] = sample(built[name], draws=draws, tune=tune, seed=seed)
         console.print(text(str(diagnose(fits[name])).splitlines()[0]))
         console.print(table(summary(fits[name], "_group"), "the group"))
+        marginal_log_likelihood(built[name], fits[name], draws=250)  # for leaving out people
         save(fits[name], folder / f"{name.replace('+', '_')}.nc")
     console.rule("NUTS against maximum likelihood")
     best = MODELS[1]

@@ -62,9 +62,14 @@ def test_fit_and_compare(tmp_path):
         done = run(app, ["fit", str(tmp_path / "choices.csv"), "--model", model, "--out", out, *common])
         assert done.exit_code == 0, done.output
         assert "divergences" in done.output
-    done = run(app, ["compare", str(tmp_path / "delta.nc"), str(tmp_path / "biased_random.nc"), "--unit", "trial"])
-    assert done.exit_code == 0, done.output
-    assert done.output.index("delta") < done.output.index("biased_random")
+    fits = [str(tmp_path / f"{model}.nc") for model in ("delta", "biased_random")]
+    for unit in ("trial", "subject"):
+        done = run(app, ["compare", *fits, "--unit", unit])
+        assert done.exit_code == 0, done.output
+        assert done.output.index("delta") < done.output.index("biased_random")
+    assert "Pareto k" not in done.output  # whose own parameters are integrated out
+    done = run(app, ["compare", *fits, "--unit", "subject", "--form", "conditional"])
+    assert "Pareto k" in done.output
 
 
 def test_fit_says_what_is_wrong_with_a_table(tmp_path):

@@ -93,7 +93,8 @@ def predictive(rl_model: RLModel, refit: xr.DataTree, mask: np.ndarray, near: xr
     who = np.flatnonzero(mask.reshape(len(mask), -1).any(axis=1))
     one = data_for(data.model, with_scored(data, mask).isel(subject=who))
     posterior = refit["posterior"].to_dataset()
-    if (data.masks["scored"] & ~mask)[who].any():
+    own = any(effect.by_subject for effect in rl_model.spec.population.effects(data))
+    if not own or (data.masks["scored"] & ~mask)[who].any():
         return log_prob_totals(one, parameter_draws(rl_model, flat(posterior), one), rl_model.spec.backend).sum(axis=1)
     values, _ = integrated(rl_model, flat(thinned(posterior)), one, near, POINTS, np.random.default_rng(0))
     return values.sum(axis=1)

@@ -8,10 +8,12 @@ import numpy as np
 import xarray as xr
 from scipy.special import logsumexp
 
+from rlpymc.checks import check_type
 from rlpymc.comparison.elpd import Elpd
 from rlpymc.comparison.exact import leave_out
+from rlpymc.comparison.marginal import marginal_log_likelihood
 from rlpymc.comparison.refits import LEFT_OUT_ALONE
-from rlpymc.comparison.terms import check_unit, labels_of, responses_of, terms_of
+from rlpymc.comparison.terms import form_of, labels_of, lacks_integral, responses_of, terms_of
 from rlpymc.fitting.factory import RLModel
 
 FEWEST = 25  # draws from which importance sampling has a tail to smooth
@@ -22,7 +24,7 @@ def loo(
     fit: xr.DataTree,
     unit: str = "trial",
     *,
-    form: str = "conditional",
+    form: str | None = None,
     refit: RLModel | None = None,
     folder: str | Path | None = None,
     progress: bool = True,
@@ -38,13 +40,14 @@ def loo(
         What is left out.  "trial": one response; its action still drives later values, so this is how well single
         responses are predicted given all others.  "session": a person's responses in a session (column ``session``
         of the trials, or ``block``).  "subject": all responses of a person, which the group alone predicts.
-    form : {"conditional", "integrated"}
-        For subjects, two ways to the same number.  "conditional" reweights the draws of the person's own parameters,
-        to which these responses led; Pareto k above the threshold are the rule.  "integrated" reweights those of the
-        group alone, after `marginal_log_likelihood` has integrated over the person's own.
+    form : {"conditional", "integrated"}, optional
+        For subjects, two ways to the same number.  "integrated", which is taken unless told, reweights the draws of the
+        group alone, after `marginal_log_likelihood` has integrated over the person's own parameters; where nobody has
+        any, there is nothing to integrate over, and the log likelihood serves as it is.  "conditional" reweights the
+        draws of the person's own, to which these responses led; Pareto k above the threshold are the rule.
     refit : RLModel, optional
         The model that was fitted: the units on which PSIS is not reliable are left out in earnest, one refit each,
-        with the settings of the fit.
+        with the settings of the fit.  Integrals that are not in the fit are computed and kept there first.
     folder : path, optional
         Where refits are kept; calling again takes up the missing ones.
     progress : bool
@@ -58,7 +61,8 @@ def loo(
     Raises
     ------
     ValueError
-        If the fit has no log likelihood for the unit, one that is not a number, or is not of this model.
+        If the fit has no log likelihood for the unit, integrated for subjects, one that is not a number, or is not of
+        this model.
     """
     found = elpd_of("the fit", fit, unit, form, refit, folder, progress)
     warn_of_bad_k("the fit", found, stacklevel=2)
@@ -69,15 +73,18 @@ def elpd_of(
     name: str,
     fit: xr.DataTree,
     unit: str,
-    form: str,
+    form: str | None,
     refit: RLModel | None = None,
     folder: str | Path | None = None,
     progress: bool = True,
 ) -> Elpd:
     """Return the same for a fit that messages call by this name."""
-    check_unit(unit, form)
+    form = form_of(unit, form)
     if folder is not None and refit is None:
         raise ValueError("folder is where refits are kept: pass the model, too, refit=rl_model")
+    check_type(fit, xr.DataTree, f"{name} to be one from rlpymc.sample")
+    if form == "integrated" and refit is not None and lacks_integral(fit):
+        marginal_log_likelihood(refit, fit)
     terms = terms_of(fit, unit, form, name)
     elpd_i, k, good_k = _psis_loo(terms, name)
     refitted = np.zeros(elpd_i.size, dtype=bool)

@@ -50,8 +50,8 @@ def marginal_log_likelihood(
     xr.Dataset
         ``choice`` (chain, draw, subject), the log likelihoods; ``error`` (subject,), their Monte-Carlo standard
         error, the mean over draws.  The same is added to the fit as its group ``marginal_log_likelihood``, which
-        ``compare(..., unit="subject", form="integrated")`` reads.  Without pooling the population is the prior, and
-        the result is each person's log evidence.
+        ``loo(..., unit="subject")`` and ``compare`` read.  Without pooling the population is the prior, and the result
+        is each person's log evidence.
 
     Raises
     ------

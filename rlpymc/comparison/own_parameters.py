@@ -57,8 +57,8 @@ class OwnParameters:
                 )
         if not own:
             raise ValueError(
-                f"{data.model.name}: no parameter is estimated by subject, so there is nothing to integrate over; "
-                "form='conditional' is the same"
+                f"{data.model.name}: no parameter is estimated by subject, so there is nothing to integrate over; loo "
+                "and compare take the fit's log likelihood as it is"
             )
         self._entries = ParameterVector({e.name: e.shape for e in self.numbers})
         self.values = list(product(*(whole_numbers(p).tolist() for p in self.whole)))

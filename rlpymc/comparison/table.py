@@ -14,7 +14,7 @@ import xarray as xr
 from rlpymc.checks import check_type, unknown
 from rlpymc.comparison.elpd import Elpd
 from rlpymc.comparison.leave_one_out import elpd_of, warn_of_bad_k
-from rlpymc.comparison.terms import WHICH, check_unit
+from rlpymc.comparison.terms import WHICH, form_of
 from rlpymc.fitting.factory import RLModel
 from rlpymc.fitting.held_constants import CONSTANTS, telling
 from rlpymc.fitting.run_folder import folder_path
@@ -26,7 +26,7 @@ def compare(
     fits: Mapping[str, xr.DataTree | Elpd],
     unit: str = "trial",
     *,
-    form: str = "conditional",
+    form: str | None = None,
     weights: str = "stacking",
     refit: Mapping[str, RLModel] | None = None,
     folder: str | Path | None = None,
@@ -44,15 +44,16 @@ def compare(
         which know their unit.
     unit : {"trial", "session", "subject"}
         What is left out, see `loo`.
-    form : {"conditional", "integrated"}
-        For subjects: whether the draws of their own parameters are reweighted, or only the group's, after
-        `marginal_log_likelihood`.  Both aim at the same number; the second gets there.
+    form : {"conditional", "integrated"}, optional
+        For subjects: whether the draws of their own parameters are reweighted, or, unless told, only the group's, after
+        `marginal_log_likelihood` of each fit.  Both aim at the same number; the second gets there.
     weights : {"stacking", "pseudo-bma", "pseudo-bma+"}
         How models are weighted: so that their mixture predicts best, or by their own elpd, as it stands or over
         Bayesian bootstraps of the units.
     refit : mapping of RLModel, optional
         The models that were fitted, by the same names: units above the threshold of Pareto k are left out in
-        earnest, one refit each.  Models that are not named are not refitted.
+        earnest, one refit each.  Models that are not named are not refitted.  Of those that are, integrals that a fit
+        lacks are computed and kept in it.
     folder : path, optional
         Where refits are kept, in a folder for each model; calling again takes up the missing ones.
     progress : bool
@@ -69,7 +70,8 @@ def compare(
     Raises
     ------
     ValueError
-        If there are fewer than two fits, one has no log likelihood for the unit, or they are of different data.
+        If there are fewer than two fits, one has no log likelihood for the unit (integrated for subjects), or they are
+        of different data.
 
     Warns
     -----
@@ -77,7 +79,7 @@ def compare(
         Of units whose Pareto k is bad, and of constants of a model that decide how well it does (`rlpymc.constants`),
         as `sample` has noted them in a fit.
     """
-    check_unit(unit, form)
+    form_of(unit, form)
     if weights not in WEIGHTS:
         raise unknown("weights", weights, WEIGHTS)
     if not isinstance(fits, Mapping):

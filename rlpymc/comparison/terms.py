@@ -5,7 +5,7 @@ import json
 import numpy as np
 import xarray as xr
 
-from rlpymc.checks import check_type, unknown
+from rlpymc.checks import unknown
 from rlpymc.comparison.labels import labelled_terms, unlabelled
 
 UNITS = ("trial", "session", "subject")
@@ -15,14 +15,17 @@ WHICH = ("subject", "trial", "response", "cut", *SESSIONS)  # coordinates that s
 INTEGRATED = "marginal_log_likelihood"  # group of a fit
 
 
-def check_unit(unit: str, form: str) -> None:
-    """Raise a ValueError unless there are such a unit and such a form."""
+def form_of(unit: str, form: str | None) -> str:
+    """Return the form that is meant, unless told "integrated" for subjects; a ValueError if there is no such thing."""
     if unit not in UNITS:
         raise unknown("unit", unit, UNITS)
+    if form is None:
+        return "integrated" if unit == "subject" else "conditional"
     if form not in FORMS:
         raise unknown("form", form, FORMS)
     if form == "integrated" and unit != "subject":
         raise ValueError(f"form='integrated' is for unit='subject': a {unit} has no parameters of its own")
+    return form
 
 
 def terms_of(fit: xr.DataTree, unit: str, form: str, name: str) -> xr.DataArray:
@@ -33,18 +36,19 @@ def terms_of(fit: xr.DataTree, unit: str, form: str, name: str) -> xr.DataArray:
     fit : xr.DataTree
         From `sample`.
     unit, form : str
-        As for `loo`.
+        As for `loo`, the form told.
     name : str
         How messages call the fit.
     """
-    check_type(fit, xr.DataTree, f"{name} to be one from rlpymc.sample")
     if form == "integrated":
-        if INTEGRATED not in fit.children:
+        if lacks_integral(fit):
             raise ValueError(
-                f"{name} has no likelihood integrated over each subject's own parameters; compute it once: "
-                "rlpymc.marginal_log_likelihood(rl_model, fit), where the model is from rlpymc.build"
+                f"{name} has no likelihood integrated over each subject's own parameters, by which subjects are left "
+                "out; compute it once: rlpymc.marginal_log_likelihood(rl_model, fit), where the model is from "
+                "rlpymc.build. Or take form='conditional', which was the default before, and is the one form for a "
+                "PyMC model of your own"
             )
-        terms = fit[INTEGRATED].to_dataset()["choice"]
+        terms = fit[INTEGRATED].to_dataset()["choice"] if INTEGRATED in fit.children else labelled_terms(fit, name)
     else:
         terms = labelled_terms(fit, name)
         if unit != "subject" and "subject" in terms.dims:
@@ -59,6 +63,15 @@ def terms_of(fit: xr.DataTree, unit: str, form: str, name: str) -> xr.DataArray:
     if unit == "subject":
         return _by_subject(terms, name)
     return terms
+
+
+def lacks_integral(fit: xr.DataTree) -> bool:
+    """Whether a likelihood has to be integrated first: not if no parameter is a subject's own, which a fit can tell."""
+    if INTEGRATED in fit.children:
+        return False
+    if "rlpymc" not in fit.attrs or "posterior" not in fit.children:
+        return True
+    return any("subject" in v.dims for v in fit["posterior"].to_dataset().data_vars.values())
 
 
 def _by_subject(terms: xr.DataArray, name: str) -> xr.DataArray:

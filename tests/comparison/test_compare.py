@@ -126,8 +126,8 @@ def test_one_chain_is_enough() -> None:
 @pytest.mark.filterwarnings("ignore:Pareto k")
 def test_by_subject_the_terms_of_a_subject_are_summed() -> None:
     one, two = terms(1, spread=0.02), terms(2, mean=-0.9, spread=0.02)
-    from_obs = rl.compare({"one": fit(one), "two": fit(two)}, unit="subject")
-    summed = rl.compare({"one": by_subject(one), "two": by_subject(two)}, unit="subject")
+    from_obs = rl.compare({"one": fit(one), "two": fit(two)}, unit="subject", form="conditional")
+    summed = rl.compare({"one": by_subject(one), "two": by_subject(two)}, unit="subject", form="conditional")
     pd.testing.assert_frame_equal(from_obs, summed)
     assert (from_obs["n"] == 3).all()
     assert_allclose(from_obs.loc["one", "elpd"], one.mean(axis=(0, 1)).sum(), atol=0.1)
@@ -136,7 +136,7 @@ def test_by_subject_the_terms_of_a_subject_are_summed() -> None:
 @pytest.mark.filterwarnings("ignore:Pareto k")
 def test_a_fit_by_observation_may_be_compared_with_one_by_subject() -> None:
     one, two = terms(1, spread=0.02), terms(2, spread=0.02)
-    table = rl.compare({"obs": fit(one), "sum": by_subject(two)}, unit="subject")
+    table = rl.compare({"obs": fit(one), "sum": by_subject(two)}, unit="subject", form="conditional")
     assert set(table.index) == {"obs", "sum"}
 
 
@@ -257,7 +257,7 @@ def test_results_of_loo_are_compared_as_they_are() -> None:
     results = {name: rl.loo(one) for name, one in fits.items()}
     pd.testing.assert_frame_equal(rl.compare(results), rl.compare(fits))
     pd.testing.assert_frame_equal(rl.compare({"one": results["one"], "two": fits["two"]}), rl.compare(fits))
-    text = refused({"one": results["one"], "two": rl.loo(fits["two"], "subject")})
+    text = refused({"one": results["one"], "two": rl.loo(fits["two"], "subject", form="conditional")})
     assert_says(text, "different units", "'trial'", "'subject, conditional'")
 
 

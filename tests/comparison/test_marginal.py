@@ -16,6 +16,7 @@ from rlpymc.likelihood import draws
 from rlpymc.math import add_at, full, take
 from rlpymc.model.parameters import Parameter, integer, unit
 from tests.helpers import quadrature
+from tests.helpers.messages import assert_says, refusal
 
 SETTINGS: dict[str, Any] = {"draws": 300, "tune": 300, "chains": 2, "seed": 1, "progress": False}
 
@@ -112,7 +113,7 @@ def test_without_pooling_it_is_the_log_evidence(trials: xr.Dataset) -> None:
     exact = [by_quadrature(trials, i, *quadrature.PRIOR) for i in range(3)]
     assert_allclose(found["choice"].mean(("chain", "draw")), exact, atol=0.1)
     assert_allclose(found["choice"], found["choice"].isel(chain=[0], draw=[0]).values.repeat(2, 0).repeat(100, 1))
-    elpd = rl.loo(fit, "subject", form="integrated")
+    elpd = rl.loo(fit, "subject")
     assert_allclose(elpd.elpd_i, exact, atol=5 * found["error"].values.max())
     assert (elpd.pareto_k == -np.inf).all()
 
@@ -158,7 +159,7 @@ def assert_refits_agree(model: rl.RLModel, fit: xr.DataTree, tolerance: float) -
     rl.marginal_log_likelihood(model, fit, seed=1)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
-        found = rl.loo(fit, "subject", form="integrated")
+        found = rl.loo(fit, "subject")
         terms = terms_of(fit, "subject", "integrated", "fit")
         exact = leave_out(model, fit, terms, np.arange(found.n), None, False)
     good = found.pareto_k.values < 0.5  # above, weights have no variance, and 2000 draws may be off by more
@@ -188,11 +189,63 @@ def test_reweighting_people_s_own_parameters_aims_at_the_same() -> None:
     model = quadrature.build(trials, "partial")
     fit = sample(model, draws=1000)
     rl.marginal_log_likelihood(model, fit)
-    one, other = rl.loo(fit, "subject"), rl.loo(fit, "subject", form="integrated")
+    one, other = rl.loo(fit, "subject", form="conditional"), rl.loo(fit, "subject")
     assert one.unit == "subject, conditional"
     assert other.unit == "subject, integrated"
     assert_allclose(one.elpd_i, other.elpd_i, atol=0.1)
     assert (other.pareto_k.values < 0.7).all()
+
+
+# ---------------------------------------------------------------- what is meant where nothing is told
+
+
+def test_subjects_are_left_out_integrated_unless_told(model: rl.RLModel, fit: xr.DataTree) -> None:
+    bare = fit.copy()
+    bare.children = {k: v for k, v in bare.children.items() if k != "marginal_log_likelihood"}
+    for function, given in ((rl.loo, bare), (rl.compare, {"one": bare, "two": bare})):
+        message = refusal(function, given, unit="subject")
+        assert_says(message, "rlpymc.marginal_log_likelihood(rl_model, fit)", "form='conditional'", "default before")
+    found = rl.marginal_log_likelihood(model, bare, draws=40)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        default, told = rl.loo(bare, "subject"), rl.loo(bare, "subject", form="integrated")
+        assert default.unit == "subject, integrated"
+        assert_array_equal(default.elpd_i, told.elpd_i)
+        assert (rl.compare({"one": bare, "two": bare}, unit="subject")["unit"] == "subject, integrated").all()
+        assert rl.loo(bare, "subject", form="conditional").unit == "subject, conditional"
+        assert rl.loo(bare).unit == "trial"
+    assert_array_equal(bare["marginal_log_likelihood"]["choice"], found["choice"])
+
+
+def test_a_model_that_is_at_hand_integrates_by_itself(
+    model: rl.RLModel, fit: xr.DataTree, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """But it does not take the place of integrals that are there, as with other numbers of draws."""
+    monkeypatch.setattr("rlpymc.comparison.leave_one_out.leave_out", lambda *given: np.zeros(len(given[3])))
+    bare = fit.copy()
+    bare.children = {k: v for k, v in bare.children.items() if k != "marginal_log_likelihood"}
+    found = rl.loo(bare, "subject", refit=model, progress=False)
+    wanted = rl.marginal_log_likelihood(model, fit)
+    assert_array_equal(bare["marginal_log_likelihood"]["choice"], wanted["choice"])
+    assert found.unit == "subject, integrated"
+    kept = rl.marginal_log_likelihood(model, bare, draws=40)
+    refits = {"one": model, "two": model}
+    rl.compare({"one": bare, "two": bare}, unit="subject", refit=refits, progress=False)
+    assert_array_equal(bare["marginal_log_likelihood"]["choice"], kept["choice"])
+
+
+def test_where_nobody_has_own_parameters_there_is_nothing_to_integrate(trials: xr.Dataset, fit: xr.DataTree) -> None:
+    """So such a model can be compared with one of a population."""
+    complete = quadrature.build(trials, "complete")
+    same = sample(complete)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        default, told = rl.loo(same, "subject"), rl.loo(same, "subject", form="conditional")
+        rl.marginal_log_likelihood(quadrature.build(trials, "partial"), fit, draws=100)
+        table = rl.compare({"people": fit, "one for all": same}, unit="subject", refit={"one for all": complete})
+    assert default.unit == "subject, integrated"
+    assert_array_equal(default.elpd_i, told.elpd_i)
+    assert table.index.tolist() == ["people", "one for all"]
 
 
 # ---------------------------------------------------------------- the fit's tree, and what is refused

@@ -73,11 +73,12 @@ def built() -> xr.DataTree:
     [*((form, unit) for form in BY_OBSERVATION for unit in ("trial", "subject")), ("distribution", "subject")],
 )
 def test_what_is_left_out_is_as_of_a_model_that_was_built(form: str, unit: str) -> None:
-    found, known = rl.loo(own(form), unit), rl.loo(built(), unit)
+    way = None if unit == "trial" else "conditional"
+    found, known = rl.loo(own(form), unit, form=way), rl.loo(built(), unit, form=way)
     assert_allclose(found.elpd_i, known.elpd_i, rtol=1e-8)
     for label in ("subject", "trial") if unit == "trial" else ("subject",):
         assert_array_equal(found.elpd_i[label], known.elpd_i[label])
-    table = rl.compare({"own": own(form), "built": built()}, unit)
+    table = rl.compare({"own": own(form), "built": built()}, unit, form=way)
     assert_allclose(table["elpd"], known.elpd)
 
 
@@ -124,7 +125,9 @@ def test_a_potential_is_no_log_likelihood(unit: str) -> None:
     fit = own("distribution").copy()
     fit["log_likelihood"] = xr.DataTree(xr.Dataset())  # what PyMC writes of a model without observed variables
     assert not own_model("potential").observed_RVs
-    assert_says(refusal(rl.loo, fit, unit), "a potential", "distribution", "categorical or bernoulli")
+    assert_says(
+        refusal(rl.loo, fit, unit, form="conditional"), "a potential", "distribution", "categorical or bernoulli"
+    )
 
 
 def test_a_fit_without_log_likelihood_names_pymc_s_way() -> None:
@@ -135,16 +138,16 @@ def test_a_fit_without_log_likelihood_names_pymc_s_way() -> None:
 @pytest.mark.filterwarnings("ignore:Pareto k")
 def test_responses_may_have_another_name_and_another_variable_beside_them() -> None:
     fit = with_log_likelihood(own_model("categorical", "made"))
-    known = rl.loo(built(), "subject")
-    assert_allclose(rl.loo(fit, "subject").elpd_i, known.elpd_i)
+    known = rl.loo(built(), "subject", form="conditional")
+    assert_allclose(rl.loo(fit, "subject", form="conditional").elpd_i, known.elpd_i)
 
     terms = fit["log_likelihood"].to_dataset()
     fit["log_likelihood"] = xr.DataTree(terms.assign(rt=-(terms["made"] ** 2)))
-    message = refusal(rl.loo, fit, "subject")
+    message = refusal(rl.loo, fit, "subject", form="conditional")
     mend = "fit['log_likelihood'] = fit['log_likelihood'].to_dataset()[['made']]"
     assert_says(message, "made, rt", mend)
     exec(mend, {"fit": fit})
-    assert_allclose(rl.loo(fit, "subject").elpd_i, known.elpd_i)
+    assert_allclose(rl.loo(fit, "subject", form="conditional").elpd_i, known.elpd_i)
 
 
 @pytest.mark.filterwarnings("ignore:Pareto k")
@@ -172,14 +175,15 @@ def test_subjects_are_written_beside_the_terms_where_no_mask_tells() -> None:
     del fit["constant_data"]
     labels = "trials['subject'].values[trials['scored'].values.nonzero()[0]]"
     mend = f"fit['log_likelihood'].coords['subject'] = ('obs', {labels})"
-    assert_says(refusal(rl.loo, fit, "subject"), "which subject", mend)
+    assert_says(refusal(rl.loo, fit, "subject", form="conditional"), "which subject", mend)
     exec(mend, {"fit": fit, "trials": trials()})
-    assert_allclose(rl.loo(fit, "subject").elpd_i, rl.loo(built(), "subject").elpd_i)
+    found, known = (rl.loo(one, "subject", form="conditional") for one in (fit, built()))
+    assert_allclose(found.elpd_i, known.elpd_i)
 
 
 def test_integrating_needs_a_model_that_was_built() -> None:
-    message = refusal(rl.loo, own("categorical"), "subject", form="integrated")
-    assert_says(message, "marginal_log_likelihood", "rlpymc.build")
+    message = refusal(rl.loo, own("categorical"), "subject")
+    assert_says(message, "marginal_log_likelihood", "rlpymc.build", "form='conditional'", "of your own")
 
 
 def test_dims_that_are_no_responses_are_named() -> None:

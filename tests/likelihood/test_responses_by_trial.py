@@ -407,7 +407,7 @@ def test_fits_are_compared_by_response_and_by_subject(model: rl.RLModel, fit: xr
     for unit, n in (("trial", int(more()["scored"].sum())), ("subject", 2)):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)
-            found = rl.compare({"random": other, "learner": fit}, unit)
+            found = rl.compare({"random": other, "learner": fit}, unit, form="conditional")
         assert (found["n"] == n).all()
         assert list(found.index) == ["learner", "random"]
         assert_allclose(found.loc["random", "elpd"], more()["scored"].values.sum() * np.log(0.5), rtol=1e-2)
