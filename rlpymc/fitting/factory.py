@@ -186,8 +186,8 @@ def build(
         another, ``0 + drug`` gives each level a mean of its own.  There are no ``alpha_mu`` and ``alpha_group`` then,
         but ``alpha_Intercept`` and ``alpha_<term>``; ``alpha_sigma`` is the standard deviation of subjects around what
         the formula says.  The prior of ``alpha_mu`` is that of the mean where columns are average, under the name of
-        ``alpha_Intercept``; a coefficient is Normal(0, s / sd), s the width of that prior and sd the column's standard
-        deviation over subjects.
+        ``alpha_Intercept``; a coefficient is Normal(0, s / sd), s the width that this prior has unless one is given,
+        and sd the column's standard deviation over subjects.
 
     Returns
     -------

@@ -17,6 +17,7 @@ import pandas as pd
 import pytest
 import xarray as xr
 from numpy.testing import assert_allclose, assert_array_equal
+from scipy import stats
 from scipy.optimize import brentq, minimize
 from scipy.special import expit, logit
 
@@ -184,6 +185,11 @@ def test_covariates_are_regressed_on() -> None:
     s = np.linalg.inv(-at_start().hessian.values)[:, 0, 0]
     assert_allclose(float(em.sigma["alpha"]) ** 2, (left**2 + s).mean(), rtol=1e-6)
     assert_says(repr(em), "alpha: age", "alpha: drug")
+    table = em.coefficient_table
+    assert table.index.tolist() == ["alpha_Intercept", "alpha_age", "alpha_drug"]
+    assert_allclose(table["estimate"], wanted, rtol=1e-6)
+    assert_allclose(table["se"], em.se["alpha_coefficients"])
+    assert_allclose(table["p"], 2 * stats.norm.sf(np.abs(table["estimate"] / table["se"])), rtol=1e-9)
 
 
 def test_correlated_parameters_with_covariates_of_their_own_are_weighted() -> None:

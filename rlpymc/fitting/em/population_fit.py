@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import xarray as xr
+from scipy.special import ndtr
 
 from rlpymc.checks import check_seed, check_whole
 from rlpymc.fitting.em import evidence
@@ -16,6 +17,7 @@ from rlpymc.fitting.em.standard_errors import standard_errors
 from rlpymc.fitting.em.statuses import statuses
 from rlpymc.fitting.em.unbounded import Unbounded
 from rlpymc.model.parameter_vector import columns, dataset, entry_labels
+from rlpymc.population.model_matrix import INTERCEPT
 
 
 @dataclass(frozen=True)
@@ -132,6 +134,23 @@ class EM:
         if not made.group.diagonal:
             parts["cov"] = self.cov.copy(data=found.cov)
         return xr.Dataset(parts, attrs={"note": found.note})
+
+    @property
+    def coefficient_table(self) -> pd.DataFrame:
+        """A row for each coefficient of parameters with formulas: estimate, se, z and p (normal, both sides)."""
+        rows = {}
+        for name, values in self.coefficients.items():
+            labels = self.coefficients[f"{name}_coefficient"].values.tolist()
+            if labels == [INTERCEPT]:
+                continue
+            errors = self.se[f"{name}_coefficients"].values
+            for place in np.ndindex(values.shape):
+                label = entry_labels(f"{name}_{labels[place[-1]]}", values.shape[:-1])
+                entry = label[np.ravel_multi_index(place[:-1], values.shape[:-1]) if place[:-1] else 0]
+                rows[entry] = {"estimate": float(values.values[place]), "se": float(errors[place])}
+        found = pd.DataFrame.from_dict(rows, orient="index", columns=["estimate", "se"]).rename_axis("coefficient")
+        z = found["estimate"] / found["se"]
+        return found.assign(z=z, p=2 * ndtr(-z.abs()))
 
     def mc_marginal_logp(self, repetitions: int = 20, n_samples: int = 10_000, seed: int | None = 0) -> xr.Dataset:
         """Estimate the log marginal likelihood by Monte Carlo.
