@@ -70,8 +70,9 @@ def group_bms(log_evidences: pd.DataFrame | Mapping[str, Any]) -> GroupBMS:
     ----------
     log_evidences : DataFrame or mapping
         A row for each subject and a column for each model; or, by model, an array (subject,), a Series, or a
-        DataArray with the dim subject.  In nats, higher is better: ``rl.loo(fit, "subject").elpd_i``, or
-        ``-mle.bic / 2``, or a Laplace approximation.  Those with labels are lined up by label.
+        DataArray with the dim subject.  In nats, higher is better: ``rl.loo(fit, "subject").elpd_i`` after
+        `marginal_log_likelihood`, or ``rl.fit_em(...).log_evidence``; ``-mle.bic / 2`` is a rule of thumb, see Notes.
+        Those with labels are lined up by label.
 
     Returns
     -------
@@ -83,6 +84,12 @@ def group_bms(log_evidences: pd.DataFrame | Mapping[str, Any]) -> GroupBMS:
     ------
     ValueError
         If there are fewer than two models, subjects differ between models, or an evidence is not a number.
+
+    Notes
+    -----
+    Between nested models, ``-mle.bic / 2`` makes this sure of the wrong one.  Of 20 simulated groups of people who all
+    had two learning rates it was sure that one rate is the more frequent (protected exceedance above 0.95) in 19; from
+    integrated evidence two rates were the more frequent in all 20.  The notes of `fit_mle` say more.
     """
     table = _table(log_evidences)
     evidence = table.values - table.values.max(axis=1, keepdims=True)

@@ -132,6 +132,14 @@ def fit_em(
     deviations too small where subjects have few trials, and rounds that are too few leave them between where they
     started and where they go.  Where the true one is 0, they go there ever more slowly.
 
+    How much that is: 200 groups of 30 subjects with 100 trials were simulated with `delta`, on two arms that pay with
+    probabilities 0.2 and 0.8, with alpha_mu = -0.5, alpha_sigma = 0.8, beta_mu = 1 and beta_sigma = 0.5.  On average
+    beta_sigma was 10 % too small (Monte Carlo error 1), alpha_sigma 11 % (2), beta_mu too high by 0.04 (0.01), and
+    alpha_mu too low by 0.02 (0.01).  With beta_sigma = 0.8 it was 14 % too small (1), and the rest much the same.  The
+    intervals mu ± 1.96 se covered the truth in 92 to 96 % of groups, sigma exp(±1.96 se / sigma) in 98 and 99 % of
+    them for alpha, and in 93 and, with beta_sigma = 0.8, 83 % for beta.  In 7 of 200 groups there were no standard
+    errors.  ``benchmarks/small_groups.py`` does it again.
+
     References
     ----------
     Huys et al. (2012), PLoS Computational Biology 8, e1002410; LaplacianExpectationMaximization.jl.

@@ -59,6 +59,7 @@ class MLE:
         parameter with a formula, NaN: see `coefficient_table`.
     log_lik, aic, bic, pseudo_r2 : xr.DataArray (subject,)
         Log likelihood, information criteria, and McFadden's pseudo-R2: 1 - log_lik / (log likelihood of chance).
+        Between nested models, BIC misses parameters that all people have, see the notes of `fit_mle`.
     status : xr.DataArray (subject,) of str
         "converged", "at a bound", "at a kink" (a sharp maximum, where the gradient jumps: a prediction error changes
         its sign, for example), "flat direction" (the data do not tell), "stopped" (by the callback), or "failed".  A
