@@ -163,7 +163,7 @@ def assert_refits_agree(model: rl.RLModel, fit: xr.DataTree, tolerance: float) -
         terms = terms_of(fit, "subject", "integrated", "fit")
         exact = leave_out(model, fit, terms, np.arange(found.n), None, False)
     good = found.pareto_k.values < 0.5  # above, weights have no variance, and 2000 draws may be off by more
-    assert good.sum() > found.n / 2
+    assert good.sum() >= found.n / 2
     assert not found.bad[good].any()
     assert_allclose(found.elpd_i.values[good], exact[good], atol=tolerance)
 
