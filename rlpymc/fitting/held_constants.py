@@ -130,8 +130,8 @@ def telling(kept: str) -> dict[str, str]:
 def mends(found: Constants, population: Population) -> list[str]:
     """Return what to say of each constant that matters, and how to estimate it beside what is estimated already."""
     return [
-        f"{sentence}: what else is concluded may rest on it. Estimate it by build(..., "
-        f"free={(*population.free, name)}); rlpymc.constants(...) tells by subject"
+        f"{sentence}: what else is concluded may rest on it. Estimate it, with one value for all, by build(..., "
+        f"shared={(*population.shared, name)}); rlpymc.constants(...) tells by subject"
         for name, sentence in telling(found.to_json()).items()
     ]
 

@@ -258,7 +258,7 @@ def test_sampling_says_which_constant_decides_and_comparisons_repeat_it(monkeypa
     gain = constants("delta", trials(q0=1.5)).to_dataframe().loc["q0", "gain"]
     assert row["gain"] == pytest.approx(gain, abs=1.0)  # of everybody alone, whatever is shared
     assert len(said) == 1
-    assert_says(said[0], "q0 = 0 is held", f"gains {row['gain']:.1f} nats", "6 of 6 subjects", "free=('q0',)")
+    assert_says(said[0], "q0 = 0 is held", f"gains {row['gain']:.1f} nats", "6 of 6 subjects", "shared=('beta', 'q0')")
     with warnings.catch_warnings(record=True) as repeated:
         warnings.simplefilter("always")
         other = xr.DataTree.from_dict({name: group.to_dataset() for name, group in fit.children.items()})

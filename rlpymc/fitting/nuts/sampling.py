@@ -170,11 +170,11 @@ def sample(
     fit.attrs["rlpymc"] = json.dumps(made_from)
     fit.attrs |= {"spec_version": SPEC_VERSION, "sampled_by": "pytensor" if obstacle else "machine"}
     fit.attrs |= {"sampled_in": coordinates, "why": why}  # netCDF has a meaning of its own for "coordinates"
-    problems = diagnose(fit).problems
-    if constants and (tried := constants_in_passing(rl_model, time.perf_counter() - began)) is not None:
-        fit.attrs[CONSTANTS] = tried.to_json()
-        problems += mends(tried, rl_model.spec.population)
-    for problem in problems:
+    tried = constants_in_passing(rl_model, time.perf_counter() - began) if constants else None
+    if tried is not None:
+        fit.attrs[CONSTANTS] = tried.to_json()  # which `diagnose` reads, too
+    of_constants = mends(tried, rl_model.spec.population) if tried is not None else []
+    for problem in diagnose(fit).problems + of_constants:
         warnings.warn(problem, SamplingWarning, stacklevel=2)
     return fit
 
