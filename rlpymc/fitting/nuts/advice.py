@@ -31,6 +31,8 @@ from rlpymc.population.population import OF_ONE_SUBJECT
 
 NONCENTRED = "Write what differs between subjects as mean + sd * z, with z standard normal"
 
+MANY = 10  # times as many draws are no longer worth it
+
 
 @dataclass(frozen=True)
 class Making:
@@ -108,13 +110,15 @@ def of_low_bfmi(making: Making) -> str:
     return "No setting is known to mend it; see whether another seed says the same of the *_sigma parameters."
 
 
-def of_few_draws(making: Making, times: float) -> str:
-    """Return how many draws to take, of which so many times as many are needed."""
+def of_few_draws(making: Making, times: float, variable: str) -> str:
+    """Return how many draws to take, of which so many times as many are needed because of a variable."""
     if making.chosen:
         return _usual(making)
+    if times > MANY:
+        return f"It would take {ceil(times)} times as many draws: fix {variable}, or give it a narrower prior."
     draws = ceil(times) * making.draws
     call = f"draws={draws}" if making.own else f"sample(..., draws={draws})"
-    return f"Take {ceil(times)} times as many: {call}."
+    return f"Take {ceil(times)} times as many draws: {call}."
 
 
 def of_stuck_chains(making: Making) -> str:

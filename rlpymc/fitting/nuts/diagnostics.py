@@ -155,7 +155,7 @@ def _disagreement(
     if few:
         said.append(
             f"few effective draws ({few[0].value:.0f} for {few[0]}, should be above {enough}): intervals and LOO are "
-            f"noisy.{'' if said else ' ' + advice.of_few_draws(making, times)}"
+            f"noisy.{'' if said else ' ' + advice.of_few_draws(making, times, few[0].variable)}"
         )
     return found, concerned, said
 

@@ -68,8 +68,8 @@ class Disagreement:
                 f"another. {advice.of_a_flat_direction(making, self.entry, self.other)}"
             )
         return (
-            f"chains disagree in {self.entry} ({measure}): they move over one range, but too slowly. "
-            f"{advice.of_few_draws(making, times)}"
+            f"chains disagree in {self.entry} ({measure}): they move too slowly to have been everywhere often enough. "
+            f"{advice.of_few_draws(making, times, self.entry.variable)}"
         )
 
 

@@ -6,7 +6,7 @@ Chains agree in one way.  They disagree in several, and what helps against one d
     A chain hardly moves, whatever the others do.
 "modes"
     Draws gather in two places, or more, and chains seldom or never go from one to the other.  Within a place they move
-    about freely: longer chains are more of the same.
+    about freely: longer chains are more of the same.  A place where no chain has been leaves no trace.
 "flat"
     Chains move slowly along with another number, of which they are all but a function: data know one of the two if they
     are told the other, and little else.
@@ -40,6 +40,7 @@ MIXED = 50.0  # effective draws of one chain that show where it is
 APART = 20.0  # variance of where chains are, in units of what chains of this length would have by chance
 ALL_BUT_FEW = 0.95  # share of its draws in one place of a chain that stays there
 TIED = 0.9  # rank correlation of numbers of which data know one combination
+END = 0.25  # share of draws at one end of a number's range
 ONE = 1 - 1e-9  # rank correlation from which on one is the other on another scale
 
 
@@ -173,14 +174,13 @@ def tie(draws: np.ndarray, other: np.ndarray) -> float:
     It is that of all draws, or of those in the lowest or the highest quarter of either: flat directions bend, and many
     begin where one number is small.  0 if one is the other on another scale.
     """
-    ranks = [rankdata(x) / x.size for x in (draws, other)]
-    if abs(np.corrcoef(ranks)[0, 1]) > ONE:
+    if abs(_rank_correlation(draws.ravel(), other.ravel())) > ONE:
         return 0.0
-    parts = [np.ones(draws.size, bool), *(part for r in ranks for part in (r <= 0.25, r >= 0.75))]
-    found = [_rank_correlation(ranks[0][part], ranks[1][part]) for part in parts]
-    return max(found, key=abs)
+    ranks = [rankdata(x) / x.size for x in (draws, other)]
+    parts = [np.ones(draws.size, bool), *(part for r in ranks for part in (r <= END, r >= 1 - END))]
+    return max((_rank_correlation(draws.ravel()[part], other.ravel()[part]) for part in parts), key=abs)
 
 
 def _rank_correlation(a: np.ndarray, b: np.ndarray) -> float:
-    ranks = np.array([rankdata(a), rankdata(b)])
-    return float(np.corrcoef(ranks)[0, 1]) if (np.ptp(ranks, axis=1) > 0).all() else 0.0
+    ranks = [rankdata(x) for x in (a, b)]
+    return float(np.corrcoef(ranks)[0, 1]) if a.size and all(r.min() < r.max() for r in ranks) else 0.0
