@@ -65,8 +65,8 @@ def of_priors(model: str, task: Callable[[], rl.tasks.Task], n_subjects: int, n_
 
 
 def drifting() -> rl.tasks.Task:
-    """Return the bandit of Daw et al. (2006), with payoffs in standard deviations around their center."""
-    return rl.tasks.DriftingBandit(center=0.0, sd_drift=0.7, sd=1.0, limits=None, round_to=None)
+    """Return the bandit of Daw et al. (2006), with payoffs in units of 40 points around their center, 50."""
+    return rl.tasks.DriftingBandit(center=0.0, sd_drift=2.8 / 40, sd=4 / 40, limits=None, round_to=None)
 
 
 def blocks() -> rl.tasks.Task:
