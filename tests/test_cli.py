@@ -79,6 +79,7 @@ def test_fit_says_what_is_wrong_with_a_table(tmp_path):
     assert "'id'" in done.output
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("default")
 def test_demo_in_short(tmp_path):
     done = run(app, ["demo", "--folder", str(tmp_path), "--draws", "60", "--tune", "60"])

@@ -103,7 +103,7 @@ def test_data_are_checked_once_for_a_model(model: rl.RLModel) -> None:
 
 
 def test_what_a_fit_holds(fit: xr.DataTree) -> None:
-    groups = {"posterior", "sample_stats", "observed_data", "constant_data", "log_likelihood"}
+    groups = {"posterior", "sample_stats", "observed_data", "constant_data", "log_prior", "log_likelihood"}
     assert set(fit.children) == groups
     assert dict(fit["posterior"]["alpha"].sizes) == {"chain": 2, "draw": 200, "subject": 2}
     record = json.loads(fit.attrs["rlpymc"])
