@@ -5,18 +5,19 @@ Largest r_hat without and with what is advised, three seeds each:
 - Two modes.  ``delta(rates=sign)+stickiness+lapse`` of 27 people (Fontanesi et al. 2019), whose start is held at 0:
   1.20, 1.37, 1.14, and 1.01 with ``shared=["q0"]``.  ``counterfactual`` with starts by person: 1.03, 1.24, 1.09, and
   1.00 to 1.01 with one for all.  Where the parameter is no start, one value for all gives 1.03 to 1.07, since others
-  have two modes then.  One person alone: up to 1.45, and 1.01 with the parameter fixed or a prior that leaves one mode
-  out.  None of them were mended by four times the draws, ``target_accept``, priors of less spread or around the
+  have two modes then.  One person alone: up to 1.45, and 1.01 with the parameter fixed or a prior that leaves one
+  mode out.  None of them were mended by four times the draws, ``target_accept``, priors of less spread or around the
   middle, other preset priors, or leaving out lapse or stickiness; most of that made it worse.
 - A flat direction, in ``delta`` of four people without a population: 1.02 and 6 to 25 divergences; 1.00 and none with
   one value for all, or a fixed one, of either number.  1.01 with ``target_accept=0.95``, with a fourth of the
   effective draws.
-- Slow chains, in 20 simulated people under priors="wide": 1.01, 1.01, 1.02, and below 1.01 with three times the draws.
+- Slow chains, in 20 simulated people under priors="wide": 1.01, 1.01, 1.02, and below 1.01 with three times the
+  draws.
 - Divergences, in five simulated people under priors="wide": 8, 23, 14, and none with ``target_accept=0.95``.  In
   coordinates="centred" 537 to 686, and a BFMI of 0.13 to 0.18; none and 0.85 to 0.90 without; no better, or worse,
   with ``target_accept=0.95`` or priors of less spread.
-- Low BFMI in a centred PyMC model of one's own (eight schools): 0.22 to 0.30; 0.15 to 0.33 with ``target_accept=0.95``
-  or priors of less spread, 0.91 to 1.01 when it is non-centred.
+- Low BFMI in a centred PyMC model of one's own (eight schools): 0.22 to 0.30; 0.15 to 0.33 with
+  ``target_accept=0.95`` or priors of less spread, 0.91 to 1.01 when it is non-centred.
 """
 
 import json

@@ -30,8 +30,8 @@ import numpy as np
 from scipy.stats import rankdata
 
 LEVELS = np.linspace(0.02, 0.98, 97)  # shares of draws below the levels that are tried
-# Flow between two places, in units of the geometric mean of those within them.  Slow draws of one normal distribution
-# are above 0.2; two normal distributions less than four standard deviations apart count as one.
+# Flow between two places, in units of the geometric mean of those within them.  Of one normal distribution it is above
+# 0.2, but for draws that `FREELY` leaves out; two that are less than four standard deviations apart count as one.
 RARE = 0.1
 FREELY = 0.2  # flow within a place of chains that know it; slower ones may just not have been elsewhere yet
 FEW_STEPS = 20  # tell nothing of a flow
