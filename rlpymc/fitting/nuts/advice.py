@@ -6,8 +6,9 @@ Largest r_hat without and with what is advised, three seeds each:
   1.20, 1.37, 1.14, and 1.01 with ``shared=["q0"]``.  ``counterfactual`` with starts by person: 1.03, 1.24, 1.09, and
   1.00 to 1.01 with one for all.  Where the parameter is no start, one value for all gives 1.03 to 1.07, since others
   have two modes then.  One person alone: up to 1.45, and 1.01 with the parameter fixed or a prior that leaves one
-  mode out.  None of them were mended by four times the draws, ``target_accept``, priors of less spread or around the
-  middle, other preset priors, or leaving out lapse or stickiness; most of that made it worse.
+  mode out.  Of no use for the second were twice the chains, tuning and draws, ``target_accept=0.95``,
+  priors="small_samples" and narrower priors of the start (1.02 to 1.50); for the first, a prior of `alpha_neg` around
+  the middle, and leaving out lapse or stickiness (1.07 to 1.42).
 - A flat direction, in ``delta`` of four people without a population: 1.02 and 6 to 25 divergences; 1.00 and none with
   one value for all, or a fixed one, of either number.  1.01 with ``target_accept=0.95``, with a fourth of the
   effective draws.
