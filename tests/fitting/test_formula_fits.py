@@ -129,7 +129,10 @@ def test_differences_between_groups_are_found_and_covered() -> None:
     covered, estimates = [], []
     for seed in range(10):
         model = rl.build("delta", people(40, 100 + seed), formulas={"alpha": "group"})
-        fit = rl.sample(model, draws=500, tune=500, seed=seed, progress=False, log_likelihood=False, constants=False)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", rl.SamplingWarning)
+            options: dict[str, Any] = {"draws": 500, "tune": 500, "progress": False, "log_likelihood": False}
+            fit = rl.sample(model, seed=seed, constants=False, **options)
         draws = rl.contrast(fit, "alpha", "group").draws["link"].values.ravel()
         low, high = np.quantile(draws, [0.1, 0.9])
         covered.append(low < 1.0 < high)
