@@ -1,11 +1,12 @@
 """Whether what `sample` does unless told otherwise is enough: models and data, each with all defaults.
 
     ./run python -m benchmarks.defaults [--pairs NAME ...] [--seeds 1 2 3] [--draws 1000] [--tune 1000]
-                                        [--target-accept 0.8] [--write]
+                                        [--target-accept 0.9] [--write]
 
 A pair is enough if the largest r_hat is below 1.01, bulk and tail ESS of all variables are above 400, no transition
-diverged, and nothing was warned of.  Simulated people have parameters drawn from the model's own priors, new ones for
-each seed.  A warning that a constant gains says nothing of sampling: it counts apart.
+diverged, and nothing was warned of.  Simulated people are new ones for each seed.  Unless a pair's name says otherwise,
+their parameters are drawn from the model's own priors, which are weak: many are of extremes that no data have.  A
+warning that a constant gains says nothing of sampling: it counts apart.
 """
 
 import argparse
@@ -22,6 +23,7 @@ import xarray as xr
 import rlpymc as rl
 from benchmarks.bandit import simulated as bandit
 from benchmarks.measure import Report, cost, machine
+from rlpymc.population.presets import middle_and_width
 
 R_HAT, ESS = 1.01, 400.0
 OF_CONSTANTS = "what else is concluded may rest on it"  # what warnings of constants say
@@ -32,6 +34,18 @@ def from_priors(model: str, task: rl.tasks.Task, n_subjects: int, n_trials: int,
     rng = np.random.default_rng(seed)
     free = [p for p in rl.get_model(model).parameters if p.value is None]
     params = {p.name: p.prior.sample(rng, (n_subjects, *p.shape)) for p in free}
+    return rl.simulate(model, task, params, n_subjects, n_trials, seed=seed)
+
+
+def typical(model: str, task: rl.tasks.Task, n_subjects: int, n_trials: int, seed: int) -> xr.Dataset:
+    """Return trials of people around plausible values, who vary half as much as their priors do."""
+    rng, params = np.random.default_rng(seed), {}
+    for p in rl.get_model(model).parameters:
+        if p.value is None:
+            assert p.plausible is not None, p.name
+            width = middle_and_width(p, p.prior)[1]
+            away = width / 2 * rng.standard_normal((n_subjects, *p.shape))
+            params[p.name] = p.support.constrain(p.support.unconstrain(np.float64(p.plausible)) + away)
     return rl.simulate(model, task, params, n_subjects, n_trials, seed=seed)
 
 
@@ -59,6 +73,14 @@ def example(name: str) -> Callable[[int], xr.Dataset]:
     return lambda seed: rl.example_data(name)
 
 
+def by_picture(seed: int) -> xr.Dataset:
+    """Return the data of Collins & Frank, whatever the seed, with each picture of a block learned by itself."""
+    del seed
+    table = rl.to_table(rl.example_data("collins2018_rlwm")).drop(columns="trial")
+    table = table.sort_values(["subject", "block", "stimulus"], kind="stable")
+    return rl.read_trials(table, missing=-1, reset=["block", "stimulus"])
+
+
 def of_priors(model: str, task: Callable[[], rl.tasks.Task], n_subjects: int, n_trials: int) -> Pair:
     """Return a pair whose data are simulated with the model."""
     return Pair(model, lambda seed: from_priors(model, task(), n_subjects, n_trials, seed))
@@ -83,10 +105,15 @@ PAIRS = {
     "bandit 20 x 50": Pair("delta", lambda seed: bandit(20, 50, seed)),
     "bandit 20 x 500": Pair("delta", lambda seed: bandit(20, 500, seed)),
     "two-step 20 x 200": of_priors("two_step_hybrid", rl.tasks.TwoStep, 20, 200),
+    "two-step, typical people": Pair(
+        "two_step_hybrid", lambda seed: typical("two_step_hybrid", rl.tasks.TwoStep(), 20, 200, seed)
+    ),
     "drifting bandit": of_priors("kalman", drifting, 20, 200),
     "hidden Markov": of_priors("hmm(delta)", lambda: rl.tasks.Bandit([0.2, 0.8]), 20, 200),
     "MDP, q_mdp": of_priors("q_mdp", lambda: rl.tasks.RandomMDP(5, 3), 20, 200),
     "MDP, soft_q": of_priors("soft_q", lambda: rl.tasks.RandomMDP(5, 3), 20, 200),
+    "collins, delta": Pair("delta", by_picture),
+    "collins, rates by sign": Pair("delta(rates=sign)+stickiness", by_picture),
     "RLWM simulated": of_priors("rlwm", blocks, 10, 663),
     "collins, rlwm": Pair("rlwm", example("collins2018_rlwm")),
     "collins, interaction": Pair("rlwm(interaction=True)", example("collins2018_rlwm")),
@@ -144,6 +171,8 @@ def report(out: Report, names: Sequence[str], seeds: Sequence[int], settings: di
     columns += ("sampling, s", "CPU s of all", "warnings", "constants that gain")
     told = ", ".join(f"{k}={v}" for k, v in settings.items()) or "all defaults"
     out.table(f"Models and data, {told}", columns, rows)
+    left = [name for name in PAIRS if name not in names]
+    out.say(f"Not run here: {', '.join(left) or 'none'}.")
     out.say(f"Enough: {enough} of {len(rows)}. Warnings:\n\n" + "\n".join(said or ["none"]))
 
 

@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
 
-from benchmarks import hand, transitions
+import rlpymc as rl
+from benchmarks import defaults, hand, transitions
 from benchmarks.likelihood import simulated
 from rlpymc.compiler.signature import TOTAL, Name
 from rlpymc.likelihood.evaluator import Evaluator
@@ -29,3 +30,20 @@ def test_the_naive_posterior_is_the_same(monkeypatch):
     monkeypatch.setattr(transitions, "NODES", np.linspace(-10, 10, 20_001))
     phi, x = transitions.example(1)
     assert transitions.differ_by(phi[:20], x[:20]) < 1e-6
+
+
+def test_pictures_by_themselves_are_the_same_answers():
+    trials, place = defaults.by_picture(1), ["subject", "block", "stimulus", "iteration"]
+    whole, alone = (rl.to_table(t)[[*place, "action", "reward"]] for t in (rl.example_data("collins2018_rlwm"), trials))
+    assert_array_equal(alone, whole.sort_values(place))
+    begins = trials["reset"].values[trials["exists"].values]
+    assert_array_equal(begins, ~alone.duplicated(place[:3]))
+
+
+def test_typical_people_vary_around_plausible_values(monkeypatch):
+    monkeypatch.setattr(rl, "simulate", lambda model, task, params, *sizes, seed: params)
+    found = defaults.typical("two_step_hybrid", rl.tasks.TwoStep(), 4000, 10, seed=1)
+    sticky = found["stickiness"]  # whose prior is Normal(0, 0.5)
+    assert_allclose([sticky.mean(), sticky.std()], [0.2, 0.25], atol=0.02)
+    assert_allclose(np.median(found["beta1"]), 4.0, rtol=0.03)
+    assert "common" not in found

@@ -18,6 +18,7 @@ from rlpymc.comparison.elpd import Elpd
 from rlpymc.comparison.leave_one_out import ROUNDING, check_draws, relative_efficiency
 from rlpymc.comparison.refits import Refits
 from rlpymc.fitting.factory import RLModel
+from rlpymc.fitting.nuts.sampling import TARGET_ACCEPT
 from rlpymc.fitting.posterior import flat, parameter_draws
 from rlpymc.likelihood.draws import log_prob_draws
 from rlpymc.trials.fingerprints import response_hash
@@ -38,7 +39,7 @@ def leave_future_out(
     tune: int = 1000,
     chains: int = 4,
     seed: int | None = None,
-    target_accept: float = 0.8,
+    target_accept: float = TARGET_ACCEPT,
     k_threshold: float = K_THRESHOLD,
     folder: str | Path | None = None,
     progress: bool = True,

@@ -6,6 +6,7 @@ import shutil
 import warnings
 from collections.abc import Iterator
 from functools import partial
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -109,6 +110,14 @@ def test_what_a_fit_holds(fit: xr.DataTree) -> None:
     record = json.loads(fit.attrs["rlpymc"])
     assert record["spec"]["model"] == "delta"
     assert record["sampler"]["seed"] == 1
+
+
+def test_steps_are_as_small_as_the_acceptance_rate_that_is_aimed_at_says(model: rl.RLModel, fit: xr.DataTree) -> None:
+    assert json.loads(fit.attrs["rlpymc"])["sampler"]["target_accept"] == nuts.TARGET_ACCEPT
+    steps = [float(f["sample_stats"]["step_size_bar"].mean()) for f in (sample(model, target_accept=0.5), fit)]
+    assert steps[0] > 1.5 * steps[1]
+    assert_same_draws(fit, sample(model, target_accept=nuts.TARGET_ACCEPT))
+    assert signature(rl.leave_future_out).parameters["target_accept"].default == nuts.TARGET_ACCEPT
 
 
 def test_the_same_seed_gives_the_same_draws(model: rl.RLModel, fit: xr.DataTree) -> None:

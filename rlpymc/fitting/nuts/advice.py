@@ -35,6 +35,7 @@ from rlpymc.population.population import OF_ONE_SUBJECT
 
 NONCENTRED = "Write what differs between subjects as mean + sd * z, with z standard normal"
 
+OF_PYMC = 0.8  # target_accept of pm.sample, unless told
 MANY = 10  # times as many draws are no longer worth it
 
 
@@ -85,7 +86,7 @@ class Making:
             n_subjects=n_subjects,
             alone=n_subjects == 1 and any(f"{name}_sigma" in posterior for name in posterior.data_vars),
             chosen=coordinates if coordinates in ("centred", "noncentred") and not fit.attrs.get("why") else "",
-            target_accept=float(record.get("sampler", {}).get("target_accept", 0.8)),
+            target_accept=float(record.get("sampler", {}).get("target_accept", OF_PYMC)),
             free=tuple(record.get("spec", {}).get("free", ())),
             constants=telling(fit.attrs[CONSTANTS]) if CONSTANTS in fit.attrs else None,
         )
