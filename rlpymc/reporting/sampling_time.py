@@ -19,7 +19,7 @@ from rlpymc.fitting.nuts.sampling import sample
 
 SECONDS, FEWEST = 0.3, 3  # how long gradients are timed, and how many at least
 # Gradients a draw, tuning included: means of runs at defaults, of 5 to 100 subjects and 3 to 7 parameters.
-STEPS = {"informed": (7.0, 16.0), "noncentred": (10.0, 30.0), "of all": (3.0, 15.0)}
+STEPS = {"informed": (9.0, 20.0), "noncentred": (12.0, 36.0), "of all": (3.5, 18.0)}
 
 
 @dataclass(frozen=True)
