@@ -86,6 +86,11 @@ def of_priors(model: str, task: Callable[[], rl.tasks.Task], n_subjects: int, n_
     return Pair(model, lambda seed: from_priors(model, task(), n_subjects, n_trials, seed))
 
 
+def of_typical(model: str, task: Callable[[], rl.tasks.Task], n_subjects: int, n_trials: int) -> Pair:
+    """Return a pair whose data are simulated with the model, of typical people."""
+    return Pair(model, lambda seed: typical(model, task(), n_subjects, n_trials, seed))
+
+
 def drifting() -> rl.tasks.Task:
     """Return the bandit of Daw et al. (2006), with payoffs in units of 40 points around their center, 50."""
     return rl.tasks.DriftingBandit(center=0.0, sd_drift=2.8 / 40, sd=4 / 40, limits=None, round_to=None)
@@ -105,10 +110,9 @@ PAIRS = {
     "bandit 20 x 50": Pair("delta", lambda seed: bandit(20, 50, seed)),
     "bandit 20 x 500": Pair("delta", lambda seed: bandit(20, 500, seed)),
     "two-step 20 x 200": of_priors("two_step_hybrid", rl.tasks.TwoStep, 20, 200),
-    "two-step, typical people": Pair(
-        "two_step_hybrid", lambda seed: typical("two_step_hybrid", rl.tasks.TwoStep(), 20, 200, seed)
-    ),
+    "two-step, typical people": of_typical("two_step_hybrid", rl.tasks.TwoStep, 20, 200),
     "drifting bandit": of_priors("kalman", drifting, 20, 200),
+    "drifting bandit, typical people": of_typical("kalman", drifting, 20, 200),
     "hidden Markov": of_priors("hmm(delta)", lambda: rl.tasks.Bandit([0.2, 0.8]), 20, 200),
     "MDP, q_mdp": of_priors("q_mdp", lambda: rl.tasks.RandomMDP(5, 3), 20, 200),
     "MDP, soft_q": of_priors("soft_q", lambda: rl.tasks.RandomMDP(5, 3), 20, 200),
