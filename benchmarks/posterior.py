@@ -28,6 +28,7 @@ type Sampler = Callable[[xr.Dataset, int], tuple[float, dict[str, float]]]
 def of_rlpymc(trials: xr.Dataset, seed: int) -> tuple[float, dict[str, float]]:
     """Return the smallest number of effective draws, and seconds."""
     settings: dict[str, Any] = {"progress": False, "log_likelihood": False, "constants": False, **DRAWS}
+    settings["target_accept"] = 0.8  # as NumPyro and Stan, unless told
     built = cost(lambda: rl.build("delta", trials))
     run = cost(lambda: rl.sample(built.found, seed=seed, **settings))
     sites = cost(lambda: MachinePosterior(built.found, run.found.attrs["sampled_in"]))  # found in that run, too
