@@ -132,15 +132,13 @@ def _new_subject(effect: Effect, posterior: xr.Dataset, rng: np.random.Generator
 
 def group_values(effect: Effect, posterior: xr.Dataset) -> dict[str, np.ndarray]:
     """Return draws of an effect's variables of the group by key, (sample, *shape), from a posterior."""
-    found = {}
-    for name, v in effect.named.items():
-        if v.level == "group" and v.part_of is None:
-            found[v.key] = posterior[name].transpose("sample", ...).values
-        elif v.part_of is not None:
-            vector = effect.name + v.part_of[0]
-            part = posterior[vector].sel({f"{vector}_dim": v.part_of[1]})
-            found[v.key] = part.transpose("sample", ...).values
-    return found
+    parts = {
+        part: posterior[vector].sel({f"{vector}_dim": label})
+        for vector, of in effect.vectors.items()
+        for label, part in of.items()
+    }
+    group = [(name, v) for name, v in effect.named.items() if v.level == "group"]
+    return {v.key: parts.get(name, posterior.get(name)).transpose("sample", ...).values for name, v in group}
 
 
 def log_prior(model: Fitted, posterior: xr.Dataset) -> xr.Dataset:

@@ -217,14 +217,18 @@ class Coordinates:
     def _natural(self, effect: Effect, points: np.ndarray) -> dict[str, np.ndarray]:
         """Return coordinates, means and standard deviations, (draw, subject, entry), or (draw, 1, entry) for all."""
         shape = len(points), -1, prod(effect.shape)
-        unbounded = {v.key: points[:, self.points.places[name]].reshape(shape) for name, v in effect.named.items()}
+        unbounded = {v.key: points[:, self.points.places[name]] for name, v in effect.named.items()}
+        repeats = prod(effect.shape) // prod(effect.group_shape)
+        for v in effect.variables:
+            own = unbounded[v.key] if v.level == "subject" else np.tile(unbounded[v.key], repeats)
+            unbounded[v.key] = own.reshape(shape)
         if not is_normal(effect):
             mean, sd = (np.full((len(points), 1, shape[2]), value) for value in like_prior(effect))
             return {"z": unbounded["own"], "mu": mean, "sigma": sd}
         v = {v.key: v.prior.unbounded(unbounded[v.key])[0] for v in effect.variables}
         known = {key: value[None] for key, value in effect.known(2).items()}
         mean = effect.mean(Record(**v, **known))  # type: ignore[attr-defined]  # which those that are normal have
-        return {"z": v["z"], "mu": mean, "sigma": v["sigma"]}
+        return {"z": v["z"], "mu": mean + 0.0 * v["sigma"], "sigma": v["sigma"]}
 
     def noncentred(self, points: np.ndarray) -> np.ndarray:
         """Return points of the density, (draw, number), for points of the sampler."""

@@ -127,6 +127,11 @@ class Effect:
                 found.setdefault(self.name + suffix, {})[label] = name
         return found
 
+    @property
+    def group_shape(self) -> tuple[int, ...]:
+        """The shape of the group's variables: the last axes of the effect's shape, over whose first ones they are one."""
+        return self.shape
+
     def known(self, ndim: int) -> dict[str, np.ndarray]:
         """The covariates by key, as arrays (subject, ...) of so many axes."""
         return {c.key: np.reshape(c.values, (-1, *[1] * (ndim - 1))) for c in self.covariates}

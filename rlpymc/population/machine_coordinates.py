@@ -139,8 +139,10 @@ class OutsideWriter(FormulaWriter):
         return b.add(place, code.single(self.places[subjects_variable(effect)].start))
 
     def _at_group(self, effect: Effect, key: str, e: Any) -> Any:
-        """Return where a variable of the group is."""
-        return self.code.builder.add(self.code.single(self.places[f"{effect.name}_{key}"].start), e)
+        """Return where a variable of the group is, given the number of a subject's entry."""
+        b, single = self.code.builder, self.code.single
+        own = b.urem(e, single(prod(effect.group_shape)))
+        return b.add(single(self.places[f"{effect.name}_{key}"].start), own)
 
     # ---------------------------------------------------------------------------------------------- the map
     def _blocks(self) -> Iterator[tuple[Entries, list[Any]]]:

@@ -6,8 +6,8 @@ subjects.  The tests hold the two against each other.
 """
 
 import ctypes
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from functools import lru_cache
 from math import prod
 from typing import Any
@@ -25,6 +25,7 @@ from rlpymc.likelihood.evaluator import Evaluator
 from rlpymc.model.record import Record
 from rlpymc.population.coordinates import Coordinates, Form
 from rlpymc.population.effects import Effect
+from rlpymc.population.machine_predictors import PredictedEvaluator
 from rlpymc.population.machine_coordinates import DENSITY, LANES, OutsideWriter, memory, return_verdict
 from rlpymc.population.named_numbers import FormulaWriter, derivatives, leaf
 from rlpymc.population.points import Points
@@ -57,7 +58,7 @@ class Density:
     """
 
     def __init__(
-        self, coordinates: Coordinates, constants: Mapping[str, np.ndarray], evaluators: Sequence[Evaluator]
+        self, coordinates: Coordinates, constants: Mapping[str, np.ndarray], evaluators: Sequence[Evaluator | PredictedEvaluator]
     ) -> None:
         points = coordinates.points
         self.size, self.places, self._evaluators = len(points), points.places, evaluators
@@ -110,7 +111,7 @@ class _Number:
     """
 
     def __init__(self, effect: Effect, place: int) -> None:
-        self.effect, self.size = effect, prod(effect.shape)
+        self.effect, self.size, self.group_size = effect, prod(effect.shape), prod(effect.group_shape)
         self.values = [place + 2 * k for k in range(1 + len(effect.copies))]  # the parameter's, then its copies'
         self.given, *self.copied = (at + 1 for at in self.values)
         self.group, self.subject = (
@@ -154,6 +155,12 @@ class _Density(FormulaWriter):
     def each(self, n: int) -> AbstractContextManager[Any]:
         """Repeat what is written inside for the whole numbers below n."""
         return self.code.loop(self.code.single(0), self.code.single(n))
+
+    @contextmanager
+    def entries_of(self, number: _Number, g: Any) -> Iterator[Any]:
+        """Repeat what is written inside for the entries of a parameter that have an entry of the group in common."""
+        with self.each(number.size // number.group_size) as r:
+            yield self.code.builder.add(self.code.builder.mul(r, self.code.single(number.group_size)), g)
 
     def add_to(self, place: Any, value: Any) -> None:
         """Add what is in all lanes to a sum."""
@@ -243,8 +250,8 @@ class _Density(FormulaWriter):
 
     def _set_parameter(self, number: _Number) -> None:
         """Write a parameter's values where the kernels read them."""
-        with self.each(number.size) as e:
-            group = self._natural(number, self.load(self.positions(number.group, e)))
+        with self.each(number.group_size) as g, self.entries_of(number, g) as e:
+            group = self._natural(number, self.load(self.positions(number.group, g)))
 
             def write(i: Any, e: Any = e, group: dict[str, Any] = group) -> None:
                 at = self.at(number, e, i)
@@ -311,22 +318,23 @@ class _Density(FormulaWriter):
     def _prior(self, number: _Number) -> None:
         """Add the priors of a parameter's variables, and store all derivatives."""
         code, slopes = self.code, number.slopes()
-        with self.each(number.size) as e:
-            positions, sums = self.positions(number.group, e), {key: self.place() for key in number.group}
+        with self.each(number.group_size) as g:
+            positions, sums = self.positions(number.group, g), {key: self.place() for key in number.group}
             unbounded = self.load(positions)
             natural = self._natural(number, unbounded)
+            with self.entries_of(number, g) as e:
 
-            def write(i: Any, e: Any = e, natural: dict[str, Any] = natural, sums: dict[str, Any] = sums) -> None:
-                at = self.at(number, e, i)
-                own, slope = self.positions(number.subject, at), self.code.load(self.arrays[0][number.given], at)
-                self.given(self.for_all(natural) | self.load(own) | self.covariates_of(number, i) | {SLOPE: slope})
-                for key, where in own.items():
-                    self.add_to(self.log_density, self.of(number.maps[key][1]))
-                    self.code.store(self.of(slopes.get(key, 0.0)), self.slopes, where)
-                for key, place in sums.items():
-                    self.add_to(place, self.of(slopes.get(key, 0.0)))
+                def write(i: Any, e: Any = e, natural: dict[str, Any] = natural, sums: dict[str, Any] = sums) -> None:
+                    at = self.at(number, e, i)
+                    own, slope = self.positions(number.subject, at), self.code.load(self.arrays[0][number.given], at)
+                    self.given(self.for_all(natural) | self.load(own) | self.covariates_of(number, i) | {SLOPE: slope})
+                    for key, where in own.items():
+                        self.add_to(self.log_density, self.of(number.maps[key][1]))
+                        self.code.store(self.of(slopes.get(key, 0.0)), self.slopes, where)
+                    for key, place in sums.items():
+                        self.add_to(place, self.of(slopes.get(key, 0.0)))
 
-            self.over_subjects(number, write)
+                self.over_subjects(number, write)
             for key, where in positions.items():
                 self.given({key: unbounded[key], SLOPE: code.get(sums[key])})
                 self.add_to(self.log_density, self.of(number.maps[key][1]))

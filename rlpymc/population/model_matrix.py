@@ -1,7 +1,7 @@
 """What a parameter's mean depends on: a formula as users of R write it, and its model matrix."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
@@ -11,7 +11,8 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from rlpymc.checks import unknown
+from rlpymc.population.formula_tables import SUBJECT, TRIAL, check_constant, formula_table, on_trials, trials_table
+from rlpymc.population.formula_text import FormulaText
 from rlpymc.trials.model_data import ModelData
 
 INTERCEPT = "Intercept"
@@ -28,7 +29,7 @@ class Column:
     label : str
         Which of the term's columns, by its level; "" where the term is one number.
     indicator : bool
-        Whether it says by 0 and 1 which level of a factor a subject has.
+        Whether it says by 0 and 1 which level of a factor a row has.
     """
 
     term: str
@@ -39,6 +40,60 @@ class Column:
     def name(self) -> str:
         """The term, with the label in brackets."""
         return f"{self.term}[{self.label}]" if self.label else self.term
+
+
+class Design:
+    """Terms that were learned from a table: how factors are coded, and what numbers are scaled by.
+
+    Parameters
+    ----------
+    what : str
+        What it is of, for messages.
+    text : str
+        The terms.
+    table : pandas.DataFrame
+        What they are learned from.
+    """
+
+    def __init__(self, what: str, text: str, table: pd.DataFrame) -> None:
+        from formulae import design_matrices  # slow to import
+
+        self.what = what
+        rows = table if len(table.columns) else table.assign(one=1.0)  # which takes no table without columns
+        try:
+            made = design_matrices(text, rows, na_action="error", extra_namespace={"np": np}).common
+        except Exception as problem:
+            raise ValueError(f"{what}, cannot be read: {problem}") from None
+        if made is None:
+            raise ValueError(f"{what}: there is nothing in it; expected '1' at least")
+        self._made, self.has_intercept = made, INTERCEPT in made.terms
+        self.columns = tuple(
+            Column(term.name, label, term.kind == "categoric")
+            for term in made.terms.values()
+            if term.kind != "intercept"
+            for label in _labels(term)
+        )
+
+    def matrix(self, table: pd.DataFrame) -> np.ndarray:
+        """Return the model matrix of a table, (row, coefficient), the intercept first if there is one."""
+        try:
+            found = self._made.evaluate_new_data(table).design_matrix
+        except ValueError as problem:
+            raise ValueError(f"{self.what}: {problem}") from None
+        return np.asarray(found, dtype=float).reshape((len(table), -1))
+
+    def values(self, table: pd.DataFrame) -> np.ndarray:
+        """Return the same without the intercept, (row, column)."""
+        return self.matrix(table)[:, int(self.has_intercept) :]
+
+
+def _labels(term: Any) -> list[str]:
+    """Return the labels of a term's columns."""
+    if (levels := getattr(term, "levels", None)) is not None:
+        return [str(level) for level in levels]
+    if len(term.labels) == 1:
+        return [""]
+    return [label.rpartition("[")[2].removesuffix("]") for label in term.labels]
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +107,8 @@ class Formula:
     text : str
         The formula.
     table : pandas.DataFrame
-        What it was learned from, a row for each subject.
+        What it was learned from: a row for each subject, or, where something in it varies within subjects, for each
+        trial, with subject and trial as the index.
     """
 
     parameter: str
@@ -66,58 +122,145 @@ class Formula:
         Raises
         ------
         TypeError, ValueError
-            If it is no formula, reads columns that there are not, that are missing somewhere or vary within a subject.
+            If it is no formula, reads columns that there are not or that are missing somewhere, or if something in it
+            does not vary where it should.
         """
         if isinstance(formula, cls):
             return formula
         if not isinstance(formula, str):
             raise TypeError(f"formula of {parameter!r}: found {formula!r}, expected a text such as '~ drug * age'")
+        parts = FormulaText.read(parameter, formula)
+        by_trial = bool(parts.slopes or parts.levels)
         text = formula.strip().removeprefix("~").strip()
-        found = cls(parameter, text, subjects_table(data, parameter, _names(parameter, text)))
+        found = cls(parameter, text, formula_table(data, parameter, parts.names, by_trial))
         found.check()
         return found
 
+    @cached_property
+    def parts(self) -> FormulaText:
+        """What is the same for all, and what differs between subjects."""
+        return FormulaText.read(self.parameter, self.text)
+
+    @property
+    def by_trial(self) -> bool:
+        """Whether something in it varies within subjects."""
+        return self.table.index.nlevels == 2
+
+    @property
+    def level(self) -> str:
+        """The column within whose values each subject deviates anew; "" if there is none."""
+        return self.parts.levels[0] if self.parts.levels else ""
+
+    @property
+    def _what(self) -> str:
+        return f"formula of {self.parameter!r}, '~ {self.text}'"
+
+    @cached_property
+    def _design(self) -> Design:
+        return Design(self._what, self.parts.common, self.table)
+
+    @cached_property
+    def _slopes(self) -> tuple[Design, ...]:
+        return tuple(Design(self._what, text, self.table) for text in self.parts.slopes)
+
     def check(self) -> None:
         """Raise a ValueError if a column of the matrix says nothing, or the same as others."""
-        matrix, name = self.full_matrix(self.table), f"formula of {self.parameter!r}, '~ {self.text}'"
-        for column, values in zip(self.columns, self._without_intercept(matrix).T, strict=True):
-            if self.has_intercept and np.ptp(values) == 0:
-                raise ValueError(f"{name}: {column.name} is {values[0]:g} for all subjects; leave it out")
-        if matrix.shape[1] > len(matrix):
+        matrix, values = self._design.matrix(self.table), self._design.values(self.table)
+        for column, own in zip(self.columns, values.T, strict=True):
+            if self.has_intercept and np.ptp(own) == 0:
+                raise ValueError(f"{self._what}: {column.name} is {own[0]:g} for all subjects; leave it out")
+        n, between = self.n_subjects, int(self.has_intercept) + int((~self.within).sum())
+        if between > n:
             raise ValueError(
-                f"{name} has {matrix.shape[1]} coefficients for {len(matrix)} subjects; take fewer terms, or factors "
-                "of fewer levels"
+                f"{self._what} has {between} coefficients for {n} subjects; take fewer terms, or factors of fewer levels"
             )
         if matrix.size and np.linalg.matrix_rank(matrix) < matrix.shape[1]:
-            raise ValueError(f"{name}: a column follows from the others ({', '.join(self.names)}); leave a term out")
-
-    @cached_property
-    def _design(self) -> Any:
-        if (found := _design_matrices(self.parameter, self.text, self.table).common) is None:
             raise ValueError(
-                f"formula of {self.parameter!r}, '~ {self.text}': there is nothing in it; expected '1' at least"
+                f"{self._what}: a column follows from the others ({', '.join(self.names)}); leave a term out"
             )
-        return found
+        for name, own in self.table.items():
+            self._check_levels(str(name), own)
+        for design in self._slopes:
+            for column, varies in zip(design.columns, self._varies(design.values(self.table)), strict=True):
+                if not varies:
+                    raise ValueError(
+                        f"{self._what}: {column.name} does not vary within subjects, who so have no slope of their own; "
+                        f"leave ({column.name} | subject) out"
+                    )
+        if self.level:
+            self._check_level()
+
+    def _check_levels(self, name: str, values: pd.Series) -> None:
+        """Raise a ValueError if a level of a factor is there only once."""
+        if pd.api.types.is_numeric_dtype(values) or name == self.level:
+            return
+        of = "trial"
+        if not self._varies(values.to_numpy()[:, None])[0]:
+            values, of = values.iloc[self._first], "subject"
+        counts = values.value_counts()
+        if len(counts) > 1 and counts.min() == 1:
+            where = values[values == counts.idxmin()].index[0]
+            raise ValueError(
+                f"{self._what}: {name} is {counts.idxmin()!r} for one {of} alone, {where!r}, so that its coefficient is "
+                "that one's deviation; join it with another level, or leave it out"
+            )
+
+    def _check_level(self) -> None:
+        """Raise a ValueError if there are no sessions to deviate between, or somebody lacks one."""
+        labels = sorted(set(self.table[self.level].tolist()))
+        if len(labels) < 2:
+            raise ValueError(
+                f"{self._what}: {self.level} is {labels[0]!r} on all trials; deviations by {self.level} need two at least"
+            )
+        for subject, own in self.table[self.level].groupby(level=0, sort=False):
+            for label in labels:
+                if label not in set(own.tolist()):
+                    raise ValueError(
+                        f"{self._what}: subject {subject!r} has no trials in {self.level} {label!r}; leave that subject "
+                        "out, or label the trials so that everybody has all"
+                    )
 
     @cached_property
+    def _first(self) -> np.ndarray:
+        """The first row of each subject."""
+        if not self.by_trial:
+            return np.arange(len(self.table))
+        return np.flatnonzero(~self.table.index.get_level_values(0).duplicated())
+
+    @property
+    def n_subjects(self) -> int:
+        """Number of subjects that it was learned from."""
+        return len(self._first)
+
+    def _varies(self, values: np.ndarray) -> np.ndarray:
+        """Whether columns, (row, column), vary within a subject."""
+        if not self.by_trial:
+            return np.zeros(values.shape[1], dtype=bool)
+        subject = np.cumsum(np.isin(np.arange(len(values)), self._first)) - 1
+        return np.asarray((values != values[self._first][subject]).any(axis=0))
+
+    @cached_property
+    def within(self) -> np.ndarray:
+        """Whether columns vary within subjects, all of a term alike."""
+        varies = dict.fromkeys((c.term for c in self.columns), False)
+        for column, own in zip(self.columns, self._varies(self._design.values(self.table)), strict=True):
+            varies[column.term] |= bool(own)
+        return np.array([varies[c.term] for c in self.columns], dtype=bool)
+
+    @property
     def has_intercept(self) -> bool:
         """Whether there is an intercept."""
-        return INTERCEPT in self._design.terms
+        return self._design.has_intercept
 
-    @cached_property
+    @property
     def columns(self) -> tuple[Column, ...]:
         """The columns of the model matrix, without the intercept."""
-        found = []
-        for term in self._design.terms.values():
-            if term.kind == "intercept":
-                continue
-            labels = [label.rpartition("[")[2].removesuffix("]") for label in term.labels]
-            if (levels := getattr(term, "levels", None)) is not None:
-                labels = [str(level) for level in levels]
-            elif len(labels) == 1:
-                labels = [""]
-            found += [Column(term.name, label, term.kind == "categoric") for label in labels]
-        return tuple(found)
+        return self._design.columns
+
+    @property
+    def slopes(self) -> tuple[Column, ...]:
+        """What each subject has a slope of their own for."""
+        return tuple(column for design in self._slopes for column in design.columns)
 
     @property
     def names(self) -> list[str]:
@@ -126,52 +269,106 @@ class Formula:
 
     def full_matrix(self, table: pd.DataFrame) -> np.ndarray:
         """Return the model matrix of a table, (row, coefficient), the intercept first if there is one."""
-        try:
-            found = self._design.evaluate_new_data(table).design_matrix
-        except ValueError as problem:
-            raise ValueError(f"formula of {self.parameter!r}, '~ {self.text}': {problem}") from None
-        return np.asarray(found, dtype=float).reshape((len(table), -1))
+        return self._design.matrix(table)
 
-    def _without_intercept(self, matrix: np.ndarray) -> np.ndarray:
-        return matrix[:, int(self.has_intercept) :]
+    def table_of(self, data: ModelData) -> pd.DataFrame:
+        """Return the columns that it reads of some trials, a row for each subject or trial as in its own table."""
+        found = formula_table(data, self.parameter, self.table.columns, self.by_trial)
+        constant = [str(name) for name in found if not self.by_trial or not self._varies_in_own(str(name))]
+        if found.index.nlevels == 2:
+            check_constant(found, self.parameter, constant)
+        return found
+
+    def _varies_in_own(self, name: str) -> bool:
+        """Whether a column of the own table varies within subjects."""
+        return bool(self._varies(self.table[name].to_numpy()[:, None])[0])
 
     def of_subjects(self, data: ModelData) -> np.ndarray:
         """Return the model matrix of some subjects, (subject, coefficient), the intercept first if there is one."""
-        return self.full_matrix(subjects_table(data, self.parameter, self.table.columns))
+        return self.full_matrix(self.table_of(data))
 
     def covariates(self, data: ModelData) -> np.ndarray:
-        """Return its columns without the intercept, (subject, column), around what they are centred at."""
-        return self._without_intercept(self.of_subjects(data)) - self.centre
+        """Return the columns that do not vary within subjects, (subject, column), around what they are centred at."""
+        values = self._design.values(table := self.table_of(data))[:, ~self.within]
+        if self.by_trial:
+            first = ~table.index.get_level_values(0).duplicated()
+            values = values[first]
+        return values - self.centre[~self.within]
+
+    def weights(self, data: ModelData) -> np.ndarray:
+        """Return those that do, (subject, trial, column), and 0 where there is no trial."""
+        return on_trials(data, (self._design.values(self.table_of(data)) - self.centre)[:, self.within])
+
+    def slope_weights(self, data: ModelData) -> np.ndarray:
+        """Return what subjects' own slopes are multiplied by, (subject, trial, slope), as it is in the table."""
+        table = self.table_of(data)
+        return on_trials(data, np.concatenate([np.zeros((len(table), 0)), *(d.values(table) for d in self._slopes)], 1))
+
+    def _spread_over(self) -> list[np.ndarray]:
+        """Return each column as centre and spread are taken of it: by subject, or by trial if it varies within."""
+        values = self._design.values(self.table)
+        return [
+            own if within else own[self._first] for own, within in zip(values.T, self.within.tolist(), strict=True)
+        ]
 
     @cached_property
     def centre(self) -> np.ndarray:
-        """The means of columns over the subjects that it was learned from; zeros without an intercept."""
-        matrix = self._without_intercept(self.full_matrix(self.table))
-        return matrix.mean(axis=0) if self.has_intercept else np.zeros(matrix.shape[1])
+        """The means of columns, over subjects, or over trials where they vary within; zeros without an intercept."""
+        return np.array([own.mean() if self.has_intercept else 0.0 for own in self._spread_over()])
 
     @cached_property
     def spread(self) -> np.ndarray:
-        """The standard deviations of columns over these subjects; 1 where there is none."""
-        matrix = self._without_intercept(self.full_matrix(self.table))
-        found = matrix.std(axis=0, ddof=min(1, len(matrix) - 1))
+        """The standard deviations of columns, over the same; 1 where there is none."""
+        found = np.array([own.std(ddof=min(1, len(own) - 1)) for own in self._spread_over()])
         return np.where(found > 0, found, 1.0)
+
+    def labels(self, data: ModelData) -> list[Any]:
+        """Return the labels of the sessions of some data, in order."""
+        return sorted(set(self.table_of(data)[self.level].tolist()))
+
+    def session(self, data: ModelData) -> np.ndarray:
+        """Return the place of each trial's session among these labels, (subject, trial)."""
+        labels, values = self.labels(data), self.table_of(data)[self.level]
+        return on_trials(data, np.array([labels.index(value) for value in values])).astype(np.int64)
+
+    @cached_property
+    def slope_spread(self) -> np.ndarray:
+        """The standard deviations over trials of what subjects' own slopes are multiplied by."""
+        return np.array([own.std(ddof=1) for design in self._slopes for own in design.values(self.table).T])
 
 
 def to_dataset(formulas: Mapping[str, Formula]) -> xr.Dataset:
-    """Return what formulas were learned from, by subject, and their model matrices, ``<parameter>_design``."""
+    """Return what formulas were learned from, and their model matrices, ``<parameter>_design``.
+
+    Both are by subject, or by subject and trial where something varies within subjects; trials that there are not are
+    filled up.
+    """
     found = xr.Dataset()
     for name, formula in formulas.items():
-        for column, values in formula.table.items():
-            found[str(column)] = ("subject", np.asarray(values))
-        found[f"{name}_design"] = (("subject", f"{name}_coefficient"), formula.full_matrix(formula.table))
-        found = found.assign_coords({"subject": formula.table.index, f"{name}_coefficient": formula.names})
+        columns = formula.table.copy()
+        design = pd.DataFrame(formula.full_matrix(formula.table), index=columns.index, columns=formula.names)
+        design.columns.name = f"{name}_coefficient"
+        if formula.by_trial:
+            columns["exists"] = True
+            own = columns.to_xarray()
+            own["exists"] = own["exists"].fillna(value=False).astype(bool)
+            for k in own.data_vars:
+                if own[k].dtype == object:
+                    own[k] = own[k].fillna("")
+            found[f"{name}_design"] = design.stack(future_stack=True).to_xarray()
+        else:
+            own = columns.rename_axis(SUBJECT).to_xarray()
+            found[f"{name}_design"] = design.rename_axis(SUBJECT).stack(future_stack=True).to_xarray()
+        found = found.merge(own, compat="override")
     return found
 
 
 def from_dataset(parameter: str, text: str, kept: xr.Dataset) -> Formula:
     """Return the formula that `to_dataset` kept."""
-    names = _names(parameter, text)
-    return Formula(parameter, text, pd.DataFrame({k: kept[k].values for k in names}, index=kept["subject"].values))
+    names = list(FormulaText.read(parameter, text).names)
+    if TRIAL not in kept[f"{parameter}_design"].dims:
+        return Formula(parameter, text, pd.DataFrame({k: kept[k].values for k in names}, index=kept[SUBJECT].values))
+    return Formula(parameter, text, trials_table({k: kept[k] for k in names}, kept["exists"]))
 
 
 def fingerprint(formulas: Mapping[str, Formula]) -> str:
@@ -182,66 +379,3 @@ def fingerprint(formulas: Mapping[str, Formula]) -> str:
         [name, f.text, f.names, f.table.index.tolist(), f.full_matrix(f.table).tolist()] for name, f in formulas.items()
     ]
     return sha256(json.dumps(said, default=str).encode()).hexdigest()[:16]
-
-
-def _design_matrices(parameter: str, text: str, table: pd.DataFrame) -> Any:
-    """Return what formulae makes of a formula and a table."""
-    from formulae import design_matrices  # slow to import
-
-    rows = table if len(table.columns) else table.assign(one=1.0)  # which takes no table without columns
-    try:
-        return design_matrices(text, rows, na_action="error", extra_namespace={"np": np})
-    except Exception as problem:
-        raise ValueError(f"formula of {parameter!r}, '~ {text}', cannot be read: {problem}") from None
-
-
-def _names(parameter: str, text: str) -> list[str]:
-    """Return the names of what a formula reads."""
-    from formulae.model_description import model_description  # slow to import
-
-    try:
-        found = model_description(text)
-    except Exception as problem:
-        raise ValueError(f"formula of {parameter!r}, '~ {text}', cannot be read: {problem}") from None
-    if found.response is not None:
-        raise ValueError(f"formula of {parameter!r}: found {text!r}, expected what stands right of ~ alone")
-    for term in found.group_terms:
-        if str(term.expr) == "Intercept()" and term.factor.name == "subject":
-            why = "subjects differ already, by {0}_sigma (in `fit_mle`, not at all); leave it out"
-        else:
-            why = "expected terms without a bar; subjects differ by {0}_sigma (in `fit_mle`, not at all)"
-        raise ValueError(f"formula of {parameter!r}: found {term.name!r}: {why.format(parameter)}")
-    return sorted({name for name in found.var_names if name} - {"np"})
-
-
-def subjects_table(data: ModelData, parameter: str, names: Iterable[Any]) -> pd.DataFrame:
-    """Return columns of trials, a row for each subject.
-
-    Raises
-    ------
-    ValueError
-        If a column is not there, is missing for a subject, or varies within one.
-    """
-    trials, exists, found = data.trials, data.masks["exists"], {}
-    known = [str(k) for k, v in trials.variables.items() if v.dims in (("subject",), ("subject", "trial"))]
-    for name in map(str, names):
-        if name not in known:
-            raise unknown(f"column of the trials in the formula of {parameter!r}", name, known)
-        values = trials[name].values
-        if values.ndim == 2:
-            first = values[np.arange(len(values)), exists.argmax(axis=1)]
-            differs = exists & (values != first[:, None]) & ~(pd.isna(values) & pd.isna(first)[:, None])
-            if differs.any():
-                i, t = np.argwhere(differs)[0]
-                raise ValueError(
-                    f"formula of {parameter!r}: column {name!r} varies within subject {data.subjects[i].item()!r}: "
-                    f"{first[i]} and, at trial {t}, {values[i, t]}; expected one value for a subject"
-                )
-            values = first
-        if (missing := pd.isna(values)).any():
-            raise ValueError(
-                f"formula of {parameter!r}: column {name!r} is missing for subject "
-                f"{data.subjects[missing.argmax()].item()!r}; give it a value, or leave the subject out"
-            )
-        found[name] = values
-    return pd.DataFrame(found, index=data.subjects)

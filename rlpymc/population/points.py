@@ -7,6 +7,7 @@ import numpy as np
 from rlpymc.model.parameter_vector import ParameterVector
 from rlpymc.model.record import Record
 from rlpymc.population.effects import Effect
+from rlpymc.population.predictors import Predictor
 
 
 class Points:
@@ -18,6 +19,8 @@ class Points:
         The parameters that are estimated.
     n_subjects : int
         Number of subjects.
+    predictors : sequence of Predictor
+        What follows from some of them.
 
     Attributes
     ----------
@@ -27,10 +30,13 @@ class Points:
         Names of the numbers in a point.
     """
 
-    def __init__(self, effects: Sequence[Effect], n_subjects: int) -> None:
-        self.effects, self.n_subjects = tuple(effects), n_subjects
-        outer = {"group": (), "subject": (n_subjects,)}
-        shapes = {name: (*outer[v.level], *e.shape) for e in effects for name, v in e.named.items()}
+    def __init__(self, effects: Sequence[Effect], n_subjects: int, predictors: Sequence[Predictor] = ()) -> None:
+        self.effects, self.n_subjects, self.predictors = tuple(effects), n_subjects, tuple(predictors)
+        shapes = {
+            name: e.group_shape if v.level == "group" else (n_subjects, *e.shape)
+            for e in effects
+            for name, v in e.named.items()
+        }
         self._vector = ParameterVector(shapes)
         self.places, self.labels = self._vector.places, self._vector.labels
 
@@ -47,6 +53,8 @@ class Points:
         """Return the variables of PyMC's model, (draw, ...) by name, for points (draw, number)."""
         unbounded = self._vector.split(points)
         found: dict[str, np.ndarray] = {}
+        numbers, vectors = dict[str, np.ndarray](), dict[str, dict[str, str]]()
+        made = {e.name for p in self.predictors for e in p.effects}
         for effect in self.effects:
             natural = {name: v.prior.unbounded(unbounded[name])[0] for name, v in effect.named.items()}
             # with draws on the last axis the group's variables go with the subjects' as they do for a single draw
@@ -54,5 +62,12 @@ class Points:
             v = Record(**own, **effect.known(2 + len(effect.shape)))
             found |= natural | {name: np.moveaxis(value, -1, 0) for name, value in effect.computed(v).items()}
             for name, parts in effect.vectors.items():
-                found[name] = np.stack([found.pop(part) for part in parts.values()], axis=1)
+                vectors.setdefault(name, {}).update(parts)
+            if effect.name in made:
+                value = np.moveaxis(np.asarray(effect.value(v)), -1, 0)
+                numbers[effect.name] = value if effect.by_subject else value[:, None]
+        for predictor in self.predictors:
+            found |= {name: value for name, (value, _) in predictor.shown(found, numbers).items()}
+        for name, parts in vectors.items():
+            found[name] = np.stack([found.pop(part) for part in parts.values()], axis=1)
         return found

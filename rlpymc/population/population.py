@@ -11,17 +11,18 @@ from rlpymc.checks import as_names, unknown
 from rlpymc.likelihood.parameter_arrays import parameter_array
 from rlpymc.model import Model
 from rlpymc.model.parameters import Parameter
-from rlpymc.model.priors import DiscreteUniform, Prior, stacked
-from rlpymc.model.record import Record
+from rlpymc.model.priors import DiscreteUniform, Prior
 from rlpymc.population.coupled import as_groups, check_coupled
 from rlpymc.population.effects import POOLINGS, Effect
 from rlpymc.population.model_matrix import Formula
+from rlpymc.population.predictors import Predictor, predicted
 from rlpymc.population.presets import DEFAULT, PRESETS
+from rlpymc.population.pymc_variables import in_pymc
 from rlpymc.population.regression import Regressed
 from rlpymc.population.whole_numbers import WholeNumber
 from rlpymc.trials.model_data import ModelData
 
-TAKEN = {"mu", "sigma", "z", "centre", "Intercept", "se", "lower", "upper"}  # after a parameter's name
+TAKEN = {"mu", "sigma", "z", "centre", "Intercept", "reliability", "se", "lower", "upper"}  # after a parameter's name
 OF_ONE_SUBJECT = "Of one subject, build the model without a population: rlpymc.build(..., pooling='none')"
 
 
@@ -154,7 +155,13 @@ class Population:
                 raise ValueError(f"{what} is shared, which is a formula with an intercept alone, '1'; choose one")
             if deviations and (word := self.pooling_of(name)) != "partial":
                 raise ValueError(f"{what} has {word} pooling; a formula is of the mean of a group: pool it partially")
-            for column in Formula.learn(name, formula, data).columns:
+            learned = Formula.learn(name, formula, data)
+            if learned.by_trial and data.parameter_shape(name):
+                raise ValueError(
+                    f"{what} has several values, {data.parameter_shape(name)}, and something in the formula varies "
+                    "within subjects; this is known for parameters with one value"
+                )
+            for column in learned.columns:
                 if (suffix := column.name) in TAKEN or column.term in TAKEN or f"{name}_{suffix}" in names:
                     raise ValueError(
                         f"formula of {name!r}: {name}_{suffix} has a meaning already; rename the column {suffix!r}"
@@ -218,7 +225,33 @@ class Population:
 
     def effects(self, data: ModelData) -> tuple[Effect, ...]:
         """Return how the values of each parameter that is estimated hang together, in the model's order."""
-        return tuple(self.effect(data.model, p, data.parameter_shape(p.name), data) for p in self.estimated(data.model))
+        predictors = {p.name: p for p in self.predictors(data)}
+        found: list[Effect] = []
+        for p in self.estimated(data.model):
+            if p.name in predictors:
+                found += predictors[p.name].effects
+            else:
+                found.append(self.effect(data.model, p, data.parameter_shape(p.name), data))
+        return tuple(found)
+
+    def predictors(self, data: ModelData) -> tuple[Predictor, ...]:
+        """Return how the parameters that vary within subjects follow from numbers, which effects are of."""
+        found = []
+        for parameter in self.estimated(data.model):
+            if parameter.name not in self.formulas:
+                continue
+            formula = Formula.learn(parameter.name, self.formulas[parameter.name], data)
+            if formula.by_trial:
+                parameter, group = self._revised(data.model, parameter), PRESETS[self.preset].group
+                prior = self.prior(parameter)
+                assert prior is not None
+                copies = self._copies(parameter.name)
+                found.append(predicted(formula, data, parameter, prior, group, self.priors, copies))
+        return tuple(found)
+
+    def _copies(self, name: str) -> tuple[str, ...]:
+        """Return the parameters for which one stands."""
+        return tuple(copy for copy, first in self.tied.items() if first == name)
 
     def effect(
         self, model: Model, parameter: Parameter, shape: tuple[int, ...], data: ModelData | None = None
@@ -246,7 +279,7 @@ class Population:
             assert data is not None
             make = partial(Regressed.on, Formula.learn(name, self.formulas[name], data), data)
         effect = make(parameter, shape, prior, PRESETS[self.preset].group).with_priors(self.priors)
-        return replace(effect, copies=tuple(copy for copy, first in self.tied.items() if first == name))
+        return replace(effect, copies=self._copies(name))
 
     def variables(self, data: ModelData) -> dict[str, Any]:
         """Add the parameters to the PyMC model in context; return each by name, constants included.
@@ -260,39 +293,5 @@ class Population:
         """
         self.check(data)
         found = {p.name: self.constant(p, data) for p in data.model.parameters if not self.is_free(p)}
-        for effect in self.effects(data):
-            found |= _in_pymc(effect)
+        found |= in_pymc(self.effects(data), self.predictors(data))
         return {p.name: found[p.name] for p in data.model.parameters}
-
-
-def _vector_in_pymc(effect: Effect, name: str, own: tuple[str, ...]) -> dict[str, Any]:
-    """Add a vector of variables of the group to the PyMC model in context; return its parts by name."""
-    import pymc as pm
-
-    parts, dim = effect.vectors[name], f"{name}_dim"
-    pm.modelcontext(None).add_coords({dim: list(parts)})
-    priors = [effect.named[part].prior for part in parts.values()]
-    whole = stacked(priors, 1 + len(own)).pymc(name, dims=(dim, *own))
-    return {part: whole[k] for k, part in enumerate(parts.values())}
-
-
-def _in_pymc(effect: Effect) -> dict[str, Any]:
-    """Add an effect's variables to the PyMC model in context; return the parameter and its copies."""
-    import pymc as pm
-
-    pm.modelcontext(None).add_coords(effect.coords)
-    own = tuple(effect.coords)
-    dims = {"group": own, "subject": ("subject", *own)}
-    named: dict[str, Any] = {}
-    for name, v in effect.named.items():
-        if v.part_of is None:
-            named[name] = v.prior.pymc(name, dims=dims[v.level] or None)
-        elif name not in named:
-            named |= _vector_in_pymc(effect, effect.name + v.part_of[0], own)
-    natural = {v.key: named[name] for name, v in effect.named.items()}
-    record = Record(**natural, **effect.known(1 + len(own)))
-    for name, value in effect.computed(record).items():
-        named[name] = pm.Deterministic(name, value, dims=("subject", *own)[1 + len(own) - value.ndim :] or None)
-    if effect.name not in named:  # a whole number, which is no variable
-        return {effect.name: effect.value(record)}
-    return {name: named[name] for name in (effect.name, *effect.copies)}

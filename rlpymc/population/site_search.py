@@ -116,7 +116,7 @@ class _Search:
         self.likelihood, self.points, self.together, self.n = likelihood, points, together, points.n_subjects
         self.constants, self.effects = dict(constants), {e.name: e for e in points.effects}
         self.own, common = own_effects(points.effects), common_effects(points.effects)
-        self.group = {k: Estimate(v, e.shape) for e in self.own for k, v in e.named.items() if v.level == "group"}
+        self.group = {k: Estimate(v, e.group_shape) for e in self.own for k, v in e.named.items() if v.level == "group"}
         self.alone = {e.name: Estimate(e.variables[0], ()) for e in self.own if not e.pooled}
         self.columns = {e.name: self._columns(e) for e in self.own if isinstance(e, Pooled)}
         self.besides = {e.name: Estimate(e.variables[0], e.shape) for e in common}
@@ -141,7 +141,7 @@ class _Search:
         keys = [v.key for v in effect.variables if v.level == "group" and v.key != "sigma"]
         known = effect.known(1)
         rows = [effect.mean(Record(**{k: float(k == key) for k in keys}, **known)) for key in keys]
-        return np.stack([np.broadcast_to(row, self.n) for row in rows], axis=1)
+        return np.array([np.broadcast_to(row, self.n) for row in rows]).reshape((len(keys), self.n)).T
 
     def _entry(self, name: str, array: np.ndarray) -> np.ndarray:
         """Return what belongs to a parameter, (..., *shape), of what belongs to all entries, (..., entry)."""
@@ -170,8 +170,9 @@ class _Search:
             mean, sd = self.alone[effect.name].normal
             return np.full((self.n, size), mean), np.full(size, sd)
         v = {name: self.group[name].natural()[0].ravel() for name in effect.named if name in self.group}
-        of_mean = [v[name] for name in self._of_mean(effect)]
-        return self.columns[effect.name] @ np.array(of_mean), v[f"{effect.name}_sigma"]
+        of_mean, sigma = [v[name] for name in self._of_mean(effect)], v[f"{effect.name}_sigma"]
+        mean = self.columns[effect.name] @ np.array(of_mean).reshape((len(of_mean), -1 if of_mean else size))
+        return mean, np.tile(sigma, size // len(sigma))
 
     def _of_mean(self, effect: Effect) -> list[str]:
         """Return the names of the group's variables that a mean is made of."""
@@ -341,10 +342,12 @@ class _Search:
             means, variances = (v[:, self.places[effect.name]] for v in (mean, variance))
             sigma = self.group[f"{effect.name}_sigma"]
             s, ds = (v.ravel() for v in sigma.natural())
-            self._move_mean(effect, means, s)
-            squares = ((means - self._normal(effect)[0]) ** 2 + variances).sum(axis=0) / s**2
-            slope, curvature = (squares - self.n) * ds / s, -2 * squares * (ds / s) ** 2
-            sigma.move(slope.reshape(effect.shape), curvature.reshape(effect.shape), 1.0)
+            if self._of_mean(effect):
+                self._move_mean(effect, means, s)
+            squares = _of_group(((means - self._normal(effect)[0]) ** 2 + variances).sum(axis=0), len(s)) / s**2
+            n = self.n * means.shape[1] // len(s)
+            slope, curvature = (squares - n) * ds / s, -2 * squares * (ds / s) ** 2
+            sigma.move(slope.reshape(effect.group_shape), curvature.reshape(effect.group_shape), 1.0)
 
     def _move_mean(self, effect: Effect, means: np.ndarray, sigma: np.ndarray) -> None:
         """Take what a mean is made of to the posterior's mode, all of it together, for each entry."""
@@ -375,7 +378,7 @@ class _Search:
                 if v.level == "group":
                     estimate, known = self.group[name], told[:, own]
                     if v.key == "sigma":
-                        information = 2 * (known**2).sum(axis=0) / sigma[own] ** 2
+                        information = _of_group(2 * (known**2).sum(axis=0) / sigma[own] ** 2, estimate.place.size)
                     else:
                         column = self.columns[effect.name][:, [self._of_mean(effect).index(name)]]
                         information = (known * column**2).sum(axis=0) / sigma[own] ** 2
@@ -394,6 +397,11 @@ class _Search:
             centre[place], spread[place] = estimate.place.ravel(), _sd(precision)
             first += len(precision)
         return Sites(self.H, b, G, centre, spread)
+
+
+def _of_group(values: np.ndarray, n: int) -> np.ndarray:
+    """Return sums over the entries that have one of n entries of the group in common."""
+    return np.asarray(values.reshape((-1, n)).sum(axis=0))
 
 
 def _finite(slope: np.ndarray) -> np.ndarray:

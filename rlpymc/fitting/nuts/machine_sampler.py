@@ -18,7 +18,9 @@ from rlpymc.likelihood.backends import likelihood_of
 from rlpymc.likelihood.loop import LoopLikelihood
 from rlpymc.population.coordinates import Coordinates, Form
 from rlpymc.population.machine_density import Density
+from rlpymc.population.machine_predictors import PredictedEvaluator
 from rlpymc.population.points import Points
+from rlpymc.population.predicted_likelihood import PredictedLikelihood
 from rlpymc.population.site_search import find_sites
 from rlpymc.population.whole_numbers import combinations
 
@@ -52,16 +54,21 @@ class MachinePosterior:
 
     def __init__(self, rl_model: RLModel, coordinates: str = "noncentred") -> None:
         data, population = rl_model.data, rl_model.spec.population
-        self._model, self._points = rl_model, Points(population.effects(data), data.shape[0])
+        predictors = population.predictors(data)
+        self._model, self._points = rl_model, Points(population.effects(data), data.shape[0], predictors)
         held = [p for p in data.model.parameters if not population.is_free(p)]
         self._constants = {p.name: population.constant(p, data) for p in held}
-        likelihood = likelihood_of(data)
+        likelihood = likelihood_of(data, by_trial=[name for p in predictors for name in (p.name, *p.copies)])
         assert isinstance(likelihood, LoopLikelihood)
-        active = [name for e in self._points.effects if not e.support.discrete for name in (e.name, *e.copies)]
-        self._evaluator = likelihood.evaluator("gradient", active)
+        numbers = {e.name for p in predictors for e in p.effects}
+        own = [e for e in self._points.effects if not e.support.discrete and e.name not in numbers]
+        active = [name for e in (*own, *predictors) for name in (e.name, *e.copies)]
+        evaluator = likelihood.evaluator("gradient", active)
+        self._evaluator = PredictedEvaluator(evaluator, predictors) if predictors else evaluator
         form, sites = self.form(rl_model, coordinates), None
         if form.kind == "informed":
-            sites = find_sites(likelihood, self._points, self._constants, form.together)
+            of_numbers = PredictedLikelihood(likelihood, predictors) if predictors else likelihood
+            sites = find_sites(of_numbers, self._points, self._constants, form.together)
         self.coordinates = Coordinates(self._points, form, sites)
 
     @staticmethod

@@ -1,0 +1,78 @@
+"""The likelihood of data as a function of the numbers that parameters which vary within subjects follow from."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from rlpymc.compiler.signature import Name
+from rlpymc.likelihood.likelihood import Arrays, Likelihood, OfSubject
+from rlpymc.likelihood.steps import Stepper
+from rlpymc.model.responses import Response
+from rlpymc.population.predictors import Predictor
+
+
+class PredictedLikelihood(Likelihood):
+    """A likelihood whose parameters are numbers, where predictors make the model's parameters of them.
+
+    Parameters
+    ----------
+    inner : Likelihood
+        In terms of the model's parameters, those of predictors by trial.
+    predictors : sequence of Predictor
+        What makes these; all other parameters stay as they are.
+    """
+
+    def __init__(self, inner: Likelihood, predictors: Sequence[Predictor]) -> None:
+        self.data, self.backend, self._inner, self._predictors = inner.data, inner.backend, inner, tuple(predictors)
+
+    def parameters(self, numbers: Arrays) -> dict[str, np.ndarray]:
+        """Return the model's parameters, (subject, *shape) or (subject, trial), given numbers (subject, *shape)."""
+        found = {p.name: numbers[p.name] for p in self.data.model.parameters if p.name in numbers}
+        with np.errstate(over="ignore"):
+            for predictor in self._predictors:
+                found |= dict.fromkeys((predictor.name, *predictor.copies), predictor.by_trial(numbers))
+        return found
+
+    @property
+    def responses(self) -> Mapping[str, Response]:
+        """The distribution of each response."""
+        return self._inner.responses
+
+    def compute(self, what: str, params: Arrays, active: Sequence[str] = ()) -> dict[Name, np.ndarray]:
+        """Return what the inner one does, its derivatives by numbers."""
+        numbers = {e.name for p in self._predictors for e in p.effects}
+        own = [name for name in active if name not in numbers]
+        made = [name for p in self._predictors for name in (p.name, *p.copies)] if active else []
+        found = self._inner.compute(what, self.parameters(params), [*own, *made])
+        with np.errstate(over="ignore", invalid="ignore"):
+            for p in self._predictors if active else ():
+                slopes = sum(found.pop(Name("slope", name)) for name in (p.name, *p.copies))
+                found |= {Name("slope", k): v for k, v in p.pulled_back(params, np.asarray(slopes)).items()}
+        return found
+
+    def stepper(self, params: Arrays) -> Stepper:
+        """Return the subjects as learners in mid-course."""
+        return self._inner.stepper(self.parameters(params))
+
+    def of_subject(self, i: int, active: Sequence[str]) -> OfSubject:
+        """Return one subject's log likelihood, and its derivatives in order."""
+        made = [name for p in self._predictors for name in (p.name, *p.copies)] if active else []
+        numbers = {e.name for p in self._predictors for e in p.effects}
+        own = [name for name in active if name not in numbers]
+        inner, length = self._inner.of_subject(i, [*own, *made]), int(self.data.masks["exists"][i].sum())
+        predictors = [p.of_subject(i, length) for p in self._predictors]
+
+        def likelihood(values: Arrays) -> tuple[float, list[np.ndarray]]:
+            given = {k: np.asarray(v)[None] for k, v in values.items()}
+            params = dict(values)
+            with np.errstate(over="ignore", invalid="ignore"):
+                for p in predictors:
+                    params |= dict.fromkeys((p.name, *p.copies), p.by_trial(given)[0])
+                total, slopes = inner(params)
+                found = dict(zip([*own, *made], slopes, strict=True))
+                for p in predictors if active else ():
+                    slope = sum(found.pop(name) for name in (p.name, *p.copies))
+                    found |= {k: v[0] for k, v in p.pulled_back(given, np.asarray(slope)[None]).items()}
+            return total, [found[name] for name in active]
+
+        return likelihood

@@ -1,0 +1,198 @@
+"""Parameters that vary within subjects: a link of weights, which are known of each trial, times numbers of subjects."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from rlpymc import math
+from rlpymc.model.parameters import Parameter, Support
+from rlpymc.model.priors import Prior
+from rlpymc.population.effects import Effect
+from rlpymc.population.model_matrix import INTERCEPT, Formula
+from rlpymc.population.presets import GroupPriors
+from rlpymc.population.regression import Base, Coefficient, Deviations
+from rlpymc.trials.model_data import ModelData
+
+
+@dataclass(frozen=True, eq=False)
+class Predictor:
+    """How the values of a parameter follow from numbers, each of one for all subjects, one of each, or several of each.
+
+    Trials of a subject at which it has the same value are a cell.
+
+    Parameters
+    ----------
+    name : str
+        The parameter.
+    support : Support
+        Its support, whose link is used.
+    copies : tuple of str
+        Parameters that are equal to it.
+    effects : tuple of Effect
+        What the numbers are of: the subject's own first, then coefficients, then slopes and deviations by session.
+    weights : (subject, number, cell)
+        What they are multiplied by.
+    cell : (subject, trial)
+        The cell of each trial, by its place.
+    at : tuple of float
+        What the columns of each coefficient are centred at.
+    """
+
+    name: str
+    support: Support
+    copies: tuple[str, ...]
+    effects: tuple[Effect, ...]
+    weights: np.ndarray
+    cell: np.ndarray
+    at: tuple[float, ...]
+
+    @property
+    def base(self) -> Base:
+        """The subject's own number."""
+        (found,) = (e for e in self.effects if isinstance(e, Base))
+        return found
+
+    @property
+    def sessions(self) -> Deviations | None:
+        """The deviations by session."""
+        return next((e for e in self.effects if isinstance(e, Deviations) and e.level), None)
+
+    def unbounded(self, numbers: Mapping[str, Any]) -> Any:
+        """Return values on the unbounded scale, (..., subject, cell).
+
+        Parameters
+        ----------
+        numbers : mapping
+            By effect, (..., subject) or (..., subject, session): arrays, or PyTensor's variables.
+        """
+        found, place = 0.0, 0
+        for effect in self.effects:
+            value = numbers[effect.name]
+            for k in range(effect.shape[0] if effect.shape else 1):
+                own = value[..., k] if effect.shape else value
+                found, place = found + own[..., None] * self.weights[:, place], place + 1
+        return found
+
+    def by_cell(self, numbers: Mapping[str, Any]) -> Any:
+        """Return values, (..., subject, cell), given numbers as `unbounded` takes them."""
+        return self.support.constrain(self.unbounded(numbers))
+
+    def by_trial(self, numbers: Mapping[str, Any]) -> Any:
+        """Return values, (..., subject, trial), given numbers as `unbounded` takes them."""
+        return self.by_cell(numbers)[..., np.arange(len(self.cell))[:, None], self.cell]
+
+    def pulled_back(self, numbers: Mapping[str, np.ndarray], slopes: np.ndarray) -> dict[str, np.ndarray]:
+        """Return derivatives by numbers, given numbers and derivatives by the values of trials, (subject, trial)."""
+        subject = np.arange(len(self.cell))[:, None]
+        of_cells = np.zeros((len(self.cell), self.weights.shape[2]))
+        np.add.at(of_cells, (subject, self.cell), slopes)
+        of_cells = of_cells * np.exp(self.support.log_slope(self.unbounded(numbers)))
+        of_numbers, found, place = np.einsum("imc,ic->im", self.weights, of_cells), {}, 0
+        for effect in self.effects:
+            size = effect.shape[0] if effect.shape else 1
+            found[effect.name] = of_numbers[:, place : place + size].reshape((-1, *effect.shape))
+            place += size
+        return found
+
+    def of_subject(self, i: int, length: int) -> "Predictor":
+        """Return the same for one of the subjects alone, who has so many trials."""
+        effects = tuple(e.of_subject(i) for e in self.effects)
+        return replace(self, effects=effects, weights=self.weights[i : i + 1], cell=self.cell[i : i + 1, :length])
+
+    def shown(self, named: Mapping[str, Any], numbers: Mapping[str, Any]) -> dict[str, tuple[Any, tuple[str, ...]]]:
+        """Return what a fit reports besides, by name, with dims.
+
+        Parameters
+        ----------
+        named : mapping
+            The variables by name: arrays (draw,), or PyTensor's.
+        numbers : mapping
+            As `unbounded` takes them.
+        """
+        found: dict[str, tuple[Any, tuple[str, ...]]] = {}
+        if self.base.has_centre:
+            at_zero = named[f"{self.name}_centre"]
+            coefficients = [f"{self.name}_{key}" for key in self.base.coefficients]
+            coefficients += [e.name for e in self.effects if isinstance(e, Coefficient)]
+            for name, place in zip(coefficients, (*self.base.at, *self.at), strict=True):
+                at_zero = at_zero - place * named[name]
+            found[f"{self.name}_{INTERCEPT}"] = at_zero, ()
+        if (sessions := self.sessions) is not None:
+            own, between = named[f"{self.name}_sigma"] ** 2, named[f"{sessions.name}_sigma"] ** 2
+            found[f"{self.name}_reliability"] = own / (own + between), ()
+            if self.weights.shape[2] == len(sessions.labels):
+                dims = ("subject", sessions.level)
+                found |= dict.fromkeys((self.name, *self.copies), (self.by_cell(numbers), dims))
+        return found
+
+
+def predicted(
+    formula: Formula,
+    data: ModelData,
+    parameter: Parameter,
+    prior: Prior,
+    group: GroupPriors,
+    priors: Mapping[str, Prior],
+    copies: tuple[str, ...],
+) -> Predictor:
+    """Return how a parameter whose formula varies within subjects follows from numbers.
+
+    Parameters
+    ----------
+    formula : Formula
+        What it depends on.
+    data : ModelData
+        The subjects.
+    parameter, prior, group
+        As for effects.
+    priors : mapping
+        Priors that are given, by name.
+    copies : tuple of str
+        Parameters that are equal to it.
+    """
+    base = Base.on(formula, data, parameter, (), prior, group)
+    base = Base(base.name, base.support, (), base.variables, covariates=base.covariates, at=base.at)
+    effects: tuple[Effect, ...] = (
+        base,
+        *Coefficient.within(formula, parameter, prior, group),
+        *Deviations.within(formula, data, parameter, prior, group),
+    )
+    at = formula.centre[formula.within].tolist() if formula.has_intercept else [0.0] * int(formula.within.sum())
+    columns = [np.ones((*data.shape, 1)), formula.weights(data), formula.slope_weights(data)]
+    level = None
+    if formula.level:
+        level = formula.session(data)
+        columns.append(level[..., None] == np.arange(len(formula.labels(data))))
+    weights = np.concatenate(columns, axis=2).astype(float)
+    exists = data.masks["exists"]
+    cell = _cells(weights, exists) if level is None or not _is_enough(weights, level, exists) else level
+    of_cells = np.zeros((len(weights), weights.shape[2], int(cell.max()) + 1))
+    subject, trial = np.nonzero(exists)
+    of_cells[subject, :, cell[subject, trial]] = weights[subject, trial]
+    effects = tuple(e.with_priors(priors) for e in effects)
+    return Predictor(parameter.name, parameter.support, copies, effects, of_cells, cell, tuple(at))
+
+
+def _cells(weights: np.ndarray, exists: np.ndarray) -> np.ndarray:
+    """Return which of a subject's cells each trial is in, (subject, trial): one for each row of weights."""
+    found = np.zeros(exists.shape, dtype=np.int64)
+    for own, rows, there in zip(found, weights, exists, strict=True):
+        own[there] = np.unique(rows[there], axis=0, return_inverse=True)[1].ravel()
+    return found
+
+
+def _is_enough(weights: np.ndarray, level: np.ndarray, exists: np.ndarray) -> bool:
+    """Whether weights are the same on all trials of a session of a subject."""
+    for rows, own, there in zip(weights, level, exists, strict=True):
+        for label in np.unique(own[there]):
+            same = rows[there & (own == label)]
+            if (same != same[0]).any():
+                return False
+    return True
+
+
+def link_and_slope(support: Support, x: Any) -> tuple[Any, Any]:
+    """Return a value, and its derivative by the number on the unbounded scale."""
+    return support.constrain(x), math.exp(support.log_slope(x))
