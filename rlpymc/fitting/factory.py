@@ -57,6 +57,7 @@ class Spec:
                 "shared": list(p.shared),
                 "coupled": [list(group) for group in p.coupled],
                 "formulas": {k: v.text for k, v in p.formulas.items()},
+                "correlated": p.correlated,
             }
         )
 
@@ -146,6 +147,7 @@ def build(
     shared: Sequence[str] = (),
     coupled: Sequence[Sequence[str]] = (),
     formulas: Mapping[str, str] | None = None,
+    correlated: bool = False,
 ) -> RLModel:
     """Build a PyMC model of a learner and its data.
 
@@ -210,7 +212,7 @@ def build(
     data = data_for(get_model(model), trials)
     require_scored(data)
     preset, own = preset_and_own(priors)
-    population = Population(pooling, own, fixed or {}, free, shared, coupled, preset, formulas or {})
+    population = Population(pooling, own, fixed or {}, free, shared, coupled, preset, formulas or {}, correlated)
     population.check(data)
     population = population.learned(data)
     say(doubts(data, population))

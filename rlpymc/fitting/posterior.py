@@ -41,7 +41,7 @@ def origin_of(fit: xr.DataTree, model: Fitted) -> dict[str, Any]:
         spec = json.loads(model.spec.to_json())
         # fits of before presets had names were under "wide"; another one with the same links reads them as well
         preset = "wide" if spec["preset"] == "hbayesdm" else spec["preset"]
-        found = {"coupled": [], "preset": preset, "formulas": {}, **made_from["spec"]}
+        found = {"coupled": [], "preset": preset, "formulas": {}, "correlated": False, **made_from["spec"]}
         if found != spec:
             raise ValueError(f"the fit is of {found}, and the model is {spec}")
     return made_from

@@ -1,9 +1,11 @@
 """The coordinates in which a population is sampled: an exact change of variables of subjects' deviations.
 
-A subject's numbers theta, all those on the unbounded scale that are normal around the group's, are mu + sigma e.  The
-posterior's density is a function of mu, sigma and the deviations e ("noncentred").  What a sampler moves in is z:
+A subject's numbers theta, all those on the unbounded scale that are normal around the group's, are mu + A e, with A =
+sigma, a standard deviation of each number, or, where they are correlated, sigma times the Cholesky factor of the
+correlations.  The posterior's density is a function of mu, A and the deviations e ("noncentred").  What a sampler moves
+in is z:
 
-    informed   e = D^-T (D^-1 w + z),  D D' = I + sigma H sigma,  w = sigma (b - G phi - H mu)
+    informed   e = D^-T (D^-1 w + z),  D D' = I + A' H A,  w = A' (b - G phi - H mu)
     centred    e = (z - mu) / sigma
 
 with phi the numbers that all subjects have in common.  If the subject's likelihood is exp(-theta' H theta / 2 +
@@ -20,7 +22,7 @@ Papaspiliopoulos, Roberts & Skoeld (2007). A general framework for the parametri
 Statistical Science 22, 59-73: between centred and non-centred, number by number.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 from typing import Any
@@ -29,9 +31,11 @@ import numpy as np
 
 from rlpymc import math
 from rlpymc.model.record import Record
-from rlpymc.population.effects import Effect
+from rlpymc.population.effects import Effect, Pooled
 from rlpymc.population.points import Points
 from rlpymc.population.sites import Sites, common_effects, is_normal, like_prior, own_effects
+
+type Scale = Mapping[int, Any]
 
 COORDINATES = ("informed", "noncentred", "centred")
 # So many numbers of a subject are taken together; where there are more, each is mapped alone.
@@ -39,14 +43,16 @@ MOST_TOGETHER = 12
 
 
 def informed(
-    z: Sequence[Any], mu: Sequence[Any], sigma: Sequence[Any], phi: Sequence[Any], site: Sequence[Any]
+    z: Sequence[Any], mu: Sequence[Any], scale: Sequence[Scale], phi: Sequence[Any], site: Sequence[Any]
 ) -> tuple[list[Any], Any]:
     """Return a subject's deviations, and the log of the map's volume.
 
     Parameters
     ----------
-    z, mu, sigma : sequence of k
-        The subject's coordinates, the group's means and standard deviations: arrays, or formulas.
+    z, mu : sequence of k
+        The subject's coordinates and the group's means: arrays, or formulas.
+    scale : sequence of k mappings
+        A, row by row: entries that are not 0 by the number of the column.
     phi : sequence of m
         The numbers in common.
     site : sequence of k (k + 1) / 2 + k + k m
@@ -55,24 +61,28 @@ def informed(
     k = len(z)
     rows = [[site[j * (j + 1) // 2 + m] if m <= j else site[m * (m + 1) // 2 + j] for m in range(k)] for j in range(k)]
     b, G = site[k * (k + 1) // 2 :][:k], site[k * (k + 1) // 2 + k :]
+    below = [[p for p in range(k) if j in scale[p]] for j in range(k)]
+    pulls = []
+    for j in range(k):
+        pull = b[j]
+        for m in range(k):
+            pull = pull - rows[j][m] * mu[m]
+        for m, common in enumerate(phi):
+            pull = pull - G[j * len(phi) + m] * common
+        pulls.append(pull)
     low: list[list[Any]] = [[None] * k for _ in range(k)]
     inverse: list[Any] = []  # of the diagonal of D
     half: list[Any] = []  # D^-1 w
     for j in range(k):
         for m in range(j + 1):
-            entry = sigma[j] * rows[j][m] * sigma[m]
+            entry = _sum(scale[p][j] * rows[p][q] * scale[q][m] for p in below[j] for q in below[m])
             for n in range(m):
                 entry = entry - low[j][n] * low[m][n]
             if m < j:
                 low[j][m] = entry * inverse[m]
             else:
                 inverse.append(1.0 / math.sqrt(entry + 1.0))
-        pull = b[j]
-        for m in range(k):
-            pull = pull - rows[j][m] * mu[m]
-        for m, common in enumerate(phi):
-            pull = pull - G[j * len(phi) + m] * common
-        pull = sigma[j] * pull
+        pull = _sum(scale[p][j] * pulls[p] for p in below[j])
         for m in range(j):
             pull = pull - low[j][m] * half[m]
         half.append(pull * inverse[j])
@@ -88,16 +98,44 @@ def informed(
     return found, math.log(volume)
 
 
+def _sum(terms: Iterable[Any]) -> Any:
+    """Return a sum of at least one term."""
+    first, *others = terms
+    for term in others:
+        first = first + term
+    return first
+
+
 def centred(
-    z: Sequence[Any], mu: Sequence[Any], sigma: Sequence[Any], phi: Sequence[Any], site: Sequence[Any]
+    z: Sequence[Any], mu: Sequence[Any], scale: Sequence[Scale], phi: Sequence[Any], site: Sequence[Any]
 ) -> tuple[list[Any], Any]:
     """Return the same where z are the subject's numbers themselves."""
     del phi, site
+    sigma = [row[j] for j, row in enumerate(scale)]
     found = [(own - m) / s for own, m, s in zip(z, mu, sigma, strict=True)]
     volume = -math.log(sigma[0])
     for s in sigma[1:]:
         volume = volume - math.log(s)
     return found, volume
+
+
+def scale_of(effects: Sequence[Effect], entries: Sequence[Any], rows: Sequence[Sequence[Any]]) -> list[Scale]:
+    """Return A for some numbers, row by row.
+
+    Parameters
+    ----------
+    effects, entries : sequence of k
+        The effect of each number, and which of its entries it is.
+    rows : sequence of k
+        Its row of A: an entry for each effect that it is correlated with, then its own.
+    """
+    found = list[dict[int, Any]]()
+    for j, (effect, row) in enumerate(zip(effects, rows, strict=True)):
+        found.append({j: row[-1]})
+        for name, value in zip(getattr(effect, "earlier", ()), row, strict=False):
+            places = [m for m in range(j) if effects[m].name == name and entries[m] == entries[j]]
+            found[j] |= dict.fromkeys(places, value)
+    return list(found)
 
 
 MAPS = {"informed": informed, "centred": centred}
@@ -158,14 +196,14 @@ class Form:
         return [j, k + j, *(2 * k + j * m + q for q in range(m))] if self.rows else []
 
     def map(
-        self, effects: Sequence[Effect], z: Sequence[Any], mu: Sequence[Any], sigma: Sequence[Any], *site: Sequence[Any]
+        self, effects: Sequence[Effect], z: Sequence[Any], mu: Sequence[Any], scale: Sequence[Scale], *site: Sequence[Any]
     ) -> tuple[list[Any], Any]:
         """Return what the density takes for coordinates of these effects' numbers, and the log of the volume.
 
         To the volume belongs `log_scale`, once.  The other arguments are those of `informed`.
         """
-        found, log_volume = MAPS[self.kind](z, mu, sigma, *site)
-        whole = [v if is_normal(e) else m + s * v for e, v, m, s in zip(effects, found, mu, sigma, strict=True)]
+        found, log_volume = MAPS[self.kind](z, mu, scale, *site)
+        whole = [v if is_normal(e) else mu[j] + scale[j][j] * v for j, (e, v) in enumerate(zip(effects, found, strict=True))]
         return whole, log_volume
 
     @property
@@ -210,12 +248,12 @@ class Coordinates:
             start = np.where(np.isnan(drawn), start, drawn)
         if self.form.kind == "centred":
             for effect in self.form.effects:
-                v = self._natural(effect, start[None])
-                start[self.points.places[f"{effect.name}_z"]] = (v["mu"] + v["sigma"] * v["z"]).ravel()
+                z, mu, row = self._natural(effect, start[None])
+                start[self.points.places[f"{effect.name}_z"]] = (mu + row[-1] * z).ravel()
         return start
 
-    def _natural(self, effect: Effect, points: np.ndarray) -> dict[str, np.ndarray]:
-        """Return coordinates, means and standard deviations, (draw, subject, entry), or (draw, 1, entry) for all."""
+    def _natural(self, effect: Effect, points: np.ndarray) -> tuple[np.ndarray, np.ndarray, list[np.ndarray]]:
+        """Return coordinates, means and a row of A, each (draw, subject, entry), or (draw, 1, entry) for all."""
         shape = len(points), -1, prod(effect.shape)
         unbounded = {v.key: points[:, self.points.places[name]] for name, v in effect.named.items()}
         repeats = prod(effect.shape) // prod(effect.group_shape)
@@ -224,11 +262,13 @@ class Coordinates:
             unbounded[v.key] = own.reshape(shape)
         if not is_normal(effect):
             mean, sd = (np.full((len(points), 1, shape[2]), value) for value in like_prior(effect))
-            return {"z": unbounded["own"], "mu": mean, "sigma": sd}
-        v = {v.key: v.prior.unbounded(unbounded[v.key])[0] for v in effect.variables}
-        known = {key: value[None] for key, value in effect.known(2).items()}
-        mean = effect.mean(Record(**v, **known))  # type: ignore[attr-defined]  # which those that are normal have
-        return {"z": v["z"], "mu": mean + 0.0 * v["sigma"], "sigma": v["sigma"]}
+            return unbounded["own"], mean, [sd]
+        assert isinstance(effect, Pooled)
+        v = Record(
+            **{v.key: v.prior.unbounded(unbounded[v.key])[0] for v in effect.variables},
+            **{key: value[None] for key, value in effect.known(2).items()},
+        )
+        return v.z, effect.mean(v) + 0.0 * v.sigma, [v.sigma * factor for factor in effect.row(v)]
 
     def noncentred(self, points: np.ndarray) -> np.ndarray:
         """Return points of the density, (draw, number), for points of the sampler."""
@@ -236,15 +276,17 @@ class Coordinates:
         if form.kind == "noncentred":
             return points
         parts = [self._natural(effect, points) for effect in form.effects]
-        entries = {key: [row for v in parts for row in v[key].T] for key in ("z", "mu", "sigma")}
-        effects = [effect for effect, size in zip(form.effects, form.sizes, strict=True) for _ in range(size)]
+        z, mu = ([own for part in parts for own in part[k].T] for k in (0, 1))
+        rows = [[factor.T[e] for factor in row] for (*_, row), size in zip(parts, form.sizes, strict=True) for e in range(size)]
+        numbers = [(effect, e) for effect, size in zip(form.effects, form.sizes, strict=True) for e in range(size)]
         phi = [row for e in form.common for row in points[:, self.points.places[e.name]].T]
-        k, values = len(effects), list[np.ndarray]()
+        k, values = len(numbers), list[np.ndarray]()
         for block in [range(k)] if form.together else [range(j, j + 1) for j in range(k)]:
             site = self.table if form.together else self.table[form.rows_of(block.start)]
-            z, mu, sigma = (entries[key][block.start : block.stop] for key in ("z", "mu", "sigma"))
-            rows = [row[:, None] for row in site]
-            values += form.map(effects[block.start : block.stop], z, mu, sigma, phi, rows)[0]
+            here = slice(block.start, block.stop)
+            effects, entries = zip(*numbers[here], strict=True)
+            scale = scale_of(effects, entries, rows[here])
+            values += form.map(effects, z[here], mu[here], scale, phi, [row[:, None] for row in site])[0]
         found, first = points.copy(), 0
         for effect, size in zip(form.effects, form.sizes, strict=True):
             own = np.stack(values[first : first + size]).T  # (draw, subject, entry)

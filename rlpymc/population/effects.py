@@ -4,13 +4,14 @@ PyMC's model, the density in machine code, starting points and results are loops
 with `value`, and what makes it joins `POOLINGS` under a word of its own.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Literal, Self
 
 import numpy as np
 
+from rlpymc import math
 from rlpymc.model.parameter_vector import own_dims
 from rlpymc.model.parameters import Parameter, Support
 from rlpymc.model.priors import Normal, Prior
@@ -118,6 +119,11 @@ class Effect:
         return {self.name + v.suffix: v for v in self.variables}
 
     @property
+    def foreign(self) -> dict[str, str]:
+        """By key, the names of other effects' variables that `value` reads: of subjects, and of as many entries."""
+        return {}
+
+    @property
     def vectors(self) -> dict[str, dict[str, str]]:
         """By name, the vectors as which variables are shown: the names of their parts by label."""
         found: dict[str, dict[str, str]] = {}
@@ -172,8 +178,18 @@ class Effect:
         return replace(self, variables=tuple(variables))
 
 
+@dataclass(frozen=True)
 class Pooled(Effect):
-    """A parameter that varies between subjects around the group: value = link(mean + sigma z), the mean mu."""
+    """A parameter that varies between subjects around the group: value = link(mean + sigma z), the mean mu.
+
+    Parameters
+    ----------
+    earlier : tuple of str
+        Effects with which its deviations are correlated: z is the sum then of theirs and its own, each times an entry
+        of its row of the Cholesky factor of the correlation matrix.
+    """
+
+    earlier: tuple[str, ...] = field(default=(), kw_only=True)
 
     @classmethod
     def of(cls, parameter: Parameter, shape: tuple[int, ...], prior: Prior, group: GroupPriors) -> Self:
@@ -188,7 +204,32 @@ class Pooled(Effect):
 
     def value(self, v: Record) -> Any:
         """Return the value of a subject who is z standard deviations from the mean."""
-        return self.support.constrain(self.mean(v) + v.sigma * v.z)
+        z = v.z
+        if self.earlier:
+            *others, own = self.row(v)
+            z = own * z
+            for factor, key in zip(others, self.foreign, strict=True):
+                z = z + factor * getattr(v, key)
+        return self.support.constrain(self.mean(v) + v.sigma * z)
+
+    @property
+    def foreign(self) -> dict[str, str]:
+        """The deviations of the effects before it."""
+        return {f"z of {name}": f"{name}_z" for name in self.earlier}
+
+    @property
+    def shares(self) -> list[str]:
+        """The keys of the variables (1 + partial correlation) / 2, one with each of the effects before it."""
+        return [f"u[{name}]" for name in self.earlier]
+
+    def row(self, v: Record) -> list[Any]:
+        """Return its row of the Cholesky factor of the correlation matrix, as far as its own entry."""
+        return cholesky_row([getattr(v, key) for key in self.shares])
+
+    @property
+    def of_mean(self) -> list[str]:
+        """The keys of the variables that the mean is made of."""
+        return [v.key for v in self.variables if v.level == "group" and v.key not in ("sigma", *self.shares)]
 
     def mean(self, v: Record) -> Any:
         """Return the mean of subjects like this one on the unbounded scale, linear in the group's variables."""
@@ -197,6 +238,15 @@ class Pooled(Effect):
     def shown(self, v: Record) -> dict[str, Any]:
         """Return the value of a subject at the mean."""
         return {"_group": self.support.constrain(v.mu)}
+
+
+def cholesky_row(shares: Sequence[Any]) -> list[Any]:
+    """Return a row of the Cholesky factor of a correlation matrix, given (1 + partial correlation) / 2 of each."""
+    row, left = list[Any](), 1.0
+    for share in shares:
+        row.append((2.0 * share - 1.0) * left)
+        left = left * (2.0 * math.sqrt(share * (1.0 - share)))
+    return [*row, left]
 
 
 class Single(Effect):

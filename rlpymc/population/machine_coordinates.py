@@ -18,8 +18,8 @@ from rlpymc.compiler.symbols import lift
 from rlpymc.compiler.vector import F64, FLAGS, I64, POINTER, Code
 from rlpymc.model.priors import Prior
 from rlpymc.model.record import Record
-from rlpymc.population.coordinates import Coordinates, Form, subjects_variable
-from rlpymc.population.effects import Effect
+from rlpymc.population.coordinates import Coordinates, Form, scale_of, subjects_variable
+from rlpymc.population.effects import Effect, Pooled
 from rlpymc.population.named_numbers import FormulaWriter, derivatives, leaf
 from rlpymc.population.sites import is_normal, like_prior
 
@@ -210,17 +210,26 @@ class OutsideWriter(FormulaWriter):
             [leaf(f"{key} {j}") for j in range(n)]
             for key, n in (("z", len(effects)), ("phi", self.form.n_common), ("site", n_site))
         )
-        mu, sigma = zip(*(self._moments(effect, j) for j, effect in enumerate(effects)), strict=True)
-        return self.form.map(effects, z, mu, sigma, phi, site)
+        mu, rows = zip(*(self._moments(effect, j) for j, effect in enumerate(effects)), strict=True)
+        scale = scale_of(effects, self._entries(entries), rows)
+        return self.form.map(effects, z, mu, scale, phi, site)
 
-    def _moments(self, effect: Effect, j: int) -> tuple[Any, Any]:
-        """Return the mean and standard deviation of a number of a subject of whom nothing is known, as formulas."""
+    def _entries(self, entries: Entries) -> list[int]:
+        """Return which of its effect's entries each number is; all the same where each is mapped alone."""
+        names = [effect.name for effect, _ in entries]
+        return [names[:j].count(name) for j, name in enumerate(names)]
+
+    def _moments(self, effect: Effect, j: int) -> tuple[Any, list[Any]]:
+        """Return the mean and the row of A of a number of a subject of whom nothing is known, as formulas."""
         if not is_normal(effect):
             mean, sd = like_prior(effect)
-            return lift(mean), lift(sd)
-        v = {key: leaf(f"{key} {j}") for key in _of_group(effect)}
-        known = {c.key: leaf(f"{effect.name} {c.key}") for c in effect.covariates}
-        return effect.mean(Record(**v, **known)), v["sigma"]  # type: ignore[attr-defined]  # which such effects have
+            return lift(mean), [lift(sd)]
+        assert isinstance(effect, Pooled)
+        v = Record(
+            **{key: leaf(f"{key} {j}") for key in _of_group(effect)},
+            **{c.key: leaf(f"{effect.name} {c.key}") for c in effect.covariates},
+        )
+        return effect.mean(v), [v.sigma * factor for factor in effect.row(v)]
 
     def _covariates(self, entries: Entries) -> dict[str, int]:
         """Return in which row of the table the covariates of some effects are."""

@@ -117,7 +117,7 @@ class _Number:
         self.group, self.subject = (
             {v.key: name for name, v in effect.named.items() if v.level == level} for level in ("group", "subject")
         )
-        self.known = {c.key: leaf(c.key) for c in effect.covariates}
+        self.known = {c.key: leaf(c.key) for c in effect.covariates} | {key: leaf(key) for key in effect.foreign}
         self.value = effect.value(Record(**{v.key: leaf(v.key) for v in effect.variables}, **self.known))
         self.maps = {v.key: v.prior.unbounded(leaf(v.key)) for v in effect.variables}
 
@@ -149,6 +149,7 @@ class _Density(FormulaWriter):
         self.choices = combinations(effects)
         self.n_addresses = len(self.choices) * self.row  # behind these stand those of the covariates
         self.covariates = [(e.name, c.key) for e in effects for c in e.covariates]
+        self.linked = {name for e in effects for name in e.foreign.values()}  # to whose slopes others add
         self.module = ir.Module("rlpymc")
 
     # ------------------------------------------------------------------------------------------------ memory
@@ -227,6 +228,9 @@ class _Density(FormulaWriter):
         self.log_density = self.place()
         for number in self.numbers:
             self._set_parameter(number)
+        for name in self.linked:
+            with self.each(self.places[name].stop - self.places[name].start) as k:
+                code.store(code.constant(0.0), self.slopes, b.add(code.single(self.places[name].start), k))
         for k in range(len(self.choices)):
             self._likelihood(k)
         self._sum_over_whole_numbers()
@@ -256,6 +260,7 @@ class _Density(FormulaWriter):
             def write(i: Any, e: Any = e, group: dict[str, Any] = group) -> None:
                 at = self.at(number, e, i)
                 own = self._natural(number, self.load(self.positions(number.subject, at)))
+                own |= self.load(self.positions(number.effect.foreign, at))
                 self.given(self.for_all(group) | own | self.covariates_of(number, i))
                 for row in self.arrays:
                     for place in number.values:
@@ -327,10 +332,16 @@ class _Density(FormulaWriter):
                 def write(i: Any, e: Any = e, natural: dict[str, Any] = natural, sums: dict[str, Any] = sums) -> None:
                     at = self.at(number, e, i)
                     own, slope = self.positions(number.subject, at), self.code.load(self.arrays[0][number.given], at)
-                    self.given(self.for_all(natural) | self.load(own) | self.covariates_of(number, i) | {SLOPE: slope})
-                    for key, where in own.items():
+                    others = self.positions(number.effect.foreign, at)
+                    known = self.load(own | others) | self.covariates_of(number, i)
+                    self.given(self.for_all(natural) | known | {SLOPE: slope})
+                    for key in own:
                         self.add_to(self.log_density, self.of(number.maps[key][1]))
-                        self.code.store(self.of(slopes.get(key, 0.0)), self.slopes, where)
+                    for key, where in (own | others).items():
+                        found = self.of(slopes.get(key, 0.0))
+                        if number.subject.get(key, "") in self.linked or key in others:
+                            found = self.code.add(found, self.code.load(self.slopes, where))
+                        self.code.store(found, self.slopes, where)
                     for key, place in sums.items():
                         self.add_to(place, self.of(slopes.get(key, 0.0)))
 

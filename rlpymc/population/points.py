@@ -6,6 +6,7 @@ import numpy as np
 
 from rlpymc.model.parameter_vector import ParameterVector
 from rlpymc.model.record import Record
+from rlpymc.population.correlations import Block
 from rlpymc.population.effects import Effect
 from rlpymc.population.predictors import Predictor
 
@@ -21,6 +22,8 @@ class Points:
         Number of subjects.
     predictors : sequence of Predictor
         What follows from some of them.
+    blocks : sequence of Block
+        Of which deviations are correlated.
 
     Attributes
     ----------
@@ -30,8 +33,9 @@ class Points:
         Names of the numbers in a point.
     """
 
-    def __init__(self, effects: Sequence[Effect], n_subjects: int, predictors: Sequence[Predictor] = ()) -> None:
-        self.effects, self.n_subjects, self.predictors = tuple(effects), n_subjects, tuple(predictors)
+    def __init__(self, effects: Sequence[Effect], n_subjects: int, predictors: Sequence[Predictor] = (), blocks: Sequence[Block] = ()) -> None:
+        self.effects, self.n_subjects = tuple(effects), n_subjects
+        self.predictors, self.blocks = tuple(predictors), tuple(blocks)
         shapes = {
             name: e.group_shape if v.level == "group" else (n_subjects, *e.shape)
             for e in effects
@@ -59,6 +63,7 @@ class Points:
             natural = {name: v.prior.unbounded(unbounded[name])[0] for name, v in effect.named.items()}
             # with draws on the last axis the group's variables go with the subjects' as they do for a single draw
             own = {v.key: np.moveaxis(natural[name], 0, -1) for name, v in effect.named.items()}
+            own |= {key: np.moveaxis(found[name], 0, -1) for key, name in effect.foreign.items()}
             v = Record(**own, **effect.known(2 + len(effect.shape)))
             found |= natural | {name: np.moveaxis(value, -1, 0) for name, value in effect.computed(v).items()}
             for name, parts in effect.vectors.items():
@@ -68,6 +73,9 @@ class Points:
                 numbers[effect.name] = value if effect.by_subject else value[:, None]
         for predictor in self.predictors:
             found |= {name: value for name, (value, _) in predictor.shown(found, numbers).items()}
+        for block in self.blocks:
+            rows = [[np.broadcast_to(entry, len(points)) for entry in row] for row in block.matrix(found)]
+            found[block.name] = np.moveaxis(np.array(rows), -1, 0)
         for name, parts in vectors.items():
             found[name] = np.stack([found.pop(part) for part in parts.values()], axis=1)
         return found

@@ -12,6 +12,7 @@ from rlpymc.likelihood.parameter_arrays import parameter_array
 from rlpymc.model import Model
 from rlpymc.model.parameters import Parameter
 from rlpymc.model.priors import DiscreteUniform, Prior
+from rlpymc.population.correlations import Block, correlated
 from rlpymc.population.coupled import as_groups, check_coupled
 from rlpymc.population.effects import POOLINGS, Effect
 from rlpymc.population.model_matrix import Formula
@@ -51,6 +52,8 @@ class Population:
         The priors of the group, where none are given: a name of `PRESETS`.
     formulas : mapping
         By parameter, what the mean of the group depends on: texts, or formulas that were learned already (`learned`).
+    correlated : bool
+        Whether subjects' deviations of one parameter go with those of others, and sessions' as well.
     """
 
     pooling: str | Mapping[str, str] = "partial"
@@ -61,6 +64,7 @@ class Population:
     coupled: Sequence[Sequence[str]] = ()
     preset: str = DEFAULT
     formulas: Mapping[str, Any] = field(default_factory=dict)
+    correlated: bool = False
 
     def __post_init__(self) -> None:
         if not isinstance(self.pooling, str | Mapping):
@@ -232,7 +236,11 @@ class Population:
                 found += predictors[p.name].effects
             else:
                 found.append(self.effect(data.model, p, data.parameter_shape(p.name), data))
-        return tuple(found)
+        return tuple(correlated(found)[0] if self.correlated else found)
+
+    def blocks(self, data: ModelData) -> tuple[Block, ...]:
+        """Return which deviations are correlated."""
+        return tuple(correlated(self.effects(data))[1]) if self.correlated else ()
 
     def predictors(self, data: ModelData) -> tuple[Predictor, ...]:
         """Return how the parameters that vary within subjects follow from numbers, which effects are of."""
@@ -293,5 +301,5 @@ class Population:
         """
         self.check(data)
         found = {p.name: self.constant(p, data) for p in data.model.parameters if not self.is_free(p)}
-        found |= in_pymc(self.effects(data), self.predictors(data))
+        found |= in_pymc(self.effects(data), self.predictors(data), self.blocks(data))
         return {p.name: found[p.name] for p in data.model.parameters}

@@ -5,11 +5,12 @@ from typing import Any
 
 from rlpymc.model.priors import stacked
 from rlpymc.model.record import Record
+from rlpymc.population.correlations import Block
 from rlpymc.population.effects import Effect
 from rlpymc.population.predictors import Predictor
 
 
-def in_pymc(effects: Sequence[Effect], predictors: Sequence[Predictor]) -> dict[str, Any]:
+def in_pymc(effects: Sequence[Effect], predictors: Sequence[Predictor], blocks: Sequence[Block]) -> dict[str, Any]:
     """Add the variables of effects to the PyMC model in context.
 
     Parameters
@@ -18,6 +19,8 @@ def in_pymc(effects: Sequence[Effect], predictors: Sequence[Predictor]) -> dict[
         All of a population.
     predictors : sequence of Predictor
         What follows from some of them.
+    blocks : sequence of Block
+        Of which deviations are correlated.
 
     Returns
     -------
@@ -25,6 +28,7 @@ def in_pymc(effects: Sequence[Effect], predictors: Sequence[Predictor]) -> dict[
         The parameters that they give, by name, (subject, *shape), or (subject, trial) from predictors.
     """
     import pymc as pm
+    import pytensor.tensor as pt
 
     named: dict[str, Any] = {}
     found: dict[str, Any] = {}
@@ -35,6 +39,10 @@ def in_pymc(effects: Sequence[Effect], predictors: Sequence[Predictor]) -> dict[
         found |= dict.fromkeys((predictor.name, *predictor.copies), predictor.by_trial(numbers))
         for name, (value, dims) in predictor.shown(named, numbers).items():
             pm.Deterministic(name, value, dims=dims or None)
+    for block in blocks:
+        pm.modelcontext(None).add_coords(dict.fromkeys(block.dims, block.labels))
+        matrix = pt.stack([pt.stack(row) for row in block.matrix(named)])
+        pm.Deterministic(block.name, matrix, dims=block.dims)
     return found
 
 
@@ -52,6 +60,7 @@ def _of_effect(effect: Effect, effects: Sequence[Effect], named: dict[str, Any])
         elif name not in named:
             named |= _vector(in_vectors[name], effects, dims["group"])
     natural = {v.key: named[name] for name, v in effect.named.items()}
+    natural |= {key: named[name] for key, name in effect.foreign.items()}
     record = Record(**natural, **effect.known(1 + len(own)))
     for name, value in effect.computed(record).items():
         named[name] = pm.Deterministic(name, value, dims=("subject", *own)[1 + len(own) - value.ndim :] or None)

@@ -116,7 +116,13 @@ class _Search:
         self.likelihood, self.points, self.together, self.n = likelihood, points, together, points.n_subjects
         self.constants, self.effects = dict(constants), {e.name: e for e in points.effects}
         self.own, common = own_effects(points.effects), common_effects(points.effects)
-        self.group = {k: Estimate(v, e.group_shape) for e in self.own for k, v in e.named.items() if v.level == "group"}
+        # correlations shape coordinates, but are not looked for here: sites are those of what is uncorrelated
+        self.group = {
+            f"{e.name}_{key}": Estimate(e.named[f"{e.name}_{key}"], e.group_shape)
+            for e in self.own
+            if isinstance(e, Pooled)
+            for key in (*e.of_mean, "sigma")
+        }
         self.alone = {e.name: Estimate(e.variables[0], ()) for e in self.own if not e.pooled}
         self.columns = {e.name: self._columns(e) for e in self.own if isinstance(e, Pooled)}
         self.besides = {e.name: Estimate(e.variables[0], e.shape) for e in common}
@@ -138,7 +144,7 @@ class _Search:
 
     def _columns(self, effect: Pooled) -> np.ndarray:
         """Return what a mean, which is linear, multiplies the group's variables by, (subject, variable)."""
-        keys = [v.key for v in effect.variables if v.level == "group" and v.key != "sigma"]
+        keys = effect.of_mean
         known = effect.known(1)
         rows = [effect.mean(Record(**{k: float(k == key) for k in keys}, **known)) for key in keys]
         return np.array([np.broadcast_to(row, self.n) for row in rows]).reshape((len(keys), self.n)).T
@@ -174,9 +180,9 @@ class _Search:
         mean = self.columns[effect.name] @ np.array(of_mean).reshape((len(of_mean), -1 if of_mean else size))
         return mean, np.tile(sigma, size // len(sigma))
 
-    def _of_mean(self, effect: Effect) -> list[str]:
+    def _of_mean(self, effect: Pooled) -> list[str]:
         """Return the names of the group's variables that a mean is made of."""
-        return [name for name in effect.named if name in self.group and name != f"{effect.name}_sigma"]
+        return [f"{effect.name}_{key}" for key in effect.of_mean]
 
     def round(self, share: float) -> np.ndarray:
         """Take everything some of the way; return how far that was for each subject, in standard deviations."""
@@ -374,8 +380,9 @@ class _Search:
             own = self.places[effect.name]
             for name, v in effect.named.items():
                 place = self.points.places[name]
-                centre[place], spread[place] = 0.0, 1.0
-                if v.level == "group":
+                if v.level == "subject":
+                    centre[place], spread[place] = 0.0, 1.0
+                elif name in self.group:
                     estimate, known = self.group[name], told[:, own]
                     if v.key == "sigma":
                         information = _of_group(2 * (known**2).sum(axis=0) / sigma[own] ** 2, estimate.place.size)

@@ -55,7 +55,9 @@ class MachinePosterior:
     def __init__(self, rl_model: RLModel, coordinates: str = "noncentred") -> None:
         data, population = rl_model.data, rl_model.spec.population
         predictors = population.predictors(data)
-        self._model, self._points = rl_model, Points(population.effects(data), data.shape[0], predictors)
+        self._model, self._points = rl_model, Points(
+            population.effects(data), data.shape[0], predictors, population.blocks(data)
+        )
         held = [p for p in data.model.parameters if not population.is_free(p)]
         self._constants = {p.name: population.constant(p, data) for p in held}
         likelihood = likelihood_of(data, by_trial=[name for p in predictors for name in (p.name, *p.copies)])
