@@ -31,6 +31,7 @@ from .fitting.nuts.diagnostics import Diagnostics as Diagnostics
 from .fitting.nuts.diagnostics import SamplingWarning as SamplingWarning
 from .fitting.nuts.diagnostics import diagnose as diagnose
 from .fitting.nuts.sampling import sample as sample
+from .fitting.parameters_of_fit import parameters as parameters
 from .likelihood.by_trial import log_prob as log_prob
 from .likelihood.curvature import hessian as hessian
 from .model.learner import Model as Model
@@ -49,6 +50,7 @@ from .simulation.prior_behaviour import prior_predictive as prior_predictive
 from .simulation.running import simulate as simulate
 from .trials.attributes import facts as facts
 from .trials.doubts import TrialsWarning as TrialsWarning
+from .trials.halves import split_half as split_half
 from .trials.reading import read_trials as read_trials
 from .trials.writing import to_table as to_table
 

@@ -118,11 +118,10 @@ def contrast(
         raise ValueError(f"levels: found {chosen}, expected two or more of {by!r} to compare")
     posterior = fit["posterior"].to_dataset()
     draws = flat(posterior)
-    sigma = draws[f"{parameter}_sigma"].transpose("sample", ...)
     by_level = []
     for level in chosen:
         table = formula.table.assign(**{k: _held(formula, k, v) for k, v in {**(at or {}), by: level}.items()})
-        by_level.append(_means(formula, table, draws, sigma, support))
+        by_level.append(_means(formula, table, draws, support))
     labels = [str(level) for level in chosen]
     means = _by_chain(xr.concat(by_level, pd.Index(labels, name="level")), posterior)
     pairs = [f"{label} - {labels[0]}" for label in labels[1:]]
@@ -167,20 +166,24 @@ def _held(formula: Formula, name: str, value: Any) -> Any:
     return value
 
 
-def _means(
-    formula: Formula, table: pd.DataFrame, draws: xr.Dataset, sigma: xr.DataArray, support: Support
-) -> xr.Dataset:
+def _means(formula: Formula, table: pd.DataFrame, draws: xr.Dataset, support: Support) -> xr.Dataset:
     """Return the mean of people like those of a table, (sample, *shape)."""
-    own = [str(d) for d in sigma.dims[1:]]
-    rows, counts = np.unique(formula.full_matrix(table), axis=0, return_counts=True)
+    sigma = draws[f"{formula.parameter}_sigma"].transpose("sample", ...)
+    own, n = [str(d) for d in sigma.dims[1:]], len(formula.names)
+    both = np.concatenate([formula.full_matrix(table), formula.slope_matrix(table)], axis=1)
+    rows, counts = np.unique(both, axis=0, return_counts=True)
     coefficients = np.stack([_coefficient(formula, name, draws, own) for name in formula.names])
+    spreads = [draws[f"{formula.parameter}_{c.name}|subject_sigma"].values for c in formula.slopes]
+    besides = draws[f"{formula.parameter}_1|subject:{formula.level}_sigma"].values if formula.level else 0.0
     nodes, weights = np.polynomial.hermite_e.hermegauss(NODES)
     link, average = np.zeros(sigma.shape), np.zeros(sigma.shape)
     for row, count in zip(rows, counts, strict=True):
-        mean = np.tensordot(row, coefficients, axes=1)
+        mean, variance = np.tensordot(row[:n], coefficients, axes=1), sigma.values**2 + besides**2
+        for weight, spread in zip(row[n:], spreads, strict=True):  # by a covariate, people differ more or less
+            variance = variance + (weight * spread) ** 2
         link += count / counts.sum() * mean
         for node, weight in zip(nodes, weights / weights.sum(), strict=True):
-            average += weight * count / counts.sum() * support.constrain(mean + node * sigma.values)
+            average += weight * count / counts.sum() * support.constrain(mean + node * np.sqrt(variance))
     dims = ("sample", *own)
     found = {"link": link, "natural": support.constrain(link), "average": average}
     coords = {d: sigma[d].values for d in own}

@@ -1,5 +1,6 @@
 """The parameters that differ between people, as vectors: where they lie, and what the population and the data say."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import product
 from typing import Any
@@ -9,12 +10,14 @@ import xarray as xr
 from scipy import stats
 
 from rlpymc.fitting.factory import RLModel
-from rlpymc.fitting.posterior import group_values, log_weight, parameter_draws
+from rlpymc.fitting.posterior import log_weight, parameter_draws
+from rlpymc.fitting.subject_draws import group_values
 from rlpymc.likelihood.draws import log_prob_totals
 from rlpymc.model.parameter_vector import ParameterVector
 from rlpymc.model.priors import Prior
 from rlpymc.model.record import Record
 from rlpymc.population.effects import Effect, Pooled, Single
+from rlpymc.population.regression import Coefficient
 from rlpymc.population.whole_numbers import WholeNumber, whole_numbers
 from rlpymc.trials.model_data import ModelData
 
@@ -60,46 +63,69 @@ class OwnParameters:
                 f"{data.model.name}: no parameter is estimated by subject, so there is nothing to integrate over; loo "
                 "and compare take the fit's log likelihood as it is"
             )
+        self._predictors = {p.name: p for p in self._population.predictors(data)}
+        self._made = {e.name for p in self._predictors.values() for e in p.effects}
         self._entries = ParameterVector({e.name: e.shape for e in self.numbers})
         self.values = list(product(*(whole_numbers(p).tolist() for p in self.whole)))
 
     def draws(self, posterior: xr.Dataset) -> np.ndarray:
         """Return the vectors of a posterior in which the subjects are, (sample, subject, entry)."""
-        found = {}
+        found, deviations = {}, dict[str, np.ndarray]()
         for p in self.numbers:
-            natural = posterior[p.name].sel(subject=self._data.subjects).transpose("sample", "subject", ...).values
             if isinstance(p, Pooled) and f"{p.name}_z" in posterior:
                 z = posterior[f"{p.name}_z"].sel(subject=self._data.subjects).transpose("sample", "subject", ...)
-                mean, spread = self._moments(p, posterior)
-                own = (mean + spread * z.values.reshape((*z.shape[:2], -1))[:, None])[:, 0].reshape(z.shape)
-                if not np.allclose(p.support.constrain(own), natural, rtol=1e-6):
+                deviations[p.name] = z.values.reshape((*z.shape[:2], -1))[:, None]
+                mean, away = self._moments(p, posterior, deviations)
+                own = (mean + away)[:, 0].reshape(z.shape)
+                if p.name not in self._made and not np.allclose(
+                    p.support.constrain(own), self._values(p, posterior), rtol=1e-6
+                ):
                     raise ValueError(
                         f"parameter {p.name!r}: the subjects' values are not mean + {p.name}_sigma x {p.name}_z, so "
                         "their population is not the one that is integrated over"
                     )
             else:
-                own = p.support.unconstrain(natural)
+                own = p.support.unconstrain(self._values(p, posterior))
             found[p.name] = own
         return self._entries.join(found, (posterior.sizes["sample"], len(self)))
+
+    def _values(self, p: Effect, posterior: xr.Dataset) -> np.ndarray:
+        """Return the values of a posterior, (sample, subject, *shape)."""
+        return posterior[p.name].sel(subject=self._data.subjects).transpose("sample", "subject", ...).values
 
     def __len__(self) -> int:
         return self._data.shape[0]
 
-    def _moments(self, p: Pooled, group: xr.Dataset) -> tuple[np.ndarray, np.ndarray]:
-        """Return mean and spread of the population, (sample, 1, subject or 1, entry)."""
+    def _record(self, p: Pooled, group: xr.Dataset) -> Record:
+        """Return the group's variables, (sample, 1, 1, entry or 1), and covariates, (1, 1, subject, 1)."""
         shape = (group.sizes["sample"], 1, 1, -1)
         drawn = {key: values.reshape(shape) for key, values in group_values(p, group).items()}
-        known = {key: value[None, None] for key, value in p.known(2).items()}
-        return p.mean(Record(**drawn, **known)), drawn["sigma"]
+        return Record(**drawn, **{key: value[None, None] for key, value in p.known(2).items()})
+
+    def _moments(
+        self, p: Pooled, group: xr.Dataset, deviations: Mapping[str, np.ndarray]
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return the mean of the population, (sample, 1, subject or 1, entry), and how far subjects are from it.
+
+        Deviations are standard normal, (sample, point, subject, entry), by effect: its own and those that it is
+        correlated with.
+        """
+        v = self._record(p, group)
+        *others, own = p.row(v)
+        away = own * deviations[p.name]
+        for name, factor in zip(p.earlier, others, strict=True):
+            away = away + factor * deviations[name]
+        return p.mean(v), v.sigma * away
 
     def from_population(self, group: xr.Dataset, n: int, rng: np.random.Generator) -> np.ndarray:
         """Return vectors drawn from the population of each draw, (sample, point, subject, entry)."""
-        outer, found = (group.sizes["sample"], n, len(self)), {}
+        outer, found, deviations = (group.sizes["sample"], n, len(self)), {}, dict[str, np.ndarray]()
         for p in self.numbers:
             drawn = _prior_of_subject(p).sample(rng, (*outer, int(np.prod(p.shape))))
             if isinstance(p, Pooled):
-                mean, spread = self._moments(p, group)
-                found[p.name] = mean + spread * drawn
+                deviations[p.name] = drawn
+                mean, away = self._moments(p, group, deviations)
+                found[p.name] = mean + away
             else:
                 found[p.name] = p.support.unconstrain(drawn)
         return self._entries.join(found, outer)
@@ -107,11 +133,17 @@ class OwnParameters:
     def log_prior(self, vectors: np.ndarray, group: xr.Dataset) -> np.ndarray:
         """Return the log density in the population of vectors (sample, point, subject, entry), without that axis."""
         total: Any = 0.0
+        deviations = dict[str, np.ndarray]()
         for p in self.numbers:
             u, prior = vectors[..., self._entries.places[p.name]], _prior_of_subject(p)
             if isinstance(p, Pooled):
-                mean, spread = self._moments(p, group)
-                total = total + (prior.log_prob((u - mean) / spread) - np.log(spread)).sum(axis=-1)
+                v = self._record(p, group)
+                *others, own = p.row(v)
+                away = (u - p.mean(v)) / v.sigma
+                for name, factor in zip(p.earlier, others, strict=True):
+                    away = away - factor * deviations[name]
+                deviations[p.name] = z = away / own
+                total = total + (prior.log_prob(z) - np.log(v.sigma * own)).sum(axis=-1)
             else:
                 total = total + (prior.log_prob(p.support.constrain(u)) + p.support.log_slope(u)).sum(axis=-1)
         return np.broadcast_to(total, (group.sizes["sample"], *vectors.shape[1:3]))
@@ -123,12 +155,22 @@ class OwnParameters:
         """
         outer = (group.sizes["sample"] if self.common else len(vectors), *vectors.shape[1:3])
         names = [*(name for p in self.numbers for name in (p.name, *p.copies)), *(p.name for p in self.whole)]
-        rest = parameter_draws(self._rl_model, group.isel(sample=slice(outer[0])), self._data, leave_out=names)
+        some, predictors = group.isel(sample=slice(outer[0])), self._predictors.values()
+        names += [name for p in predictors for name in (p.name, *p.copies)]
+        rest = parameter_draws(self._rl_model, some, self._data, leave_out=names)
         params = {k: np.broadcast_to(v[:, None], (*outer, *v.shape[2:])) for k, v in rest.items()}
+        numbers = dict[str, np.ndarray]()
         for p in self.numbers:
             value = p.support.constrain(self._entries.pick(vectors, p.name))
             value = np.broadcast_to(value, (*outer, *self._entries.shapes[p.name]))
-            params |= dict.fromkeys((p.name, *p.copies), value)
+            if p.name in self._made:
+                numbers[p.name] = value
+            else:
+                params |= dict.fromkeys((p.name, *p.copies), value)
+        for predictor in predictors:
+            common = {e.name: group_values(e, some)["own"] for e in predictor.effects if isinstance(e, Coefficient)}
+            numbers |= {name: np.broadcast_to(value[:, None, None], outer) for name, value in common.items()}
+            params |= dict.fromkeys((predictor.name, *predictor.copies), predictor.by_trial(numbers))
         found = []
         for chosen in self.values:
             params |= {p.name: np.full(outer, float(v)) for p, v in zip(self.whole, chosen, strict=True)}

@@ -182,14 +182,17 @@ def build(
     coupled : sequence of sequences of str
         Groups of parameters that are equal, such as ``[("bias_wm", "bias_rl")]``; the first stands for all.
     formulas : mapping, optional
-        By parameter, what the mean of the group depends on, on the unbounded scale, as users of R write it
-        (`formulae`): ``{"alpha": "~ drug * age"}``, of columns of the trials that do not vary within subjects.  Texts
-        are factors, the first level in order of the alphabet the reference; ``C(drug, Treatment("placebo"))`` names
-        another, ``0 + drug`` gives each level a mean of its own.  There are no ``alpha_mu`` and ``alpha_group`` then,
-        but ``alpha_Intercept`` and ``alpha_<term>``; ``alpha_sigma`` is the standard deviation of subjects around what
-        the formula says.  The prior of ``alpha_mu`` is that of the mean where columns are average, under the name of
-        ``alpha_Intercept``; a coefficient is Normal(0, s / sd), s the width that this prior has unless one is given,
-        and sd the column's standard deviation over subjects.
+        By parameter, what it depends on, on the unbounded scale, as users of R write it (`formulae`): ``{"alpha":
+        "~ drug * age"}``, of columns of the trials.  Texts are factors, the first level in order of the alphabet the
+        reference; ``C(drug, Treatment("placebo"))`` names another, ``0 + drug`` gives each level a mean of its own.
+        There are no ``alpha_mu`` and ``alpha_group`` then, but ``alpha_Intercept`` and ``alpha_<term>``;
+        ``alpha_sigma`` is the standard deviation of subjects around what the formula says.  The prior of ``alpha_mu``
+        is that of the mean where columns are average, under the name of ``alpha_Intercept``; a coefficient is
+        Normal(0, s / sd), s the width that this prior has unless one is given, and sd the column's standard deviation
+        over subjects.  See the notes for columns that vary within subjects.
+    correlated : bool
+        Whether subjects' deviations of one parameter go with those of others: their correlations, ``effects_corr``,
+        are LKJ(2).  Deviations by session have a matrix of their own, ``session_corr``; slopes stay independent.
 
     Returns
     -------
@@ -205,6 +208,22 @@ def build(
     -----
     TrialsWarning
         If the data contradict what the model or its priors take for granted: a scale of outcomes, a known world.
+
+    Notes
+    -----
+    Columns of a formula may vary within subjects, by session, block or trial.  Such a column x is centred at its mean
+    over all trials, where alpha_Intercept has its prior, and sd is that over trials.  All subjects have the same
+    coefficient, ``alpha_x``; with ``(x | subject)`` each has a slope of their own besides, ``alpha_x|subject``, normal
+    around 0 with the standard deviation ``alpha_x|subject_sigma`` ~ HalfNormal(w / sd), w the width of alpha_sigma's
+    prior.  It is multiplied by x itself, which is not centred, so that ``alpha_sigma`` is that of subjects where x is
+    0, at the reference level of a factor.
+
+    ``(1 | subject:session)`` lets subjects deviate anew in each session, or within each value of another column:
+    ``alpha_1|subject:session``, with a standard deviation that has the prior of alpha_sigma.  ``alpha_reliability`` is
+    alpha_sigma² / (alpha_sigma² + alpha_1|subject:session_sigma²), the correlation of two sessions over subjects.  What
+    is the same throughout a session is in the posterior as ``alpha`` (subject, session); what varies by block or trial
+    is made by `parameters`.  A parameter that varies by trial starts a segment, and all that is learned in it, with the
+    value of the segment's first trial.
     """
     if likelihood not in forms.FORMS:
         raise unknown("likelihood", likelihood, forms.FORMS)

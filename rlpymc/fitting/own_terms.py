@@ -2,7 +2,7 @@
 
 import json
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +11,7 @@ import xarray as xr
 from rlpymc.fitting.factory import Spec
 from rlpymc.fitting.posterior import log_likelihood
 from rlpymc.model.registry import get_model, is_found_elsewhere
+from rlpymc.population.model_matrix import Formula, from_dataset
 from rlpymc.population.population import Population
 from rlpymc.population.presets import DEFAULT
 from rlpymc.trials.attributes import with_facts
@@ -52,10 +53,20 @@ def origin(fit: xr.DataTree) -> Origin:
     data = data_for(model, with_facts(trials, record["facts"]))
     if data_hash(data) != record["data"]:
         raise ValueError("the data that it holds are not those that it was fitted to")
+    texts, formulas = spec.get("formulas", {}), dict[str, Formula]()
+    if texts:
+        kept = fit["covariates"].to_dataset()
+        formulas = {name: from_dataset(name, text, kept) for name, text in texts.items()}
+        columns = {str(k) for formula in formulas.values() for k in formula.table}
+        kept = kept.reindex(subject=data.subjects)
+        data = replace(data, trials=data.trials.assign({k: kept[k].variable for k in sorted(columns)}))
     estimated = [p.name for p in model.parameters if p.name in {*spec["free"], *spec["priors"]}]
     fixed = {name: np.asarray(value) for name, value in spec["fixed"].items()}
     coupled, preset = spec.get("coupled", ()), spec.get("preset", DEFAULT)  # of neither fits of before said anything
-    population = Population(spec["pooling"], {}, fixed, estimated, spec["shared"], coupled, preset)
+    correlated = spec.get("correlated", False)
+    population = Population(
+        spec["pooling"], {}, fixed, estimated, spec["shared"], coupled, preset, formulas, correlated
+    )
     return Origin(Spec(model, population, spec["likelihood"], spec["backend"]), data)
 
 

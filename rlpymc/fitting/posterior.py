@@ -10,12 +10,11 @@ import xarray as xr
 
 from rlpymc.checks import unknown
 from rlpymc.fitting.factory import Spec
+from rlpymc.fitting.subject_draws import SubjectDraws, group_values
 from rlpymc.likelihood.draws import log_prob_draws
 from rlpymc.likelihood.parameter_arrays import parameter_array
 from rlpymc.model.parameters import Parameter
 from rlpymc.model.responses import Categorical
-from rlpymc.population.effects import Effect
-from rlpymc.population.people import subjects_of
 from rlpymc.population.whole_numbers import whole_numbers
 from rlpymc.trials.model_data import ModelData
 
@@ -74,14 +73,20 @@ def parameter_draws(
     dict of (sample, subject, *shape)
         By parameter; (sample, subject, trial, *shape) of one that differs between sessions, blocks or trials.
     """
-    found, tied = {}, model.spec.population.tied
+    found, population = {}, model.spec.population
+    tied, predictors = population.tied, {p.name: p for p in population.predictors(data)}
+    own = SubjectDraws(population.effects(data), posterior, data, rng)
     for parameter in data.model.parameters:
         if parameter.name in leave_out or parameter.name in tied:
             continue
         shape = data.parameter_shape(parameter.name)
         full = (posterior.sizes["sample"], data.shape[0], *shape)
-        if not model.spec.population.is_free(parameter):
+        if not population.is_free(parameter):
             found[parameter.name] = np.broadcast_to(_constant(model, parameter, data), full)
+            continue
+        if parameter.name in predictors:
+            numbers = {e.name: own[e.name] for e in predictors[parameter.name].effects}
+            found[parameter.name] = predictors[parameter.name].by_trial(numbers)
             continue
         draws = posterior[parameter.name]
         if BY_TRIAL & set(draws.dims):
@@ -90,7 +95,7 @@ def parameter_draws(
         elif "subject" not in draws.dims:
             found[parameter.name] = np.broadcast_to(draws.transpose("sample", ...).values[:, None], full)
         else:
-            found[parameter.name] = _by_subject(model, draws.transpose("sample", "subject", ...), posterior, data, rng)
+            found[parameter.name] = _by_subject(draws.transpose("sample", "subject", ...), own, data)
     return found | {name: found[first] for name, first in tied.items() if name not in leave_out}
 
 
@@ -106,39 +111,15 @@ def _constant(model: Fitted, parameter: Parameter, data: ModelData) -> np.ndarra
     return values[[known[label] for label in data.subjects.tolist()]]
 
 
-def _by_subject(
-    model: Fitted, draws: xr.DataArray, posterior: xr.Dataset, data: ModelData, rng: np.random.Generator | None
-) -> np.ndarray:
+def _by_subject(draws: xr.DataArray, own: SubjectDraws, data: ModelData) -> np.ndarray:
+    """Return draws of a parameter, as the fit has them of those who were in it."""
     known = {label: k for k, label in enumerate(draws["subject"].values.tolist())}
-    columns = []
-    for label in data.subjects.tolist():
-        if label in known:
-            columns.append(draws.values[:, known[label]])
-            continue
-        (effect,) = (e for e in model.spec.population.effects(data) if e.name == draws.name)
-        if not effect.pooled:
-            raise ValueError(
-                f"subject {label!r} was not in the fit, and without partial pooling nothing is known of them"
-            )
-        rng = rng if rng is not None else np.random.default_rng()
-        columns.append(_new_subject(effect.of_subject(len(columns)), posterior, rng))
+    labels = data.subjects.tolist()
+    if all(label in known for label in labels):
+        return np.asarray(draws.values[:, [known[label] for label in labels]])
+    others = own[str(draws.name)]
+    columns = [draws.values[:, known[k]] if k in known else others[:, i] for i, k in enumerate(labels)]
     return np.stack(columns, axis=1)
-
-
-def _new_subject(effect: Effect, posterior: xr.Dataset, rng: np.random.Generator) -> np.ndarray:
-    """Return a parameter of somebody drawn from the population of each draw, (sample, *shape)."""
-    return subjects_of(effect, group_values(effect, posterior), posterior.sizes["sample"], 1, rng)[:, 0]
-
-
-def group_values(effect: Effect, posterior: xr.Dataset) -> dict[str, np.ndarray]:
-    """Return draws of an effect's variables of the group by key, (sample, *shape), from a posterior."""
-    parts = {
-        part: posterior[vector].sel({f"{vector}_dim": label})
-        for vector, of in effect.vectors.items()
-        for label, part in of.items()
-    }
-    group = [(name, v) for name, v in effect.named.items() if v.level == "group"]
-    return {v.key: parts.get(name, posterior.get(name)).transpose("sample", ...).values for name, v in group}
 
 
 def log_prior(model: Fitted, posterior: xr.Dataset) -> xr.Dataset:

@@ -196,14 +196,21 @@ class Form:
         return [j, k + j, *(2 * k + j * m + q for q in range(m))] if self.rows else []
 
     def map(
-        self, effects: Sequence[Effect], z: Sequence[Any], mu: Sequence[Any], scale: Sequence[Scale], *site: Sequence[Any]
+        self,
+        effects: Sequence[Effect],
+        z: Sequence[Any],
+        mu: Sequence[Any],
+        scale: Sequence[Scale],
+        *site: Sequence[Any],
     ) -> tuple[list[Any], Any]:
         """Return what the density takes for coordinates of these effects' numbers, and the log of the volume.
 
         To the volume belongs `log_scale`, once.  The other arguments are those of `informed`.
         """
         found, log_volume = MAPS[self.kind](z, mu, scale, *site)
-        whole = [v if is_normal(e) else mu[j] + scale[j][j] * v for j, (e, v) in enumerate(zip(effects, found, strict=True))]
+        whole = [
+            v if is_normal(e) else mu[j] + scale[j][j] * v for j, (e, v) in enumerate(zip(effects, found, strict=True))
+        ]
         return whole, log_volume
 
     @property
@@ -264,11 +271,10 @@ class Coordinates:
             mean, sd = (np.full((len(points), 1, shape[2]), value) for value in like_prior(effect))
             return unbounded["own"], mean, [sd]
         assert isinstance(effect, Pooled)
-        v = Record(
-            **{v.key: v.prior.unbounded(unbounded[v.key])[0] for v in effect.variables},
-            **{key: value[None] for key, value in effect.known(2).items()},
-        )
-        return v.z, effect.mean(v) + 0.0 * v.sigma, [v.sigma * factor for factor in effect.row(v)]
+        natural = {v.key: v.prior.unbounded(unbounded[v.key])[0] for v in effect.variables}
+        record = Record(**natural, **{key: value[None] for key, value in effect.known(2).items()})
+        row = [record.sigma * factor for factor in effect.row(record)]
+        return record.z, effect.mean(record) + 0.0 * record.sigma, row
 
     def noncentred(self, points: np.ndarray) -> np.ndarray:
         """Return points of the density, (draw, number), for points of the sampler."""
@@ -276,8 +282,12 @@ class Coordinates:
         if form.kind == "noncentred":
             return points
         parts = [self._natural(effect, points) for effect in form.effects]
-        z, mu = ([own for part in parts for own in part[k].T] for k in (0, 1))
-        rows = [[factor.T[e] for factor in row] for (*_, row), size in zip(parts, form.sizes, strict=True) for e in range(size)]
+        z, mu = [own for part in parts for own in part[0].T], [own for part in parts for own in part[1].T]
+        rows = [
+            [factor.T[e] for factor in row]
+            for (*_, row), size in zip(parts, form.sizes, strict=True)
+            for e in range(size)
+        ]
         numbers = [(effect, e) for effect, size in zip(form.effects, form.sizes, strict=True) for e in range(size)]
         phi = [row for e in form.common for row in points[:, self.points.places[e.name]].T]
         k, values = len(numbers), list[np.ndarray]()

@@ -135,7 +135,7 @@ class Effect:
 
     @property
     def group_shape(self) -> tuple[int, ...]:
-        """The shape of the group's variables: the last axes of the effect's shape, over whose first ones they are one."""
+        """The shape of the group's variables: last axes of the effect's shape, over whose first ones they are one."""
         return self.shape
 
     def known(self, ndim: int) -> dict[str, np.ndarray]:

@@ -25,8 +25,8 @@ from rlpymc.likelihood.evaluator import Evaluator
 from rlpymc.model.record import Record
 from rlpymc.population.coordinates import Coordinates, Form
 from rlpymc.population.effects import Effect
-from rlpymc.population.machine_predictors import PredictedEvaluator
 from rlpymc.population.machine_coordinates import DENSITY, LANES, OutsideWriter, memory, return_verdict
+from rlpymc.population.machine_predictors import PredictedEvaluator
 from rlpymc.population.named_numbers import FormulaWriter, derivatives, leaf
 from rlpymc.population.points import Points
 from rlpymc.population.whole_numbers import WholeNumber, combinations
@@ -58,7 +58,10 @@ class Density:
     """
 
     def __init__(
-        self, coordinates: Coordinates, constants: Mapping[str, np.ndarray], evaluators: Sequence[Evaluator | PredictedEvaluator]
+        self,
+        coordinates: Coordinates,
+        constants: Mapping[str, np.ndarray],
+        evaluators: Sequence[Evaluator | PredictedEvaluator],
     ) -> None:
         points = coordinates.points
         self.size, self.places, self._evaluators = len(points), points.places, evaluators

@@ -172,7 +172,8 @@ class Formula:
         n, between = self.n_subjects, int(self.has_intercept) + int((~self.within).sum())
         if between > n:
             raise ValueError(
-                f"{self._what} has {between} coefficients for {n} subjects; take fewer terms, or factors of fewer levels"
+                f"{self._what} has {between} coefficients for {n} subjects; take fewer terms, or factors of fewer "
+                "levels"
             )
         if matrix.size and np.linalg.matrix_rank(matrix) < matrix.shape[1]:
             raise ValueError(
@@ -184,8 +185,8 @@ class Formula:
             for column, varies in zip(design.columns, self._varies(design.values(self.table)), strict=True):
                 if not varies:
                     raise ValueError(
-                        f"{self._what}: {column.name} does not vary within subjects, who so have no slope of their own; "
-                        f"leave ({column.name} | subject) out"
+                        f"{self._what}: {column.name} does not vary within subjects, who so have no slope of their "
+                        f"own; leave ({column.name} | subject) out"
                     )
         if self.level:
             self._check_level()
@@ -201,8 +202,8 @@ class Formula:
         if len(counts) > 1 and counts.min() == 1:
             where = values[values == counts.idxmin()].index[0]
             raise ValueError(
-                f"{self._what}: {name} is {counts.idxmin()!r} for one {of} alone, {where!r}, so that its coefficient is "
-                "that one's deviation; join it with another level, or leave it out"
+                f"{self._what}: {name} is {counts.idxmin()!r} for one {of} alone, {where!r}, so that the coefficient "
+                "is that one's deviation; join it with another level, or leave it out"
             )
 
     def _check_level(self) -> None:
@@ -210,14 +211,14 @@ class Formula:
         labels = sorted(set(self.table[self.level].tolist()))
         if len(labels) < 2:
             raise ValueError(
-                f"{self._what}: {self.level} is {labels[0]!r} on all trials; deviations by {self.level} need two at least"
+                f"{self._what}: {self.level} is {labels[0]!r} on all trials; expected two at least to deviate between"
             )
         for subject, own in self.table[self.level].groupby(level=0, sort=False):
             for label in labels:
                 if label not in set(own.tolist()):
                     raise ValueError(
-                        f"{self._what}: subject {subject!r} has no trials in {self.level} {label!r}; leave that subject "
-                        "out, or label the trials so that everybody has all"
+                        f"{self._what}: subject {subject!r} has no trials in {self.level} {label!r}; leave that "
+                        "subject out, or label the trials so that everybody has all"
                     )
 
     @cached_property
@@ -271,6 +272,10 @@ class Formula:
         """Return the model matrix of a table, (row, coefficient), the intercept first if there is one."""
         return self._design.matrix(table)
 
+    def slope_matrix(self, table: pd.DataFrame) -> np.ndarray:
+        """Return what subjects' own slopes are multiplied by, (row, slope), as it is in the table."""
+        return np.concatenate([np.zeros((len(table), 0)), *(d.values(table) for d in self._slopes)], axis=1)
+
     def table_of(self, data: ModelData) -> pd.DataFrame:
         """Return the columns that it reads of some trials, a row for each subject or trial as in its own table."""
         found = formula_table(data, self.parameter, self.table.columns, self.by_trial)
@@ -301,15 +306,12 @@ class Formula:
 
     def slope_weights(self, data: ModelData) -> np.ndarray:
         """Return what subjects' own slopes are multiplied by, (subject, trial, slope), as it is in the table."""
-        table = self.table_of(data)
-        return on_trials(data, np.concatenate([np.zeros((len(table), 0)), *(d.values(table) for d in self._slopes)], 1))
+        return on_trials(data, self.slope_matrix(self.table_of(data)))
 
     def _spread_over(self) -> list[np.ndarray]:
         """Return each column as centre and spread are taken of it: by subject, or by trial if it varies within."""
         values = self._design.values(self.table)
-        return [
-            own if within else own[self._first] for own, within in zip(values.T, self.within.tolist(), strict=True)
-        ]
+        return [own if within else own[self._first] for own, within in zip(values.T, self.within.tolist(), strict=True)]
 
     @cached_property
     def centre(self) -> np.ndarray:
@@ -352,9 +354,10 @@ def to_dataset(formulas: Mapping[str, Formula]) -> xr.Dataset:
             columns["exists"] = True
             own = columns.to_xarray()
             own["exists"] = own["exists"].fillna(value=False).astype(bool)
-            for k in own.data_vars:
-                if own[k].dtype == object:
-                    own[k] = own[k].fillna("")
+            for k, column in formula.table.items():
+                nothing = "" if own[k].dtype == object and column.dtype.kind not in "iub" else 0
+                if column.dtype.kind != "f":
+                    own[k] = own[k].fillna(nothing).astype(column.dtype if nothing == 0 else object)
             found[f"{name}_design"] = design.stack(future_stack=True).to_xarray()
         else:
             own = columns.rename_axis(SUBJECT).to_xarray()
@@ -367,7 +370,9 @@ def from_dataset(parameter: str, text: str, kept: xr.Dataset) -> Formula:
     """Return the formula that `to_dataset` kept."""
     names = list(FormulaText.read(parameter, text).names)
     if TRIAL not in kept[f"{parameter}_design"].dims:
-        return Formula(parameter, text, pd.DataFrame({k: kept[k].values for k in names}, index=kept[SUBJECT].values))
+        first = kept["exists"].argmax(TRIAL) if "exists" in kept else None  # where another formula has it by trial
+        own = {k: (kept[k].isel({TRIAL: first}) if TRIAL in kept[k].dims else kept[k]).values for k in names}
+        return Formula(parameter, text, pd.DataFrame(own, index=kept[SUBJECT].values))
     return Formula(parameter, text, trials_table({k: kept[k] for k in names}, kept["exists"]))
 
 

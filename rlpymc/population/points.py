@@ -33,7 +33,13 @@ class Points:
         Names of the numbers in a point.
     """
 
-    def __init__(self, effects: Sequence[Effect], n_subjects: int, predictors: Sequence[Predictor] = (), blocks: Sequence[Block] = ()) -> None:
+    def __init__(
+        self,
+        effects: Sequence[Effect],
+        n_subjects: int,
+        predictors: Sequence[Predictor] = (),
+        blocks: Sequence[Block] = (),
+    ) -> None:
         self.effects, self.n_subjects = tuple(effects), n_subjects
         self.predictors, self.blocks = tuple(predictors), tuple(blocks)
         shapes = {

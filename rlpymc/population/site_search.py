@@ -180,8 +180,9 @@ class _Search:
         mean = self.columns[effect.name] @ np.array(of_mean).reshape((len(of_mean), -1 if of_mean else size))
         return mean, np.tile(sigma, size // len(sigma))
 
-    def _of_mean(self, effect: Pooled) -> list[str]:
+    def _of_mean(self, effect: Effect) -> list[str]:
         """Return the names of the group's variables that a mean is made of."""
+        assert isinstance(effect, Pooled)
         return [f"{effect.name}_{key}" for key in effect.of_mean]
 
     def round(self, share: float) -> np.ndarray:

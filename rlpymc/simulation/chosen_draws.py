@@ -47,8 +47,10 @@ def chosen_draws(
     model = rl_model.spec.model
     data = rl_model.data if trials is None else data_for(model, trials)
     posterior = flat(fit["posterior"].to_dataset())
-    free = [p.name for p in model.parameters if rl_model.spec.population.is_free(p)]
-    if missing := [name for name in free if name not in posterior]:
+    population = rl_model.spec.population
+    free = [p.name for p in model.parameters if population.is_free(p)]
+    within = {name for p in population.predictors(data) for name in (p.name, *p.copies)}
+    if missing := [name for name in free if name not in posterior and name not in within]:
         raise ValueError(f"the posterior has no {missing[0]!r}: it is not a fit of {model.name}")
     if fixed := [p.name for p in model.parameters if p.name in posterior and p.name not in free]:
         raise ValueError(f"{fixed[0]!r} is fixed in the model and free in the posterior: it is not a fit of this model")

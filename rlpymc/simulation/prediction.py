@@ -10,6 +10,7 @@ from rlpymc.checks import unknown
 from rlpymc.fitting.factory import RLModel
 from rlpymc.likelihood.backends import likelihood_of
 from rlpymc.likelihood.draws import repeat_subjects, response_draws
+from rlpymc.likelihood.parameter_arrays import varying
 from rlpymc.likelihood.steps import yoked
 from rlpymc.model import Model
 from rlpymc.simulation.chosen_draws import chosen_draws
@@ -81,7 +82,7 @@ def predict(
     if kind == "yoked":
         many = repeat_subjects(data, draws)
         arrays = {k: v.reshape((-1, *v.shape[2:])) for k, v in params.items()}
-        learners = likelihood_of(many, rl_model.spec.backend).stepper(arrays)
+        learners = likelihood_of(many, rl_model.spec.backend, varying(many, arrays)).stepper(arrays)
         drawn = yoked(learners, many.inputs, many.masks, rng)
         drawn = {name: values.reshape((draws, *data.shape)) for name, values in drawn.items()}
     else:
@@ -122,7 +123,19 @@ def _about(trials: xr.Dataset, model: Model, facts: Mapping[str, Any]) -> dict[s
 def _free_run(data: ModelData, params: dict[str, np.ndarray], task: Task, rng: np.random.Generator) -> xr.Dataset:
     """Simulate each person anew for each draw; outcomes follow from the model's own choices."""
     draws, (n, n_trials) = len(next(iter(params.values()))), data.shape
-    arrays = {k: v.reshape((-1, *v.shape[2:])) for k, v in params.items()}
+    arrays: dict[str, Any] = {k: v.reshape((-1, *v.shape[2:])) for k, v in params.items()}
+    for name in varying(data, arrays):
+        if (length := getattr(task, "length", None) or n_trials) != n_trials:
+            raise ValueError(
+                f"parameter {name!r} varies by trial, and the task has {length} trials where the data have {n_trials}; "
+                "give a task without a length of its own"
+            )
+        if not data.masks["exists"].all():
+            raise ValueError(
+                f"parameter {name!r} varies by trial, and subjects have unlike numbers of trials; predict those with "
+                "equal numbers: trials=trials.sel(subject=...)"
+            )
+        arrays[name] = xr.DataArray(arrays[name], dims=("subject", "trial"))
     constant = {p.name for p in data.model.parameters if p.value is not None}
     arrays = {k: v for k, v in arrays.items() if k not in constant or not (v == data.model.parameter(k).value).all()}
     found = simulate(data.model, task, arrays, draws * n, getattr(task, "length", None) or n_trials, rng)

@@ -55,17 +55,19 @@ class MachinePosterior:
     def __init__(self, rl_model: RLModel, coordinates: str = "noncentred") -> None:
         data, population = rl_model.data, rl_model.spec.population
         predictors = population.predictors(data)
-        self._model, self._points = rl_model, Points(
-            population.effects(data), data.shape[0], predictors, population.blocks(data)
+        self._model, self._points = (
+            rl_model,
+            Points(population.effects(data), data.shape[0], predictors, population.blocks(data)),
         )
         held = [p for p in data.model.parameters if not population.is_free(p)]
         self._constants = {p.name: population.constant(p, data) for p in held}
-        likelihood = likelihood_of(data, by_trial=[name for p in predictors for name in (p.name, *p.copies)])
+        by_trial = [name for p in predictors for name in (p.name, *p.copies)]
+        likelihood = likelihood_of(data, by_trial=by_trial)
         assert isinstance(likelihood, LoopLikelihood)
         numbers = {e.name for p in predictors for e in p.effects}
         own = [e for e in self._points.effects if not e.support.discrete and e.name not in numbers]
-        active = [name for e in (*own, *predictors) for name in (e.name, *e.copies)]
-        evaluator = likelihood.evaluator("gradient", active)
+        active = [name for e in own for name in (e.name, *e.copies)]
+        evaluator = likelihood.evaluator("gradient", [*active, *by_trial])
         self._evaluator = PredictedEvaluator(evaluator, predictors) if predictors else evaluator
         form, sites = self.form(rl_model, coordinates), None
         if form.kind == "informed":
