@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from rlpymc import math
-from rlpymc.model.parameters import Parameter, Support
+from rlpymc.model.parameters import Parameter, Support, real
 from rlpymc.model.priors import Prior
 from rlpymc.population.effects import Effect
 from rlpymc.population.model_matrix import INTERCEPT, Formula
@@ -152,8 +152,8 @@ def predicted(
     copies : tuple of str
         Parameters that are equal to it.
     """
-    base = Base.on(formula, data, parameter, (), prior, group)
-    base = Base(base.name, base.support, (), base.variables, covariates=base.covariates, at=base.at)
+    # the link comes last, when all is added up
+    base = replace(Base.on(formula, data, parameter, (), prior, group), support=real)
     effects: tuple[Effect, ...] = (
         base,
         *Coefficient.within(formula, parameter, prior, group),
