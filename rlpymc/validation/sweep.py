@@ -111,13 +111,14 @@ def _run(folder: Path, made_from: Mapping[str, Any], left: list[int], workers: i
     threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
     environment = {**os.environ, **threads, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
     command = [sys.executable, "-m", "rlpymc.validation.sweep_worker", str(folder)]
+    n = len(made_from["units"])
     started = [
         subprocess.Popen([*command, *map(str, left[k::workers])], env=environment, stderr=subprocess.PIPE, text=True)
         for k in range(workers)
     ]
     try:
         with Progress(disable=not progress, transient=True) as bar:
-            task = bar.add_task(made_from["function"], total=len(made_from["units"]))
+            task = bar.add_task(made_from["function"], total=n)
             waiting = list(started)
             while waiting:
                 for process in list(waiting):
@@ -128,9 +129,7 @@ def _run(folder: Path, made_from: Mapping[str, Any], left: list[int], workers: i
                     waiting.remove(process)
                     if process.returncode:
                         raise RuntimeError(f"a run of {made_from['function']} failed:\n{errors.strip()}")
-                bar.update(
-                    task, completed=sum(_place(folder, made_from, k).exists() for k in range(bar.tasks[0].total))
-                )
+                bar.update(task, completed=sum(_place(folder, made_from, k).exists() for k in range(n)))
     finally:
         for process in started:
             if process.poll() is None:
