@@ -292,6 +292,17 @@ class Formula:
         """Return the model matrix of some subjects, (subject, coefficient), the intercept first if there is one."""
         return self.full_matrix(self.table_of(data))
 
+    def rows(self, data: ModelData) -> np.ndarray:
+        """Return all columns without the intercept, (row, column), by subject or by trial as in its own table."""
+        return self._design.values(self.table_of(data))
+
+    def between(self, data: ModelData) -> tuple[list[str], np.ndarray]:
+        """Return the coefficients that do not vary within subjects, and their columns, (subject, coefficient)."""
+        names = [INTERCEPT] if self.has_intercept else []
+        names += [c.name for c, within in zip(self.columns, self.within, strict=True) if not within]
+        columns = self.covariates(data) + self.centre[~self.within]
+        return names, np.concatenate([np.ones((len(columns), int(self.has_intercept))), columns], axis=1)
+
     def covariates(self, data: ModelData) -> np.ndarray:
         """Return the columns that do not vary within subjects, (subject, column), around what they are centred at."""
         values = self._design.values(table := self.table_of(data))[:, ~self.within]
@@ -302,7 +313,7 @@ class Formula:
 
     def weights(self, data: ModelData) -> np.ndarray:
         """Return those that do, (subject, trial, column), and 0 where there is no trial."""
-        return on_trials(data, (self._design.values(self.table_of(data)) - self.centre)[:, self.within])
+        return on_trials(data, (self.rows(data) - self.centre)[:, self.within])
 
     def slope_weights(self, data: ModelData) -> np.ndarray:
         """Return what subjects' own slopes are multiplied by, (subject, trial, slope), as it is in the table."""

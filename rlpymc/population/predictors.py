@@ -96,6 +96,17 @@ class Predictor:
             place += size
         return found
 
+    def uncentred(self) -> "Predictor":
+        """Return the same with the base at the place where all columns are 0, and not at their means."""
+        weights, first = self.weights.copy(), 1
+        for k, place in enumerate(self.at):
+            weights[:, first + k] += place
+        return replace(self, weights=weights, at=(0.0,) * len(self.at))
+
+    def repeated(self, times: int) -> "Predictor":
+        """Return the same for all subjects several times, one after the other, as `repeat_subjects` has them."""
+        return replace(self, weights=np.tile(self.weights, (times, 1, 1)), cell=np.tile(self.cell, (times, 1)))
+
     def of_subject(self, i: int, length: int) -> "Predictor":
         """Return the same for one of the subjects alone, who has so many trials."""
         effects = tuple(e.of_subject(i) for e in self.effects)

@@ -82,7 +82,7 @@ def _found(function: str) -> Callable[..., dict[str, Any]]:
     """Return a function by its name."""
     module, _, name = function.partition(":")
     try:
-        return getattr(importlib.import_module(module), name)  # type: ignore[no-any-return]
+        return getattr(importlib.import_module(module), name)
     except (ImportError, AttributeError, ValueError) as problem:
         raise ValueError(
             f"function: found {function!r}, expected 'module:name' that can be imported: {problem}"

@@ -80,8 +80,10 @@ def fit_em(
         "flat": each subject alone, by maximum likelihood and without shrinkage; `mu` and `sigma` only describe the
         estimates.
     formulas : mapping, optional
-        By parameter, what its mean depends on, as users of R write it: ``{"alpha": "~ drug * age"}``, of columns of the
-        trials that do not vary within subjects; see `build`.
+        By parameter, what its mean depends on, as users of R write it: ``{"alpha": "~ drug * age"}``, see `build`.
+        Columns that vary within subjects have a coefficient that is shared, or, with ``(x | subject)``, a normal
+        distribution of slopes around it; such a parameter is (subject, trial) in `EM.params`, and its own number in
+        `EM.mu` is where these columns are 0.  Deviations by session are for `build` alone.
     fixed : mapping, optional
         Parameters to hold at a value: numbers, or arrays (subject, *shape).
     free : sequence of str
@@ -253,7 +255,8 @@ def _start(
         if numbers.shape not in ((), shape) or not np.isfinite(numbers).all():
             raise ValueError(f"start {key!r}: found {value!r}, expected finite numbers {shape}")
         numbers = np.broadcast_to(numbers, shape).ravel()
-        place, support = problem.entries.places[name], problem.data.model.parameter(name).support
+        place = problem.entries.places[name]
+        support = next(p.support for p in problem.parameters if p.name == name)
         if name in shared:
             with np.errstate(divide="ignore", invalid="ignore"):
                 numbers = support.unconstrain(numbers)

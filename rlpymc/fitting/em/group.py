@@ -7,6 +7,7 @@ from math import prod
 import numpy as np
 
 from rlpymc.fitting.em.unbounded import Unbounded
+from rlpymc.population.formula_text import SUBJECT
 from rlpymc.population.model_matrix import INTERCEPT, Formula
 from rlpymc.population.population import OF_ONE_SUBJECT
 
@@ -126,10 +127,13 @@ class Designs:
 
     def __init__(self, problem: Unbounded, formulas: Mapping[str, Formula]) -> None:
         alone, n = np.ones((problem.data.shape[0], 1)), problem.entries.shapes
-        self.names = {p.name: formulas[p.name].names if p.name in formulas else [INTERCEPT] for p in problem.own}
-        by_name = {
-            p.name: formulas[p.name].of_subjects(problem.data) if p.name in formulas else alone for p in problem.own
-        }
+        self.names = {p.name: [INTERCEPT] for p in problem.own}
+        by_name = dict.fromkeys(self.names, alone)
+        for name, formula in formulas.items():
+            self.names[name], by_name[name] = formula.between(problem.data)
+            for column in formula.slopes:  # around 0
+                slope = f"{name}_{column.name}|{SUBJECT}"
+                self.names[slope], by_name[slope] = [], alone[:, :0]
         self.matrices = tuple(by_name[p.name] for p in problem.own for _ in range(prod(n[p.name])))
 
     def check(self, problem: Unbounded) -> None:
@@ -147,4 +151,7 @@ class Designs:
     def starts(self, mu: Sequence[float]) -> tuple[np.ndarray, ...]:
         """Return coefficients at which all subjects have these means, or as nearly so as the matrices allow."""
         n = len(self.matrices[0]) if self.matrices else 0
-        return tuple(np.linalg.lstsq(x, np.full(n, m), rcond=None)[0] for x, m in zip(self.matrices, mu, strict=False))
+        return tuple(
+            np.linalg.lstsq(x, np.full(n, m), rcond=None)[0] if x.shape[1] else np.zeros(0)
+            for x, m in zip(self.matrices, mu, strict=False)
+        )

@@ -16,6 +16,7 @@ from rlpymc.fitting.em.group import Designs, Group
 from rlpymc.fitting.em.standard_errors import standard_errors
 from rlpymc.fitting.em.statuses import statuses
 from rlpymc.fitting.em.unbounded import Unbounded
+from rlpymc.fitting.values import by_subject, labelled
 from rlpymc.model.parameter_vector import columns, dataset, entry_labels
 from rlpymc.population.model_matrix import INTERCEPT
 
@@ -126,7 +127,7 @@ class EM:
         parts: dict[str, xr.DataArray] = {}
         for part, values in (("mu", found.mu), ("sigma", found.sigma)):
             parts |= {f"{name}_{part}": self.mu[name].copy(data=entries.pick(values, name)) for name in own}
-        for name in own:
+        for name in map(str, self.coefficients):
             of_mean = np.reshape(found.coefficients[entries.places[name]], self.coefficients[name].shape)
             parts[f"{name}_coefficients"] = self.coefficients[name].copy(data=of_mean)
         row = np.concatenate([found.sigma, found.shared])  # laid out as rows of subjects are
@@ -141,16 +142,25 @@ class EM:
         rows = {}
         for name, values in self.coefficients.items():
             labels = self.coefficients[f"{name}_coefficient"].values.tolist()
-            if labels == [INTERCEPT]:
+            if labels == [INTERCEPT] and not self._within(str(name)):
                 continue
             errors = self.se[f"{name}_coefficients"].values
             for place in np.ndindex(values.shape):
                 label = entry_labels(f"{name}_{labels[place[-1]]}", values.shape[:-1])
                 entry = label[np.ravel_multi_index(place[:-1], values.shape[:-1]) if place[:-1] else 0]
                 rows[entry] = {"estimate": float(values.values[place]), "se": float(errors[place])}
+            for number in self._within(str(name)):
+                estimate = self._made.modes.rows[0, self._made.problem.entries.places[number]]
+                rows[number] = {"estimate": float(estimate[0]), "se": float(self.se[number])}
         found = pd.DataFrame.from_dict(rows, orient="index", columns=["estimate", "se"]).rename_axis("coefficient")
         z = found["estimate"] / found["se"]
         return found.assign(z=z, p=2 * ndtr(-z.abs()))
+
+    def _within(self, name: str) -> list[str]:
+        """Return the coefficients of a parameter that are multiplied by what varies within subjects."""
+        predictor = self._made.problem.predictors.get(name)
+        common = [p.name for p in self._made.problem.shared]
+        return [e.name for e in predictor.effects if e.name in common] if predictor else []
 
     def mc_marginal_logp(self, repetitions: int = 20, n_samples: int = 10_000, seed: int | None = 0) -> xr.Dataset:
         """Estimate the log marginal likelihood by Monte Carlo.
@@ -192,7 +202,7 @@ class EM:
 
     def to_dataframe(self) -> pd.DataFrame:
         """Return one row a subject: parameters, log likelihood, log evidence, status."""
-        found: dict[str, Any] = columns(self.params)
+        found: dict[str, Any] = columns(by_subject(self.params))
         for name in ("log_lik", "log_evidence", "status"):
             found[name] = getattr(self, name).values
         return pd.DataFrame(found, index=pd.Index(self.params["subject"].values, name="subject"))
@@ -223,7 +233,7 @@ class EM:
         problem, group = self._made.problem, self._made.group
         row = np.concatenate([group.mu, self._made.modes.rows[0, problem.n_own :]])
         sigma = np.concatenate([group.sigma, np.full(problem.n_shared, np.nan)])
-        natural = [p.support.constrain(row[problem.entries.places[p.name]]) for p in problem.parameters]
+        natural = [problem.support(p).constrain(row[problem.entries.places[p.name]]) for p in problem.parameters]
         table = pd.DataFrame({"mu": row, "sigma": sigma, "group": np.concatenate([*natural, []])}, problem.labels)
         for name, values in self.coefficients.items():
             labels = values[f"{name}_coefficient"].values
@@ -248,7 +258,6 @@ def collect(
     own, labels, entries = [p.name for p in problem.own], problem.labels[: problem.n_own], problem.entries
     flat = group.flat and d > 0
     whole = np.concatenate([group.mu, modes.rows[0, d:]])
-    natural = problem.natural(modes.rows)
     shared = modes.rows[0, d:]
     n_group = sum(b.size for b in group.coefficients) + (d if group.diagonal else d * (d + 1) // 2)
     n_free = n * d + problem.n_shared
@@ -271,16 +280,17 @@ def collect(
             np.reshape(group.coefficients[entries.places[name]], (*entries.shapes[name], -1)),
         )
         for name in own
+        if designs.names[name]  # slopes have no mean of their own
     }
     return EM(
         mu=mu,
         sigma=of_group(group.sigma),
-        group=dataset({p.name: np.asarray(p.support.constrain(mu[p.name].values)) for p in problem.own}),
+        group=dataset({p.name: np.asarray(problem.support(p).constrain(mu[p.name].values)) for p in problem.own}),
         cov=xr.DataArray(group.cov, coords={"estimate": labels, "estimate_": labels}, dims=("estimate", "estimate_")),
         coefficients=xr.Dataset(
-            coefficients, coords={**mu.coords, **{f"{k}_coefficient": v for k, v in designs.names.items()}}
+            coefficients, coords={**mu.coords, **{f"{k}_coefficient": v for k, v in designs.names.items() if v}}
         ),
-        params=dataset({p.name: natural[p.name] for p in problem.data.model.parameters}, problem.data.subjects),
+        params=labelled(problem.data, problem.parameters_at(modes.rows)),
         params_unbounded=dataset(
             {p.name: entries.pick(modes.rows, p.name) for p in problem.parameters}, problem.data.subjects
         ),

@@ -96,23 +96,36 @@ class Coordinates:
         return max(low, lower + (not at_lower) * INSIDE * width), min(high, upper - (not at_upper) * INSIDE * width)
 
     def params(self, points: np.ndarray) -> dict[str, np.ndarray]:
-        """Return the parameters, tied ones included, (subject, *shape), from everybody's vectors."""
+        """Return the parameters, tied ones included, from everybody's vectors.
+
+        They are (subject, *shape), or (subject, trial, *shape) where a formula varies within subjects.
+        """
         found = self.entries.split(points)
         for name, regression in self.regressions.items():
             found[name] = regression.value(points[:, self.places[name]])
         return {name: found[self.natural.tied.get(name, name)] for name in self.natural.names}
 
     def join_slopes(self, points: np.ndarray, slopes: Iterable[np.ndarray]) -> np.ndarray:
-        """Return derivatives by the parameters `natural.names`, (subject, *shape), as ones by everybody's vectors."""
-        found = self.natural.join_slopes(slopes, points.shape[:1])
+        """Return derivatives by the parameters `natural.names`, shaped as these, as ones by everybody's vectors."""
         if not self.regressions:
-            return found
+            return self.natural.join_slopes(slopes, points.shape[:1])
+        total: dict[str, np.ndarray] = {}
+        for name, slope in zip(self.natural.names, slopes, strict=True):
+            first = self.natural.tied.get(name, name)
+            total[first] = total[first] + slope if first in total else slope
         parts = []
         for name, place in self.places.items():
-            part = found[:, self.natural.places[name]]
-            known = self.regressions.get(name)
-            parts.append(part if known is None else known.pulled_back(points[:, place], part))
+            known, n = self.regressions.get(name), len(points)
+            parts.append(
+                total[name].reshape((n, -1)) if known is None else known.pulled_back(points[:, place], total[name])
+            )
         return np.concatenate(parts, axis=1)
+
+    @property
+    def by_trial(self) -> list[str]:
+        """The parameters that vary within subjects."""
+        first = [name for name, regression in self.regressions.items() if regression.formula.by_trial]
+        return [name for name in self.natural.names if self.natural.tied.get(name, name) in first]
 
     @property
     def penalised(self) -> bool:

@@ -18,6 +18,7 @@ from rlpymc.fitting.mle.coefficients import (
 )
 from rlpymc.fitting.mle.coordinates import Coordinates
 from rlpymc.fitting.mle.uncertainty import Uncertainty
+from rlpymc.fitting.values import by_subject, labelled
 from rlpymc.model.parameter_vector import columns, dataset
 from rlpymc.model.parameters import Index
 from rlpymc.trials.model_data import ModelData
@@ -40,7 +41,7 @@ class MLE:
     Parameters
     ----------
     params : xr.Dataset (subject, *shape)
-        Every parameter, constants included.
+        Every parameter, constants included; (subject, trial) of one whose formula varies within subjects.
     se : xr.Dataset (subject, *shape)
         Standard errors on the natural scale, of the parameters that were estimated; NaN at a bound, where there is
         none, and for all that a kink or a flat direction leaves open.  Of a parameter with a formula, those that follow
@@ -123,7 +124,7 @@ class MLE:
 
     def _by_subject(self, with_coefficients: bool) -> pd.DataFrame:
         found: dict[str, Any] = {}
-        for name in self.params:
+        for name in by_subject(self.params):
             found |= columns(self.params[[name]])
             if name in self.se:
                 found |= columns(self.se[[name]], "_se")
@@ -232,8 +233,8 @@ def estimates(
     reported, of_reported = coordinates.reported @ fit.points[0], np.sqrt(np.diag(cov[0]))
     limits = reported_intervals(coordinates, ends[0])
     return MLE(
-        params=dataset({p.name: fit.params[p.name] for p in data.model.parameters}, data.subjects),
-        se=dataset(errors, data.subjects),
+        params=labelled(data, {p.name: fit.params[p.name] for p in data.model.parameters}),
+        se=labelled(data, errors),
         cov=xr.DataArray(
             cov,
             coords={**subject, "estimate": labels, "estimate_": labels},

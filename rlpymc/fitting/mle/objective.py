@@ -9,6 +9,7 @@ from rlpymc.fitting.mle.coordinates import Coordinates
 from rlpymc.fitting.mle.search import IMPOSSIBLE, Target
 from rlpymc.likelihood.backends import likelihood_of
 from rlpymc.likelihood.likelihood import OfSubject
+from rlpymc.likelihood.parameter_arrays import varying
 from rlpymc.population.population import Population
 from rlpymc.population.whole_numbers import whole_numbers
 from rlpymc.trials.model_data import ModelData
@@ -32,7 +33,7 @@ class Objective:
 
     Attributes
     ----------
-    constants : dict of (subject, *shape)
+    constants : dict of (subject, *shape) or (subject, trial, *shape)
         What is not estimated.
     """
 
@@ -41,7 +42,9 @@ class Objective:
     ) -> None:
         self.coordinates = coordinates
         self.constants = constants(data, population, coordinates)
-        self._likelihood = likelihood_of(data, backend, mode=mode)
+        self._by_trial = varying(data, self.constants)
+        self._likelihood = likelihood_of(data, backend, self._by_trial, mode=mode)
+        self._n_trials = data.masks["exists"].sum(axis=1)
 
     def target(self, i: int, whole: Whole, weight: float) -> Target:
         """The function to be minimised for subject i, given the whole numbers and their log probability."""
@@ -71,7 +74,8 @@ class Objective:
         return self._likelihood.of_subject(i, self.coordinates.entries.names)
 
     def _fixed(self, i: int, whole: Whole) -> dict[str, np.ndarray]:
-        return {name: np.array(values[i]) for name, values in self.constants.items()} | dict(whole)
+        own = {name: np.array(values[i]) for name, values in self.constants.items()}
+        return own | {name: own[name][: self._n_trials[i]] for name in self._by_trial} | dict(whole)
 
     def _at_many(self, i: int, fixed: Whole, points: np.ndarray) -> np.ndarray:
         """Return subject i's negative log likelihood at many points."""

@@ -60,6 +60,11 @@ class Problem:
         self._test = None if test is None else _same_subjects(data, test)
         estimated = [p for p in data.model.parameters if population.is_free(p) and not p.support.discrete]
         known = regressions(data, population)
+        if self._test is not None and (name := next((k for k, r in known.items() if r.formula.by_trial), "")):
+            raise ValueError(
+                f"test: the formula of {name!r} varies within subjects, so that estimates say nothing of other trials; "
+                "leave test out"
+            )
         estimated += [number for regression in known.values() for number in regression.numbers]
         self._terms = log_priors(population, estimated) if with_priors else shrinkages(estimated, l2)
         self.coordinates = Coordinates(data, population, self._terms, bounds, known)
@@ -143,7 +148,9 @@ class Problem:
             names = {*self.population.shared, *self.population.formulas}
             names |= {name for name, first in self.coordinates.natural.tied.items() if first in names}
             values = self.coordinates.params(points)
+            dims = ("subject", "trial")
             held = {**self.population.fixed, **{name: values[name] for name in names}}
+            held |= {name: xr.DataArray(values[name], dims=dims) for name in self.coordinates.by_trial}
             coupled = tuple(group for group in self.population.coupled if group[0] not in names)
             population = replace(self.population, fixed=held, shared=(), coupled=coupled, formulas={})
             coordinates = Coordinates(self.data, population, self._terms, self._bounds)

@@ -5,6 +5,7 @@ import numpy as np
 from rlpymc.model.parameter_vector import entry_labels
 from rlpymc.model.parameters import Parameter, real
 from rlpymc.model.priors import Normal, Prior
+from rlpymc.population.formula_tables import on_trials
 from rlpymc.population.model_matrix import INTERCEPT, Formula
 from rlpymc.population.population import Population
 from rlpymc.population.presets import middle_and_width
@@ -41,12 +42,19 @@ class Regression:
     """
 
     def __init__(self, data: ModelData, formula: Formula, parameter: Parameter, prior: Prior) -> None:
+        if formula.slopes or formula.level:
+            raise ValueError(
+                f"formula of {parameter.name!r}, '~ {formula.text}': in `fit_mle` subjects do not deviate from what a "
+                "formula says; leave out what has a bar, or sample rlpymc.build(..., formulas=...)"
+            )
         self.parameter, self.formula, self.shape = parameter, formula, data.parameter_shape(parameter.name)
-        columns, first = formula.covariates(data), int(formula.has_intercept)
+        columns, first = formula.rows(data) - formula.centre, int(formula.has_intercept)
         # levels in place of an intercept are values of the parameter, and stay as they are
         level = np.array([c.indicator and not first for c in formula.columns], dtype=bool)
         size = np.where(level, 1.0, np.sqrt((columns**2).mean(axis=0)))
-        self._design = np.concatenate([np.ones((len(columns), first)), columns / size], axis=1)
+        design = np.concatenate([np.ones((len(columns), first)), columns / size], axis=1)
+        # (subject, trial, coefficient), with one trial for all where nothing varies within subjects
+        self._design = on_trials(data, design) if formula.by_trial else design[:, None]
         reported = np.diag(np.concatenate([np.ones(first), 1 / size]))
         reported[:first, first:] = -formula.centre / size
         self.reported = np.kron(reported, np.eye(int(np.prod(self.shape))))
@@ -62,31 +70,42 @@ class Regression:
         ]
 
     def value(self, vectors: np.ndarray) -> np.ndarray:
-        """Return everybody's values, (subject, *shape), given what searches move, (subject, entry)."""
+        """Return everybody's values, given what searches move, (subject, entry).
+
+        They are (subject, *shape), or (subject, trial, *shape) where something varies within subjects.
+        """
         support = self.parameter.support
         with np.errstate(over="ignore"):  # an infinite value is an impossible one, which a search hears of
             found = np.asarray(support.constrain(self._unbounded(vectors)))
-        return np.clip(found, support.lower, support.upper).reshape(-1, *self.shape)  # but for rounding, it is inside
+        return self._shaped(np.clip(found, support.lower, support.upper))  # but for rounding, it is inside
+
+    def _shaped(self, values: np.ndarray) -> np.ndarray:
+        """Return values, (subject, trial, value), as the model has them."""
+        outer = self._design.shape[:2] if self.formula.by_trial else self._design.shape[:1]
+        return values.reshape((*outer, *self.shape))
 
     def pulled_back(self, vectors: np.ndarray, slopes: np.ndarray) -> np.ndarray:
-        """Return derivatives by everybody's values, (subject, value), as ones by what searches move."""
+        """Return derivatives by everybody's values, shaped as these, as ones by what searches move."""
         with np.errstate(invalid="ignore"):  # where a value is infinite
-            by_unbounded = slopes * self._slope(vectors)
-        return np.einsum("sj,sk->sjk", self._design, by_unbounded).reshape(vectors.shape)
+            by_unbounded = slopes.reshape((*self._design.shape[:2], -1)) * self._slope(vectors)
+        return np.einsum("stj,stk->sjk", self._design, by_unbounded).reshape(vectors.shape)
 
     def variance(self, vectors: np.ndarray, cov: np.ndarray) -> np.ndarray:
-        """Return variances of everybody's values, (subject, *shape), given covariances (subject, entry, entry)."""
-        slopes = self._slope(vectors)
-        rows = [np.kron(row, np.eye(slopes.shape[1])) for row in self._design]
-        found = [np.diag(combined(row, known)) for row, known in zip(rows, cov, strict=True)]
-        return (slopes**2 * found).reshape(-1, *self.shape)
+        """Return variances of everybody's values, shaped as these, given covariances (subject, entry, entry)."""
+        slopes, found = self._slope(vectors), np.empty(self._slope(vectors).shape)
+        for i, (design, known) in enumerate(zip(self._design, cov, strict=True)):
+            rows, inverse = np.unique(design, axis=0, return_inverse=True)  # trials that are alike
+            of_rows = np.kron(rows, np.eye(slopes.shape[2]))
+            found[i] = np.diag(combined(of_rows, known)).reshape((len(rows), -1))[inverse.ravel()]
+        return self._shaped(slopes**2 * found)
 
     def _unbounded(self, vectors: np.ndarray) -> np.ndarray:
-        """Return everybody's values on the unbounded scale, (subject, value)."""
-        return np.einsum("sj,sjk->sk", self._design, vectors.reshape((*self._design.shape, -1)))
+        """Return everybody's values on the unbounded scale, (subject, trial, value)."""
+        n, _, k = self._design.shape
+        return np.einsum("stj,sjk->stk", self._design, vectors.reshape((n, k, -1)))
 
     def _slope(self, vectors: np.ndarray) -> np.ndarray:
-        """Return the derivatives of everybody's values by those on the unbounded scale, (subject, value)."""
+        """Return the derivatives of everybody's values by those on the unbounded scale, (subject, trial, value)."""
         with np.errstate(over="ignore"):
             return np.exp(self.parameter.support.log_slope(self._unbounded(vectors)))
 

@@ -88,7 +88,7 @@ class Joint:
             self.shared[place] = name in shared or name not in coordinates.natural.places
         # what is shared counts with the first subject
         self._counted = ~self.shared | (np.arange(self.n_subjects)[:, None] == 0)
-        self._likelihood = likelihood_of(data, backend, mode=mode)
+        self._likelihood = likelihood_of(data, backend, coordinates.by_trial, mode=mode)
         self.all_shared = bool(self.shared.all()) and len(combinations) == 1
         own = np.tile(coordinates.width[~self.shared], self.n_subjects)
         # the likelihood is more curved in what all subjects share; where there is nothing else, a point is plain
