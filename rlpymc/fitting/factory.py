@@ -116,6 +116,12 @@ class RLModel(pm.Model):
             raise ValueError(
                 f"the trials differ in facts or columns: {vars(old.facts)} and {vars(new.facts)}; build anew"
             )
+        for name, formula in self.spec.population.formulas.items():
+            if not formula.table_of(old).equals(formula.table_of(new)):
+                raise ValueError(
+                    f"the trials differ from those the model was built with in what the formula of {name!r} reads; "
+                    "build a new model"
+                )
         require_scored(new)
         pm.set_data(columns, model=self, coords={"subject": new.subjects})
         self.trials = self._checked = trials

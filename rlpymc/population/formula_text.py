@@ -55,8 +55,8 @@ class FormulaText:
             columns = [part.strip() for part in factor.split(":")]
             if columns == [SUBJECT] and inside == "1":
                 raise ValueError(
-                    f"formula of {parameter!r}: found ({inside}|{factor}): subjects differ already, by {parameter}_sigma (in "
-                    "`fit_mle`, not at all); leave it out"
+                    f"formula of {parameter!r}: found ({inside}|{factor}): subjects differ already, by "
+                    f"{parameter}_sigma (in `fit_mle`, not at all); leave it out"
                 )
             if columns == [SUBJECT]:
                 slopes.append(inside)
@@ -65,8 +65,8 @@ class FormulaText:
                 levels += columns
             else:
                 raise ValueError(
-                    f"formula of {parameter!r}: found ({inside}|{factor}), expected (x | subject), a slope for each subject, or "
-                    "(1 | subject:session), a deviation for each of a subject's sessions"
+                    f"formula of {parameter!r}: found ({inside}|{factor}), expected (x | subject), a slope for each "
+                    "subject, or (1 | subject:session), a deviation for each of a subject's sessions"
                 )
         if len(levels) > 1:
             raise ValueError(

@@ -14,8 +14,9 @@ from rlpymc.model import Model
 from rlpymc.model.parameters import Input, Parameter, Support
 from rlpymc.model.priors import Prior
 from rlpymc.model.registry import get_model
-from rlpymc.population.effects import Effect
+from rlpymc.population.effects import Effect, Pooled
 from rlpymc.population.population import Population
+from rlpymc.population.regression import Base
 from rlpymc.population.whole_numbers import WholeNumber
 from rlpymc.reporting.description import Column, DescribedParameter, Description, Sizes
 from rlpymc.trials.model_data import ModelData
@@ -94,12 +95,12 @@ def _described(
     time: "SamplingTime | None",
     untimed: str,
 ) -> Description:
-    effects = {p.name: _effect(population, model, p, data) for p in population.estimated(model)}
+    effects = _effects(population, model, data)
     counted = data is not None or all(isinstance(n, int) for name in effects for n in model.parameter(name).shape)
-    numbers = {
-        level: sum(prod(e.shape) for e in effects.values() for v in e.variables if v.level == level)
-        for level in ("group", "subject")
-    }
+    numbers = {"group": 0, "subject": 0}
+    for e in (e for of in effects.values() for e in of):
+        for v in e.variables:
+            numbers[v.level] += prod(e.group_shape if v.level == "group" else e.shape)
     return Description(
         name=model.name,
         words=model.card["summary"],
@@ -118,6 +119,15 @@ def _described(
     )
 
 
+def _effects(population: Population, model: Model, data: ModelData | None) -> dict[str, tuple[Effect, ...]]:
+    """Return, for each parameter that is estimated, what it follows from: one effect, or several within subjects."""
+    if data is None:
+        return {p.name: (_effect(population, model, p, None),) for p in population.estimated(model)}
+    known = {e.name: e for e in population.effects(data)}
+    several = {p.name: tuple(known[e.name] for e in p.effects) for p in population.predictors(data)}
+    return {p.name: several.get(p.name, (known[p.name],)) for p in population.estimated(model)}
+
+
 def _effect(population: Population, model: Model, parameter: Parameter, data: ModelData | None) -> Effect:
     """Return how a parameter's values hang together; without data, as if of one number where these would count."""
     known = tuple(n for n in parameter.shape if isinstance(n, int))
@@ -125,10 +135,15 @@ def _effect(population: Population, model: Model, parameter: Parameter, data: Mo
 
 
 def _parameter(
-    population: Population, model: Model, p: Parameter, data: ModelData | None, effects: Mapping[str, Effect]
+    population: Population,
+    model: Model,
+    p: Parameter,
+    data: ModelData | None,
+    effects: Mapping[str, tuple[Effect, ...]],
 ) -> DescribedParameter:
     priors, freed = dict[str, Prior](), dict[str, Prior]()
-    effect = effects.get(population.tied.get(p.name, p.name))
+    of = effects.get(population.tied.get(p.name, p.name), ())
+    effect = of[0] if of else None
     if effect is None:
         fate = _held(population, p)
         if p in can_be_freed(model, population):
@@ -140,14 +155,19 @@ def _parameter(
     elif effect.name != p.name:
         fate = f"equal to {effect.name}"
     else:
-        word, priors = population.pooling_of(p.name), _priors(effect, population.prior(p))
+        word = population.pooling_of(p.name)
+        for e in of:
+            priors |= _priors(e, population.prior(p))
         fate = POOLED.get(word, f"{word} pooling")
         if p.name in population.formulas:
             fate = f"partial pooling, link(mean + sigma z), mean ~ {population.formulas[p.name].text}"
+        if population.correlated and isinstance(effect, Pooled):
+            fate += ", deviations correlated with those of other parameters"
         if isinstance(effect, WholeNumber):
             fate = f"summed over, with probabilities {'of the group' if effect.variables else 'as the prior has them'}"
     shape = p.shape if data is None else data.parameter_shape(p.name)
-    support = _support(p.support if effect is None else effect.support) + _many(shape)
+    linked = p.support if effect is None or isinstance(effect, Base) else effect.support
+    support = _support(linked) + _many(shape)
     return DescribedParameter(p.name, p.meaning, support, shape, fate, priors, freed)
 
 

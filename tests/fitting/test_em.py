@@ -110,7 +110,9 @@ def test_backends_and_threads_agree(monkeypatch: pytest.MonkeyPatch) -> None:
     xr.testing.assert_identical(loop.params, shared_out.params)
     monkeypatch.setattr(
         "rlpymc.fitting.em.unbounded.likelihood_of",
-        lambda data, backend, mode, threads: likelihood_of(data, backend, mode="FAST_COMPILE", threads=threads),
+        lambda data, backend, by_trial, **how: likelihood_of(
+            data, backend, by_trial, **(how | {"mode": "FAST_COMPILE"})
+        ),
     )  # is ready at once
     loop, scan = (plain.fit(iterations=1, tol=None, backend=k) for k in ("fused", "scan"))
     xr.testing.assert_allclose(loop.params, scan.params, rtol=1e-7)

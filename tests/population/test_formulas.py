@@ -167,7 +167,12 @@ def test_a_fit_has_terms_by_level_and_the_intercept_where_columns_are_0() -> Non
         ({"formulas": {"alpha": "~ one"}}, ["one is 1 for all subjects", "leave it out"]),
         ({"formulas": {"alpha": "~ age + I(2 * age)"}}, ["follows from the others", "leave a term out"]),
         ({"formulas": {"alpha": "~ age * drug * scale(age)"}}, ["coefficients for 6 subjects", "fewer"]),
-        ({"formulas": {"alpha": "~ session"}}, ["'session'", "varies within subject", "trial 1"]),
+        (
+            {"formulas": {"alpha": "age + (age | subject)"}},
+            ["age does not vary within subjects", "leave (age | subject) out"],
+        ),
+        ({"formulas": {"alpha": "age + (1 | session)"}}, ["(1|session)", "(x | subject)", "(1 | subject:session)"]),
+        ({"formulas": {"alpha": "(1 | subject:one)"}}, ["one is 1.0 on all trials", "two at least"]),
         ({"formulas": {"alpha": "age"}, "pooling": "none"}, ["'alpha'", "none pooling", "pool it partially"]),
         ({"formulas": {"alpha": "age"}, "shared": ["alpha"]}, ["'alpha'", "complete pooling"]),
         (
