@@ -8,6 +8,7 @@ from rlpymc.compiler.signature import Name
 from rlpymc.likelihood.likelihood import Arrays, Likelihood, OfSubject
 from rlpymc.likelihood.steps import Stepper
 from rlpymc.model.responses import Response
+from rlpymc.population.machine_predictors import PredictedEvaluator
 from rlpymc.population.predictors import Predictor
 
 
@@ -24,6 +25,7 @@ class PredictedLikelihood(Likelihood):
 
     def __init__(self, inner: Likelihood, predictors: Sequence[Predictor]) -> None:
         self.data, self.backend, self._inner, self._predictors = inner.data, inner.backend, inner, tuple(predictors)
+        self._evaluators: dict[tuple[str, ...], PredictedEvaluator | None] = {}
 
     def parameters(self, numbers: Arrays) -> dict[str, np.ndarray]:
         """Return the model's parameters, (subject, *shape) or (subject, trial), given numbers (subject, *shape)."""
@@ -42,6 +44,11 @@ class PredictedLikelihood(Likelihood):
         """Return what the inner one does, its derivatives by numbers."""
         numbers = {e.name for p in self._predictors for e in p.effects}
         own = [name for name in active if name not in numbers]
+        if what == "gradient" and self.backend == "fused":
+            if (key := tuple(own)) not in self._evaluators:
+                self._evaluators[key] = PredictedEvaluator.of(self.data, self._predictors, own)
+            if (evaluator := self._evaluators[key]) is not None:
+                return evaluator(params)
         made = [name for p in self._predictors for name in (p.name, *p.copies)] if active else []
         found = self._inner.compute(what, self.parameters(params), [*own, *made])
         with np.errstate(over="ignore", invalid="ignore"):

@@ -67,8 +67,8 @@ class MachinePosterior:
         numbers = {e.name for p in predictors for e in p.effects}
         own = [e for e in self._points.effects if not e.support.discrete and e.name not in numbers]
         active = [name for e in own for name in (e.name, *e.copies)]
-        evaluator = likelihood.evaluator("gradient", [*active, *by_trial])
-        self._evaluator = PredictedEvaluator(evaluator, predictors) if predictors else evaluator
+        evaluator = PredictedEvaluator.of(data, predictors, active) if predictors else None
+        self._evaluator = evaluator or likelihood.evaluator("gradient", active)
         form, sites = self.form(rl_model, coordinates), None
         if form.kind == "informed":
             of_numbers = PredictedLikelihood(likelihood, predictors) if predictors else likelihood
