@@ -76,12 +76,16 @@ def groups(effect: float, seed: int) -> dict[str, Any]:
 
 def covariate(seed: int) -> dict[str, Any]:
     """20 people with 100 trials, on each of which a number changes alpha."""
-    rng, n, n_trials = np.random.default_rng(seed), 20, 100
+    return _found(with_covariate(seed), "~ load", "alpha_load", EFFECT * SD["alpha"], seed)
+
+
+def with_covariate(seed: int, n: int = 20, n_trials: int = 100) -> xr.Dataset:
+    """Return trials of people, and on each of them a number that changes alpha."""
+    rng = np.random.default_rng(seed)
     load = rng.normal(size=(n, n_trials))
-    truth = EFFECT * SD["alpha"]
-    alpha = rng.normal(MEAN["alpha"], SD["alpha"], n)[:, None] + truth * load
+    alpha = rng.normal(MEAN["alpha"], SD["alpha"], n)[:, None] + EFFECT * SD["alpha"] * load
     trials = _trials(alpha, rng.normal(MEAN["beta"], SD["beta"], n), n, n_trials, seed)
-    return _found(trials.assign(load=(("subject", "trial"), load)), "~ load", "alpha_load", truth, seed)
+    return trials.assign(load=(("subject", "trial"), load))
 
 
 def sessions(halves: bool, seed: int) -> dict[str, Any]:
