@@ -13,7 +13,9 @@ from rlpymc.checks import is_number, unknown
 from rlpymc.fitting.posterior import flat
 from rlpymc.model.parameters import Support
 from rlpymc.model.registry import get_model
-from rlpymc.population.model_matrix import INTERCEPT, Formula, from_dataset
+from rlpymc.population.design import INTERCEPT
+from rlpymc.population.kept_formulas import from_dataset
+from rlpymc.population.model_matrix import Formula
 from rlpymc.population.presets import PRESETS
 
 NODES = 20  # at which the mean over people is integrated

@@ -14,7 +14,7 @@ from rlpymc.fitting.nuts.diagnostics import SamplingWarning
 from rlpymc.fitting.nuts.sampling import sample
 from rlpymc.fitting.posterior import origin_of
 from rlpymc.fitting.run_folder import folder_path
-from rlpymc.population.model_matrix import fingerprint
+from rlpymc.population.kept_formulas import fingerprint
 from rlpymc.population.population import OF_ONE_SUBJECT
 from rlpymc.trials.attributes import with_facts
 from rlpymc.trials.doubts import TrialsWarning

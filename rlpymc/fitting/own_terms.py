@@ -11,7 +11,8 @@ import xarray as xr
 from rlpymc.fitting.factory import Spec
 from rlpymc.fitting.posterior import log_likelihood
 from rlpymc.model.registry import get_model, is_found_elsewhere
-from rlpymc.population.model_matrix import Formula, from_dataset
+from rlpymc.population.kept_formulas import from_dataset
+from rlpymc.population.model_matrix import Formula
 from rlpymc.population.population import Population
 from rlpymc.population.presets import DEFAULT
 from rlpymc.trials.attributes import with_facts

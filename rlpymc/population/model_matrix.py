@@ -1,99 +1,16 @@
-"""What a parameter's mean depends on: a formula as users of R write it, and its model matrix."""
+"""What a parameter depends on: a formula as users of R write it, and its model matrix."""
 
-import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from hashlib import sha256
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import xarray as xr
 
-from rlpymc.population.formula_tables import SUBJECT, TRIAL, check_constant, formula_table, on_trials, trials_table
+from rlpymc.population.design import INTERCEPT, Column, Design
+from rlpymc.population.formula_tables import check_constant, formula_table, on_trials
 from rlpymc.population.formula_text import FormulaText
 from rlpymc.trials.model_data import ModelData
-
-INTERCEPT = "Intercept"
-
-
-@dataclass(frozen=True)
-class Column:
-    """A column of a model matrix.
-
-    Parameters
-    ----------
-    term : str
-        The term of the formula that it belongs to: "age", "drug:age".
-    label : str
-        Which of the term's columns, by its level; "" where the term is one number.
-    indicator : bool
-        Whether it says by 0 and 1 which level of a factor a row has.
-    """
-
-    term: str
-    label: str
-    indicator: bool
-
-    @property
-    def name(self) -> str:
-        """The term, with the label in brackets."""
-        return f"{self.term}[{self.label}]" if self.label else self.term
-
-
-class Design:
-    """Terms that were learned from a table: how factors are coded, and what numbers are scaled by.
-
-    Parameters
-    ----------
-    what : str
-        What it is of, for messages.
-    text : str
-        The terms.
-    table : pandas.DataFrame
-        What they are learned from.
-    """
-
-    def __init__(self, what: str, text: str, table: pd.DataFrame) -> None:
-        from formulae import design_matrices  # slow to import
-
-        self.what = what
-        rows = table if len(table.columns) else table.assign(one=1.0)  # which takes no table without columns
-        try:
-            made = design_matrices(text, rows, na_action="error", extra_namespace={"np": np}).common
-        except Exception as problem:
-            raise ValueError(f"{what}, cannot be read: {problem}") from None
-        if made is None:
-            raise ValueError(f"{what}: there is nothing in it; expected '1' at least")
-        self._made, self.has_intercept = made, INTERCEPT in made.terms
-        self.columns = tuple(
-            Column(term.name, label, term.kind == "categoric")
-            for term in made.terms.values()
-            if term.kind != "intercept"
-            for label in _labels(term)
-        )
-
-    def matrix(self, table: pd.DataFrame) -> np.ndarray:
-        """Return the model matrix of a table, (row, coefficient), the intercept first if there is one."""
-        try:
-            found = self._made.evaluate_new_data(table).design_matrix
-        except ValueError as problem:
-            raise ValueError(f"{self.what}: {problem}") from None
-        return np.asarray(found, dtype=float).reshape((len(table), -1))
-
-    def values(self, table: pd.DataFrame) -> np.ndarray:
-        """Return the same without the intercept, (row, column)."""
-        return self.matrix(table)[:, int(self.has_intercept) :]
-
-
-def _labels(term: Any) -> list[str]:
-    """Return the labels of a term's columns."""
-    if (levels := getattr(term, "levels", None)) is not None:
-        return [str(level) for level in levels]
-    if len(term.labels) == 1:
-        return [""]
-    return [label.rpartition("[")[2].removesuffix("]") for label in term.labels]
 
 
 @dataclass(frozen=True, eq=False)
@@ -348,50 +265,3 @@ class Formula:
     def slope_spread(self) -> np.ndarray:
         """The standard deviations over trials of what subjects' own slopes are multiplied by."""
         return np.array([own.std(ddof=1) for design in self._slopes for own in design.values(self.table).T])
-
-
-def to_dataset(formulas: Mapping[str, Formula]) -> xr.Dataset:
-    """Return what formulas were learned from, and their model matrices, ``<parameter>_design``.
-
-    Both are by subject, or by subject and trial where something varies within subjects; trials that there are not are
-    filled up.
-    """
-    found = xr.Dataset()
-    for name, formula in formulas.items():
-        columns = formula.table.copy()
-        design = pd.DataFrame(formula.full_matrix(formula.table), index=columns.index, columns=formula.names)
-        design.columns.name = f"{name}_coefficient"
-        if formula.by_trial:
-            columns["exists"] = True
-            own = columns.to_xarray()
-            own["exists"] = own["exists"].fillna(value=False).astype(bool)
-            for k, column in formula.table.items():
-                nothing = "" if own[k].dtype == object and column.dtype.kind not in "iub" else 0
-                if column.dtype.kind != "f":
-                    own[k] = own[k].fillna(nothing).astype(column.dtype if nothing == 0 else object)
-            found[f"{name}_design"] = design.stack(future_stack=True).to_xarray()
-        else:
-            own = columns.rename_axis(SUBJECT).to_xarray()
-            found[f"{name}_design"] = design.rename_axis(SUBJECT).stack(future_stack=True).to_xarray()
-        found = found.merge(own, compat="override")
-    return found
-
-
-def from_dataset(parameter: str, text: str, kept: xr.Dataset) -> Formula:
-    """Return the formula that `to_dataset` kept."""
-    names = list(FormulaText.read(parameter, text).names)
-    if TRIAL not in kept[f"{parameter}_design"].dims:
-        first = kept["exists"].argmax(TRIAL) if "exists" in kept else None  # where another formula has it by trial
-        own = {k: (kept[k].isel({TRIAL: first}) if TRIAL in kept[k].dims else kept[k]).values for k in names}
-        return Formula(parameter, text, pd.DataFrame(own, index=kept[SUBJECT].values))
-    return Formula(parameter, text, trials_table({k: kept[k] for k in names}, kept["exists"]))
-
-
-def fingerprint(formulas: Mapping[str, Formula]) -> str:
-    """Return what tells formulas and their covariates from others; "" without any."""
-    if not formulas:
-        return ""
-    said = [
-        [name, f.text, f.names, f.table.index.tolist(), f.full_matrix(f.table).tolist()] for name, f in formulas.items()
-    ]
-    return sha256(json.dumps(said, default=str).encode()).hexdigest()[:16]

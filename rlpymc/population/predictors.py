@@ -9,8 +9,9 @@ import numpy as np
 from rlpymc import math
 from rlpymc.model.parameters import Parameter, Support, real
 from rlpymc.model.priors import Prior
+from rlpymc.population.design import INTERCEPT
 from rlpymc.population.effects import Effect
-from rlpymc.population.model_matrix import INTERCEPT, Formula
+from rlpymc.population.model_matrix import Formula
 from rlpymc.population.presets import GroupPriors
 from rlpymc.population.regression import Base, Coefficient, Deviations
 from rlpymc.trials.model_data import ModelData

@@ -8,8 +8,9 @@ import numpy as np
 from rlpymc.model.parameters import Parameter, real
 from rlpymc.model.priors import HalfNormal, Normal, Prior
 from rlpymc.model.record import Record
+from rlpymc.population.design import INTERCEPT, Column
 from rlpymc.population.effects import Covariate, Pooled, Single, Variable
-from rlpymc.population.model_matrix import INTERCEPT, Column, Formula
+from rlpymc.population.model_matrix import Formula
 from rlpymc.population.presets import GroupPriors
 from rlpymc.trials.model_data import ModelData
 

@@ -11,7 +11,8 @@ from numpy.testing import assert_allclose
 from scipy import stats
 
 import rlpymc as rl
-from rlpymc.population.model_matrix import Formula, to_dataset
+from rlpymc.population.kept_formulas import to_dataset
+from rlpymc.population.model_matrix import Formula
 from tests.helpers.messages import assert_says, refusal
 
 AGES = np.array([20.0, 35.0, 50.0, 28.0, 61.0, 44.0])

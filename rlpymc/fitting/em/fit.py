@@ -23,7 +23,7 @@ from rlpymc.fitting.run_folder import RunFolder
 from rlpymc.likelihood.backends import check_backend
 from rlpymc.model import Model
 from rlpymc.model.registry import get_model
-from rlpymc.population.model_matrix import fingerprint
+from rlpymc.population.kept_formulas import fingerprint
 from rlpymc.population.population import Population
 from rlpymc.trials.doubts import say
 from rlpymc.trials.fingerprints import data_hash

@@ -7,8 +7,9 @@ from math import prod
 import numpy as np
 
 from rlpymc.fitting.em.unbounded import Unbounded
+from rlpymc.population.design import INTERCEPT
 from rlpymc.population.formula_text import SUBJECT
-from rlpymc.population.model_matrix import INTERCEPT, Formula
+from rlpymc.population.model_matrix import Formula
 from rlpymc.population.population import OF_ONE_SUBJECT
 
 

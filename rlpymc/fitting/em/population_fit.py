@@ -18,7 +18,7 @@ from rlpymc.fitting.em.statuses import statuses
 from rlpymc.fitting.em.unbounded import Unbounded
 from rlpymc.fitting.values import by_subject, labelled
 from rlpymc.model.parameter_vector import columns, dataset, entry_labels
-from rlpymc.population.model_matrix import INTERCEPT
+from rlpymc.population.design import INTERCEPT
 
 
 @dataclass(frozen=True)

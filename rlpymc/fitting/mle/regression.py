@@ -5,8 +5,9 @@ import numpy as np
 from rlpymc.model.parameter_vector import entry_labels
 from rlpymc.model.parameters import Parameter, real
 from rlpymc.model.priors import Normal, Prior
+from rlpymc.population.design import INTERCEPT
 from rlpymc.population.formula_tables import on_trials
-from rlpymc.population.model_matrix import INTERCEPT, Formula
+from rlpymc.population.model_matrix import Formula
 from rlpymc.population.population import Population
 from rlpymc.population.presets import middle_and_width
 from rlpymc.trials.model_data import ModelData

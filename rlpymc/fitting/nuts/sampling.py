@@ -26,7 +26,7 @@ from rlpymc.fitting.posterior import log_likelihood as pointwise
 from rlpymc.fitting.run_folder import RunFolder
 from rlpymc.model.facts import plain
 from rlpymc.population.coordinates import COORDINATES
-from rlpymc.population.model_matrix import fingerprint, to_dataset
+from rlpymc.population.kept_formulas import fingerprint, to_dataset
 from rlpymc.trials.fingerprints import data_hash, response_hash
 
 logger = logging.getLogger("rlpymc")
