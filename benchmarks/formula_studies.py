@@ -30,6 +30,7 @@ SETTINGS: dict[str, Any] = {
     "tune": 500,
     "chains": 4,
     "cores": 1,
+    "target_accept": 0.8,
     "progress": False,
     "log_likelihood": False,
     "constants": False,
