@@ -8,6 +8,8 @@ population       which parameters are estimated, and their effects; as variables
 people           subjects drawn from the population
 points           where variables stand in a point, where chains start, what points mean
 sites            Gaussians that stand for what each subject's data say
+site_search, subjects_likelihood, moments
+                 the search for these; the likelihood at many points; moments of posteriors by importance sampling
 coordinates      what a sampler moves in: made of sites, or centred, or the density's own
 formulas, machine_density, machine_coordinates
                  the posterior's density, and the change of coordinates around it, as machine code

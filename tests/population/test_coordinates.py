@@ -17,6 +17,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import stats
 
 import rlpymc as rl
+from rlpymc import math
 from rlpymc.fitting.nuts.machine_sampler import MachinePosterior
 from rlpymc.likelihood.backends import likelihood_of
 from rlpymc.model import Input, Model, Parameter, real
@@ -29,6 +30,7 @@ from rlpymc.population.machine_density import Density
 from rlpymc.population.points import Points
 from rlpymc.population.site_search import find_sites, quadrature
 from rlpymc.population.sites import Sites
+from rlpymc.population.subjects_likelihood import SubjectsLikelihood
 from rlpymc.validation.examples import random_trials
 from tests.helpers.messages import assert_says, refusal
 
@@ -311,10 +313,45 @@ def test_a_site_has_the_average_slope_of_the_likelihood() -> None:
     assert_allclose(sites.b - np.einsum("iab,ib->ia", sites.H, mean), wanted, rtol=0.1, atol=0.1)
 
 
+def test_of_several_solutions_the_site_is_at_the_best() -> None:
+    """Rounds alone end at a level of 0.8, near which they would begin, though the likelihood is higher at -1.3."""
+
+    def wells(p: Any, s: Any, x: Any) -> NormalResponse:
+        far, near = (math.exp(-2 * (p.level - at) * (p.level - at)) for at in (-1.3, 0.8))
+        return NormalResponse(x.x + 2.0 - 2.0 * far - 1.2 * near, 0.7)
+
+    two = replace(LINE, name="wells", parameters=LINE.parameters[:1], policy=wells)
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=N * T)
+    table = pd.DataFrame({"subject": np.repeat(np.arange(N), T), "x": x, "y": x + 0.7 * rng.normal(size=N * T)})
+    found = sites_of(rl.build(two, rl.read_trials(table)))
+    assert_allclose(found.b[:, 0] / found.H[:, 0, 0], -1.3, atol=0.4)
+
+
 def test_the_same_data_have_the_same_sites() -> None:
     first, second = sites_of(built("plain")), sites_of(built("plain"))
     for name in ("H", "b", "centre", "spread"):
         assert_array_equal(getattr(first, name), getattr(second, name))
+
+
+@pytest.mark.parametrize("case", ["plain", "shared", "a vector", "whole numbers", "some without a group", "equal"])
+def test_slopes_over_points_are_those_of_the_likelihood_over_points(case: str) -> None:
+    model = built(case)
+    population, data = model.spec.population, model.data
+    constants = {p.name: population.constant(p, data) for p in data.model.parameters if not population.is_free(p)}
+    found = SubjectsLikelihood(likelihood_of(data), Points(population.effects(data), 4), constants)
+    rng, step = np.random.default_rng(7), 1e-5
+    theta = rng.normal(size=(3, 4, found.k))
+    away = {name: rng.normal(size=(3, *estimate.place.shape)) for name, estimate in found.besides.items()}
+    slopes, by_name, shares = found.slopes(theta, away)
+    assert_allclose(shares.sum(axis=2), 1.0)
+    assert shares.shape[2] == (4 if case == "whole numbers" else 1)
+    for k, e in enumerate(step * np.eye(found.k)):
+        wanted = (found.total(theta + e, away) - found.total(theta - e, away)) / (2 * step)
+        assert_allclose(slopes[..., k], wanted, rtol=1e-4, atol=1e-5)
+    for name, at in away.items():
+        up, down = (found.total(theta, away | {name: at + sign * step}) for sign in (1, -1))
+        assert_allclose(by_name[name], (up - down) / (2 * step), rtol=1e-4, atol=1e-5)
 
 
 class Broken:
@@ -323,9 +360,13 @@ class Broken:
     def __init__(self, model: rl.RLModel) -> None:
         self.inner = likelihood_of(model.data)
 
-    def gradient(self, params: Any, active: Any) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-        total, slopes = self.inner.gradient(params, active)
+    def total(self, params: Any) -> np.ndarray:
+        total = self.inner.total(params)
         total[:2] = [-np.inf, 0.0]
+        return total
+
+    def gradient(self, params: Any, active: Any) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+        total, slopes = self.total(params), self.inner.gradient(params, active)[1]
         for slope in slopes.values():
             slope[:2] = [np.nan, -np.inf]
         return total, slopes
