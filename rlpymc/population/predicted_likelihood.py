@@ -44,7 +44,7 @@ class PredictedLikelihood(Likelihood):
         """Return what the inner one does, its derivatives by numbers."""
         numbers = {e.name for p in self._predictors for e in p.effects}
         own = [name for name in active if name not in numbers]
-        if what == "gradient" and self.backend == "fused":
+        if what in ("value", "gradient") and self.backend == "fused":  # with its slopes a value is there sooner
             if (key := tuple(own)) not in self._evaluators:
                 self._evaluators[key] = PredictedEvaluator.of(self.data, self._predictors, own)
             if (evaluator := self._evaluators[key]) is not None:

@@ -66,7 +66,7 @@ def fit_mle(
         links of the supports) everybody's value is the sum of coefficients times the columns of the formula.  Subjects
         do not deviate from it: coefficients are the same for all, and estimated together with everybody's other
         parameters.  A shared parameter is one with an intercept alone, ``"1"``.  Each entry of a vector has
-        coefficients of its own.
+        coefficients of its own.  Columns may vary within subjects, by session, block or trial.
     bounds : mapping, optional
         Lower and upper bounds of estimates on the natural scale, within those of the supports: ``{"beta": (0, 30)}``.
     l2 : float
