@@ -108,7 +108,7 @@ def main() -> None:
     side_by_side(out, "Stan", stan.sample, given.rounds)
     took = f"took {stan.compiling:.0f} s" if stan.compiling else "was done before"
     out.say(
-        f"Their log densities differ by a constant, to {gap:.1e}: beyond 20, Stan takes x for log(1 + exp(x)). "
+        f"Their log densities differ by a constant, to {gap:.1e}. "
         f"Compiling the program {took}."
     )
     if given.write:
