@@ -20,7 +20,7 @@ def group_draws(effect: Effect, n: int, rng: np.random.Generator) -> dict[str, n
 def beside_subjects(effect: Effect, group: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Return draws of the group's variables and covariates by key, with axes for subjects and all their entries."""
     more = len(effect.shape) - len(effect.group_shape)
-    drawn = {key: np.reshape(v, (len(v), 1, *[1] * more, *effect.group_shape)) for key, v in group.items()}
+    drawn = {key: np.reshape(v, (len(v), 1, *[1] * more, *v.shape[1:])) for key, v in group.items()}
     return drawn | {key: value[None] for key, value in effect.known(1 + len(effect.shape)).items()}
 
 

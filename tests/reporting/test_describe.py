@@ -182,8 +182,8 @@ def test_what_was_added_since_build_is_said() -> None:
 
 
 def test_a_formula_is_described_with_the_priors_of_its_coefficients() -> None:
-    trials = random_trials(rl.get_model("delta")).assign(
-        age=("subject", [20.0, 30.0, 50.0, 41.0]), drug=("subject", ["a", "b", "b", "c"])
+    trials = random_trials(rl.get_model("delta"), n_subjects=7).assign(
+        age=("subject", [20.0, 30.0, 50.0, 41.0, 28.0, 33.0, 60.0]), drug=("subject", list("abbcacb"))
     )
     formulas = {"alpha": "~ drug", "beta": "age"}
     model = rl.build("delta", trials, formulas=formulas, priors={"beta_Intercept": Normal(1.0, 0.5)})
@@ -199,6 +199,24 @@ def test_a_formula_is_described_with_the_priors_of_its_coefficients() -> None:
     assert [p.fate for p in found.parameters if p.priors] == [
         f"partial pooling, link(mean + sigma z), mean ~ {formula}" for formula in ("drug", "age")
     ]
+
+
+def test_what_varies_within_subjects_is_described_with_all_that_it_follows_from() -> None:
+    trials = random_trials(rl.get_model("delta"), n_subjects=6)
+    load = np.random.default_rng(0).normal(size=trials["exists"].shape)
+    session = np.where(np.arange(load.shape[1]) % 2, "first", "second")
+    trials = trials.assign(load=(("subject", "trial"), load), session=("trial", session)).assign(
+        session=(("subject", "trial"), np.tile(session, (6, 1)))
+    )
+    formulas = {"alpha": "~ load + (load | subject)", "beta": "(1 | subject:session)"}
+    model = rl.build("delta", trials, formulas=formulas, correlated=True)
+    found = rl.describe(model, time=False)
+    assert list(priors(found)) == list(MachinePosterior(model).density().places)
+    assert found.n_free == MachinePosterior(model).density().size
+    assert (found.n_group, found.n_per_subject) == (4 + 4, 2 + 3)
+    fates = [p.fate for p in found.parameters if p.priors]
+    assert all("correlated" in fate for fate in fates)
+    assert [p.support for p in found.parameters if p.priors] == ["unit, logit link", "positive, log link"]
 
 
 # ---------------------------------------------------------------- columns and data
