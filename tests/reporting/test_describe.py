@@ -204,10 +204,8 @@ def test_a_formula_is_described_with_the_priors_of_its_coefficients() -> None:
 def test_what_varies_within_subjects_is_described_with_all_that_it_follows_from() -> None:
     trials = random_trials(rl.get_model("delta"), n_subjects=6)
     load = np.random.default_rng(0).normal(size=trials["exists"].shape)
-    session = np.where(np.arange(load.shape[1]) % 2, "first", "second")
-    trials = trials.assign(load=(("subject", "trial"), load), session=("trial", session)).assign(
-        session=(("subject", "trial"), np.tile(session, (6, 1)))
-    )
+    session = np.where(np.arange(load.size).reshape(load.shape) % 2, "first", "second")
+    trials = trials.assign(load=(("subject", "trial"), load), session=(("subject", "trial"), session))
     formulas = {"alpha": "~ load + (load | subject)", "beta": "(1 | subject:session)"}
     model = rl.build("delta", trials, formulas=formulas, correlated=True)
     found = rl.describe(model, time=False)
