@@ -107,10 +107,7 @@ def main() -> None:
     gap = stan.same_posterior(simulated(*SIZE))  # compiles where that was not done yet
     side_by_side(out, "Stan", stan.sample, given.rounds)
     took = f"took {stan.compiling:.0f} s" if stan.compiling else "was done before"
-    out.say(
-        f"Their log densities differ by a constant, to {gap:.1e}. "
-        f"Compiling the program {took}."
-    )
+    out.say(f"Their log densities differ by a constant, to {gap:.1e}. Compiling the program {took}.")
     if given.write:
         out.write()
 
