@@ -25,7 +25,9 @@ class Prior:
         """Add a variable with this distribution to the PyMC model in whose context this is called."""
         import pymc as pm
 
-        return getattr(pm, type(self).__name__)(name, **asdict(self), **kwargs)
+        # PyTensor holds 2.0 with half the digits, and then computes the density's constant with as many.
+        own = {k: np.float64(v) if isinstance(v, float) else v for k, v in asdict(self).items()}
+        return getattr(pm, type(self).__name__)(name, **own, **kwargs)
 
     def log_prob(self, value: Any) -> Any:
         """Return the log density at each value."""
