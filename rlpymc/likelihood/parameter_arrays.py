@@ -78,9 +78,10 @@ def parameter_array(data: ModelData, parameter: Parameter, value: Any, what: str
     inside = parameter.support.contains(array)
     if not inside.all():
         where = np.argwhere(~inside)[0]
+        at = f", trial {where[1]}" if array.ndim > 1 + len(shape) else ""
         raise ValueError(
-            f"{what} {parameter.name!r}, subject {data.subjects[where[0]].item()!r}: found {array[tuple(where)]:g}, "
-            f"expected a number in its support, {parameter.support}"
+            f"{what} {parameter.name!r}, subject {data.subjects[where[0]].item()!r}{at}: found "
+            f"{array[tuple(where)]:g}, expected a number in its support, {parameter.support}"
         )
     return np.ascontiguousarray(array, dtype=float)
 
@@ -107,6 +108,7 @@ def _by_label(data: ModelData, parameter: Parameter, value: xr.DataArray) -> np.
             else value.transpose("subject", *own).values
         )
     whole, _ = xr.broadcast(value, trials["exists"])
+    whole = whole.where(trials["exists"] | whole.notnull(), whole.isel(trial=0))  # `parameters` has NaN without trial
     return whole.transpose("subject", "trial", *own).values
 
 
