@@ -24,6 +24,7 @@ from rlpymc.population.whole_numbers import WholeNumber
 from rlpymc.trials.model_data import ModelData
 
 TAKEN = {"mu", "sigma", "z", "centre", "Intercept", "reliability", "se", "lower", "upper"}  # after a parameter's name
+DIMS = {"choice", "chain", "draw", "sample", "subject", "trial", "parameter", "other_parameter"}  # of a fit
 OF_ONE_SUBJECT = "Of one subject, build the model without a population: rlpymc.build(..., pooling='none')"
 
 
@@ -80,6 +81,8 @@ class Population:
             raise TypeError("fixed and priors are mappings of parameter to value: fixed={'alpha': 0.3}")
         if not isinstance(self.formulas, Mapping):
             raise TypeError(f"formulas: found {self.formulas!r}, expected them by parameter: {{'alpha': '~ age'}}")
+        if not isinstance(self.correlated, bool):
+            raise TypeError(f"correlated: found {self.correlated!r}, expected True or False")
         for name in ("free", "shared"):
             object.__setattr__(self, name, as_names(name, getattr(self, name)))
         object.__setattr__(self, "coupled", as_groups(self.coupled))
@@ -160,6 +163,11 @@ class Population:
             if deviations and (word := self.pooling_of(name)) != "partial":
                 raise ValueError(f"{what} has {word} pooling; a formula is of the mean of a group: pool it partially")
             learned = Formula.learn(name, formula, data)
+            if learned.level in {*names, *data.columns, *data.masks, *DIMS}:
+                raise ValueError(
+                    f"formula of {name!r}: {learned.level!r} means something else in a fit, and cannot name an axis of "
+                    f"it; take a copy of the column: trials.assign(sitting=trials[{learned.level!r}])"
+                )
             if learned.by_trial and data.parameter_shape(name):
                 raise ValueError(
                     f"{what} has several values, {data.parameter_shape(name)}, and something in the formula varies "
