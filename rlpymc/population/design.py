@@ -52,7 +52,8 @@ class Design:
         self.what = what
         rows = table if len(table.columns) else table.assign(one=1.0)  # which takes no table without columns
         try:
-            made = design_matrices(text, rows, na_action="error", extra_namespace={"np": np}).common
+            with np.errstate(all="ignore"):  # what is no number is said in `matrix`
+                made = design_matrices(text, rows, na_action="error", extra_namespace={"np": np}).common
         except Exception as problem:
             raise ValueError(f"{what}, cannot be read: {problem}") from None
         if made is None:
@@ -68,14 +69,34 @@ class Design:
     def matrix(self, table: pd.DataFrame) -> np.ndarray:
         """Return the model matrix of a table, (row, coefficient), the intercept first if there is one."""
         try:
-            found = self._made.evaluate_new_data(table).design_matrix
+            with np.errstate(all="ignore"):
+                found = self._made.evaluate_new_data(table).design_matrix
         except ValueError as problem:
             raise ValueError(f"{self.what}: {problem}") from None
-        return np.asarray(found, dtype=float).reshape((len(table), -1))
+        found = np.asarray(found, dtype=float).reshape((len(table), -1))
+        if not (known := np.isfinite(found)).all():
+            row, k = np.argwhere(~known)[0]
+            name, where = self.columns[k - int(self.has_intercept)].name, whose(table.index[row])
+            raise ValueError(f"{self.what}: {name} is {found[row, k]:g} for {where}; give it a number")
+        return found
 
     def values(self, table: pd.DataFrame) -> np.ndarray:
         """Return the same without the intercept, (row, column)."""
         return self.matrix(table)[:, int(self.has_intercept) :]
+
+
+def whose(row: Any) -> str:
+    """Return, in words, whose row it is that a table has under a subject's label, or a subject's and a trial's."""
+    subject, *trial = [
+        v.item() if isinstance(v, np.generic) else v for v in (row if isinstance(row, tuple) else (row,))
+    ]
+    return f"subject {subject!r}" + "".join(f", trial {t}" for t in trial)
+
+
+def rank(values: np.ndarray) -> int:
+    """Return how many columns do not follow from others, whatever their scales."""
+    size = np.abs(values).max(axis=0, initial=0.0)
+    return int(np.linalg.matrix_rank(values / np.where(size > 0, size, 1.0), rtol=1e-10)) if values.size else 0
 
 
 def _labels(term: Any) -> list[str]:

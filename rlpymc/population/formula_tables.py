@@ -44,7 +44,8 @@ def formula_table(data: ModelData, parameter: str, names: Iterable[Any], by_tria
             raise unknown(f"column of the trials in the formula of {parameter!r}", name, known)
         columns[name] = trials[name]
         values = columns[name].values
-        missing = pd.isna(values) & exists if values.ndim == 2 else pd.isna(values)
+        nothing = pd.isna(values) | (values == "") if values.dtype.kind in "OUT" else pd.isna(values)
+        missing = nothing & exists if values.ndim == 2 else nothing
         if missing.any():
             i, *t = np.argwhere(missing)[0].tolist()
             where = f", trial {t[0]}" if t and not missing[i][exists[i]].all() else ""

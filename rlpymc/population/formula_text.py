@@ -49,6 +49,11 @@ class FormulaText:
             raise ValueError(f"formula of {parameter!r}: found {text!r}, expected what stands right of ~ alone")
         common, bars = _parted(text)
         common = common or "1"
+        if _described(parameter, common).group_terms:
+            raise ValueError(
+                f"formula of {parameter!r}: found a bar in {common!r}, which has no brackets of its own, or stands in "
+                "others; expected terms beside each other, such as 'x + (x | subject)'"
+            )
         slopes, levels = list[str](), list[str]()
         for bar in bars:
             inside, _, factor = (part.strip() for part in bar.partition("|"))

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from rlpymc.population.design import INTERCEPT, Column, Design
+from rlpymc.population.design import INTERCEPT, Column, Design, rank, whose
 from rlpymc.population.formula_tables import check_constant, formula_table, on_trials
 from rlpymc.population.formula_text import FormulaText
 from rlpymc.trials.model_data import ModelData
@@ -47,6 +47,8 @@ class Formula:
         if not isinstance(formula, str):
             raise TypeError(f"formula of {parameter!r}: found {formula!r}, expected a text such as '~ drug * age'")
         parts = FormulaText.read(parameter, formula)
+        if INTERCEPT in parts.names:
+            raise ValueError(f"formula of {parameter!r}: {INTERCEPT!r} has a meaning already; rename the column")
         by_trial = bool(parts.slopes or parts.levels)
         text = formula.strip().removeprefix("~").strip()
         found = cls(parameter, text, formula_table(data, parameter, parts.names, by_trial))
@@ -82,7 +84,7 @@ class Formula:
 
     def check(self) -> None:
         """Raise a ValueError if a column of the matrix says nothing, or the same as others."""
-        matrix, values = self._design.matrix(self.table), self._design.values(self.table)
+        values = self._design.values(self.table)
         for column, own in zip(self.columns, values.T, strict=True):
             if self.has_intercept and np.ptp(own) == 0:
                 raise ValueError(f"{self._what}: {column.name} is {own[0]:g} for all subjects; leave it out")
@@ -92,12 +94,14 @@ class Formula:
                 f"{self._what} has {between} coefficients for {n} subjects; take fewer terms, or factors of fewer "
                 "levels"
             )
-        if matrix.size and np.linalg.matrix_rank(matrix) < matrix.shape[1]:
+        if rank(values - values.mean(axis=0) * self.has_intercept) < values.shape[1]:
             raise ValueError(
                 f"{self._what}: a column follows from the others ({', '.join(self.names)}); leave a term out"
             )
         for name, own in self.table.items():
             self._check_levels(str(name), own)
+        if twice := [c.name for k, c in enumerate(self.slopes) if c in self.slopes[:k]]:
+            raise ValueError(f"{self._what}: ({twice[0]} | subject) is there twice; leave one out")
         for design in self._slopes:
             for column, varies in zip(design.columns, self._varies(design.values(self.table)), strict=True):
                 if not varies:
@@ -112,20 +116,26 @@ class Formula:
         """Raise a ValueError if a level of a factor is there only once."""
         if pd.api.types.is_numeric_dtype(values) or name == self.level:
             return
-        of = "trial"
         if not self._varies(values.to_numpy()[:, None])[0]:
-            values, of = values.iloc[self._first], "subject"
+            values = values.iloc[self._first]
+            values = values.droplevel(1) if self.by_trial else values
         counts = values.value_counts()
         if len(counts) > 1 and counts.min() == 1:
-            where = values[values == counts.idxmin()].index[0]
+            where = whose(values[values == counts.idxmin()].index[0])
             raise ValueError(
-                f"{self._what}: {name} is {counts.idxmin()!r} for one {of} alone, {where!r}, so that the coefficient "
-                "is that one's deviation; join it with another level, or leave it out"
+                f"{self._what}: {name} is {counts.idxmin()!r} for {where} alone, so that the coefficient is that one's "
+                "deviation; join it with another level, or leave it out"
             )
 
     def _check_level(self) -> None:
         """Raise a ValueError if there are no sessions to deviate between, or somebody lacks one."""
-        labels = sorted(set(self.table[self.level].tolist()))
+        try:
+            labels = sorted(set(self.table[self.level].tolist()))
+        except TypeError:
+            kinds = sorted({type(label).__name__ for label in self.table[self.level]})
+            raise ValueError(
+                f"{self._what}: {self.level} has labels of several kinds ({', '.join(kinds)}); make all of them texts"
+            ) from None
         if len(labels) < 2:
             raise ValueError(
                 f"{self._what}: {self.level} is {labels[0]!r} on all trials; expected two at least to deviate between"
@@ -174,6 +184,15 @@ class Formula:
     def columns(self) -> tuple[Column, ...]:
         """The columns of the model matrix, without the intercept."""
         return self._design.columns
+
+    @cached_property
+    def of_means(self) -> np.ndarray:
+        """Whether the coefficients of columns are means of levels: those of a term of which each row has one, and 1."""
+        found, values = np.zeros(len(self.columns), dtype=bool), self._design.values(self.table)
+        for term in {c.term for c in self.columns if c.indicator and not self.has_intercept}:
+            own = np.array([c.term == term for c in self.columns])
+            found |= own & bool((values[:, own].sum(axis=1) == 1).all())
+        return found
 
     @property
     def slopes(self) -> tuple[Column, ...]:

@@ -109,9 +109,8 @@ class Regressed(Pooled):
 
 def _prior_of_coefficient(formula: Formula, column: Column, mu: Normal) -> Normal:
     """Return the prior of a coefficient, given that of the group's mean."""
-    if column.indicator and not formula.has_intercept:
-        return mu
-    return Normal(0.0, mu.sigma / float(formula.spread[formula.columns.index(column)]))
+    k = formula.columns.index(column)
+    return mu if formula.of_means[k] else Normal(0.0, mu.sigma / float(formula.spread[k]))
 
 
 @dataclass(frozen=True)

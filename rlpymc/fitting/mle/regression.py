@@ -51,7 +51,7 @@ class Regression:
         self.parameter, self.formula, self.shape = parameter, formula, data.parameter_shape(parameter.name)
         columns, first = formula.rows(data) - formula.centre, int(formula.has_intercept)
         # levels in place of an intercept are values of the parameter, and stay as they are
-        level = np.array([c.indicator and not first for c in formula.columns], dtype=bool)
+        level = formula.of_means
         size = np.where(level, 1.0, np.sqrt((columns**2).mean(axis=0)))
         design = np.concatenate([np.ones((len(columns), first)), columns / size], axis=1)
         # (subject, trial, coefficient), with one trial for all where nothing varies within subjects
