@@ -216,7 +216,7 @@ def test_predictions_of_all_kinds(model: rl.RLModel, fit: xr.DataTree) -> None:
     exists = trials()["exists"].values
     wanted = rl.log_prob("delta", trials(), one).values
     probs = np.take_along_axis(predicted["action_probs"].values[2], trials()["action"].values[..., None], axis=2)
-    assert_allclose(np.log(probs[..., 0][exists]), wanted[exists], rtol=1e-9)
+    assert_allclose(probs[..., 0][exists], np.exp(wanted[exists]), rtol=1e-9)
     yoked = rl.predict(model, fit, "yoked", trials=new_trials(["new", "s2"], ("early", "late")), draws=3, seed=1)
     assert set(np.unique(yoked["action"].values)) <= {0, 1}
     long = trials().sel(subject=["s4", "s2"])
