@@ -155,8 +155,8 @@ def test_any_other_name_is_taken_as_it_is(name: str) -> None:
 
 def test_large_numbers_far_from_0_are_no_reason_to_refuse() -> None:
     """Seconds since 1970 differ little as a share of what they are; whatever the unit, it is a covariate."""
-    for x in (trials()["load"] + 1e9, 1e12 * trials()["load"], 1e-12 * trials()["load"]):
-        model = rl.build("delta", trials().assign(x=x), formulas={"alpha": "x"})
+    for x in (trials()["load"] + 1e9, 1e15 * trials()["load"], 1e-15 * trials()["load"]):
+        model = rl.build("delta", trials().assign(x=x), formulas={"alpha": "x + block"})
         effects = {e.name: e for e in model.spec.population.effects(model.data)}
         here = x.values[trials()["exists"].values]
         found = effects["alpha_x"].variables[0].prior.sigma * here.std(ddof=1)
