@@ -185,8 +185,8 @@ def main() -> None:
         "warned",
     )
     out.say(
-        "By `./run python -m benchmarks.formula_studies FOLDER`. 0 outside: of how many intervals. Warned: of how many fits "
-        "`sample` had something to say. The first two studies have the same people but for the effect."
+        "By `./run python -m benchmarks.formula_studies FOLDER`. 0 outside: of how many intervals. Warned: of how many "
+        "fits `sample` had something to say. The first two studies have the same people but for the effect."
     )
     out.table("Intervals of 95 %", columns, rows)
     if chosen.write:

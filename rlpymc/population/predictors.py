@@ -181,6 +181,9 @@ def predicted(
     exists = data.masks["exists"]
     cell = _cells(weights, exists) if level is None or not _is_enough(weights, level, exists) else level
     of_cells = np.zeros((len(weights), weights.shape[2], int(cell.max()) + 1))
+    if cell is level:  # a session that somebody lacks: where columns are at their means
+        of_cells[:, 0], n = 1.0, of_cells.shape[2]
+        of_cells[:, -n:] = np.eye(n)
     subject, trial = np.nonzero(exists)
     of_cells[subject, :, cell[subject, trial]] = weights[subject, trial]
     effects = tuple(e.with_priors(priors) for e in effects)
