@@ -227,9 +227,9 @@ def build(
     ``(1 | subject:session)`` lets subjects deviate anew in each session, or within each value of another column:
     ``alpha_1|subject:session``, with a standard deviation that has the prior of alpha_sigma.  ``alpha_reliability`` is
     alpha_sigma² / (alpha_sigma² + alpha_1|subject:session_sigma²), the correlation of two sessions over subjects.  What
-    is the same throughout a session is in the posterior as ``alpha`` (subject, session); what varies by block or trial
-    is made by `parameters`.  A parameter that varies by trial starts a segment, and all that is learned in it, with the
-    value of the segment's first trial.
+    is the same throughout a session, where everybody has all sessions, is in the posterior as ``alpha`` (subject,
+    session); what varies by block or trial is made by `parameters`.  A parameter that varies by trial starts a segment,
+    and all that is learned in it, with the value of the segment's first trial.
     """
     if likelihood not in forms.FORMS:
         raise unknown("likelihood", likelihood, forms.FORMS)

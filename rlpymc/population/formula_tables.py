@@ -92,6 +92,14 @@ def trials_table(columns: Mapping[str, xr.DataArray], exists: xr.DataArray) -> p
     return pd.DataFrame(found, index=index)
 
 
+def sessions_of(data: ModelData, parameter: str, name: str) -> tuple[list[Any], np.ndarray]:
+    """Return the values of a column in order, and the place of each trial's among them, (subject, trial)."""
+    values = formula_table(data, parameter, [name], by_trial=True)[name].tolist()
+    labels = sorted(set(values))
+    place = {label: k for k, label in enumerate(labels)}
+    return labels, on_trials(data, np.array([place[value] for value in values])).astype(np.int64)
+
+
 def on_trials(data: ModelData, rows: np.ndarray) -> np.ndarray:
     """Return what stands in the rows of trials, (row, ...), as (subject, trial, ...), and 0 where there is none."""
     exists = data.masks["exists"]

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from rlpymc.population.design import INTERCEPT, Column, Design, rank, whose
-from rlpymc.population.formula_tables import check_constant, formula_table, on_trials
+from rlpymc.population.formula_tables import check_constant, formula_table, on_trials, sessions_of
 from rlpymc.population.formula_text import FormulaText
 from rlpymc.trials.model_data import ModelData
 
@@ -273,12 +273,7 @@ class Formula:
 
     def labels(self, data: ModelData) -> list[Any]:
         """Return the labels of the sessions of some data, in order."""
-        return sorted(set(self.table_of(data)[self.level].tolist()))
-
-    def session(self, data: ModelData) -> np.ndarray:
-        """Return the place of each trial's session among these labels, (subject, trial)."""
-        labels, values = self.labels(data), self.table_of(data)[self.level]
-        return on_trials(data, np.array([labels.index(value) for value in values])).astype(np.int64)
+        return sessions_of(data, self.parameter, self.level)[0]
 
     @cached_property
     def slope_spread(self) -> np.ndarray:

@@ -6,15 +6,17 @@ from typing import Any
 
 import numpy as np
 
-from rlpymc import math
 from rlpymc.model.parameters import Parameter, Support, real
 from rlpymc.model.priors import Prior
 from rlpymc.population.design import INTERCEPT
 from rlpymc.population.effects import Effect
+from rlpymc.population.formula_tables import SUBJECT, TRIAL, sessions_of
 from rlpymc.population.model_matrix import Formula
 from rlpymc.population.presets import GroupPriors
 from rlpymc.population.regression import Base, Coefficient, Deviations
 from rlpymc.trials.model_data import ModelData
+
+SESSION = "session"
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,6 +41,10 @@ class Predictor:
         The cell of each trial, by its place.
     at : tuple of float
         What the columns of each coefficient are centred at.
+    level : str
+        The column whose values, in their order, are the cells of everybody; "" where cells are others.
+    labels : tuple
+        These values.
     """
 
     name: str
@@ -48,6 +54,8 @@ class Predictor:
     weights: np.ndarray
     cell: np.ndarray
     at: tuple[float, ...]
+    level: str = ""
+    labels: tuple[Any, ...] = ()
 
     @property
     def base(self) -> Base:
@@ -134,9 +142,9 @@ class Predictor:
         if (sessions := self.sessions) is not None:
             own, between = named[f"{self.name}_sigma"] ** 2, named[f"{sessions.name}_sigma"] ** 2
             found[f"{self.name}_reliability"] = own / (own + between), ()
-            if self.weights.shape[2] == len(sessions.labels):
-                dims = ("subject", sessions.level)
-                found |= dict.fromkeys((self.name, *self.copies), (self.by_cell(numbers), dims))
+        if self.level:
+            dims = ("subject", self.level)
+            found |= dict.fromkeys((self.name, *self.copies), (self.by_cell(numbers), dims))
         return found
 
 
@@ -173,21 +181,42 @@ def predicted(
     )
     at = formula.centre[formula.within].tolist() if formula.has_intercept else [0.0] * int(formula.within.sum())
     columns = [np.ones((*data.shape, 1)), formula.weights(data), formula.slope_weights(data)]
-    level = None
     if formula.level:
-        level = formula.session(data)
-        columns.append(level[..., None] == np.arange(len(formula.labels(data))))
-    weights = np.concatenate(columns, axis=2).astype(float)
-    exists = data.masks["exists"]
-    cell = _cells(weights, exists) if level is None or not _is_enough(weights, level, exists) else level
+        labels, place = sessions_of(data, parameter.name, formula.level)
+        columns.append(place[..., None] == np.arange(len(labels)))
+    weights, exists = np.concatenate(columns, axis=2).astype(float), data.masks["exists"]
+    level, labels, cell = _sessions(data, parameter.name, formula.level, weights)
+    if not level:
+        cell = _cells(weights, exists)
     of_cells = np.zeros((len(weights), weights.shape[2], int(cell.max()) + 1))
-    if cell is level:  # a session that somebody lacks: where columns are at their means
-        of_cells[:, 0], n = 1.0, of_cells.shape[2]
-        of_cells[:, -n:] = np.eye(n)
+    if level and formula.level:  # a session that somebody lacks: where columns are at their means
+        of_cells[:, 0] = 1.0
+        of_cells[:, -len(labels) :] = np.eye(len(labels))
     subject, trial = np.nonzero(exists)
     of_cells[subject, :, cell[subject, trial]] = weights[subject, trial]
     effects = tuple(e.with_priors(priors) for e in effects)
-    return Predictor(parameter.name, parameter.support, copies, effects, of_cells, cell, tuple(at))
+    return Predictor(
+        parameter.name, parameter.support, copies, effects, of_cells, cell, tuple(at), level, tuple(labels)
+    )
+
+
+def _sessions(data: ModelData, parameter: str, level: str, weights: np.ndarray) -> tuple[str, list[Any], np.ndarray]:
+    """Return the column whose values are cells, its labels, and the place of each trial's; "" where there is none.
+
+    It is the one between whose values people deviate, or else ``session``, if everybody has all sessions.
+    """
+    nothing: tuple[str, list[Any], np.ndarray] = "", [], np.zeros(data.shape, dtype=np.int64)
+    exists, name = data.masks["exists"], level or SESSION
+    if not level and (name not in data.trials or data.trials[name].dims != (SUBJECT, TRIAL)):
+        return nothing
+    try:
+        labels, place = sessions_of(data, parameter, name)
+    except (ValueError, TypeError):  # a label is missing, or they have no order, which matters where it is asked for
+        if level:
+            raise
+        return nothing
+    whole = all(len(np.unique(own[there])) == len(labels) for own, there in zip(place, exists, strict=True))
+    return (name, labels, place) if (level or whole) and _is_enough(weights, place, exists) else nothing
 
 
 def _cells(weights: np.ndarray, exists: np.ndarray) -> np.ndarray:
@@ -206,8 +235,3 @@ def _is_enough(weights: np.ndarray, level: np.ndarray, exists: np.ndarray) -> bo
             if (same != same[0]).any():
                 return False
     return True
-
-
-def link_and_slope(support: Support, x: Any) -> tuple[Any, Any]:
-    """Return a value, and its derivative by the number on the unbounded scale."""
-    return support.constrain(x), math.exp(support.log_slope(x))

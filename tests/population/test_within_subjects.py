@@ -416,3 +416,27 @@ def test_a_segment_starts_with_the_value_of_its_first_trial() -> None:
             q[a] += alpha[i] * (r - q[a])
     found = model.compile_logp(vars=model.observed_RVs, mode=QUICK.excluding("fusion"))(point)
     assert_allclose(found, total, rtol=1e-11)
+
+
+# --------------------------------------------------------------------------------------------- what is kept by session
+
+
+def test_what_changes_with_sessions_alone_is_kept_by_session() -> None:
+    drug = column("session", "late")
+    own = trials().assign(drug=(("subject", "trial"), drug))
+    model = rl.build("delta", own, formulas={"alpha": "~ drug", "beta": "~ load"})
+    assert model.named_vars_to_dims["alpha"] == ("subject", "session")
+    assert model.coords["session"] == ("early", "late")
+    assert "beta" not in model.named_vars
+    point = some_point(model, 3, 0.7)
+    base = point["alpha_centre"] + np.exp(point["alpha_sigma_log__"]) * point["alpha_z"]
+    eta = base[:, None] + point["alpha_drug"] * (np.array([0.0, 1.0]) - over_trials(drug).mean())
+    assert_allclose(reported(model, "alpha", point), special.expit(eta), rtol=1e-12)
+
+
+@pytest.mark.parametrize("labels", [("a", 1), ("a", "")])
+def test_sessions_that_have_no_order_do_not_matter_where_nobody_asks_for_them(labels: tuple[Any, Any]) -> None:
+    session = np.array(labels, dtype=object)[places()]
+    own = trials().assign(session=(("subject", "trial"), session))
+    model = rl.build("delta", own, formulas={"alpha": "~ load"})
+    assert "alpha" not in model.named_vars
