@@ -235,9 +235,8 @@ def test_a_start_that_varies_by_trial_is_that_of_a_segment_s_first_trial(name):
     assert_same(replace(c, params=others)(width=8), found)
 
 
-@pytest.mark.parametrize(
-    ("name", "by_block"), [("delta+stickiness", "beta"), pytest.param("q_mdp", "q0", marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "by_block"), [("delta+stickiness", "beta"), ("q_mdp", "q0")])
 def test_parameters_that_vary_by_block(name, by_block):
     model = rl.get_model(name)
     trials = random_trials(model)
@@ -493,10 +492,8 @@ def test_extreme_temperatures(beta):
     assert_agrees_with_the_scan(changed(case("delta", n_actions=2), beta=beta))
 
 
-@pytest.mark.parametrize(
-    "alpha",
-    [*(pytest.param(v, marks=pytest.mark.slow) for v in (0.0, 1.0)), [0.0, 1.0, 0.5, 0.0, 1e-300, 1.0, 1.0]],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("alpha", [0.0, 1.0, [0.0, 1.0, 0.5, 0.0, 1e-300, 1.0, 1.0]])
 def test_learning_rates_of_0_and_1(alpha):
     for name in ("delta", "q_mdp"):
         assert_agrees_with_the_scan(changed(case(name), alpha=alpha))

@@ -200,6 +200,7 @@ def slopes(model: Any, point: dict[str, np.ndarray]) -> tuple[np.ndarray, np.nda
     return model.compile_dlogp(mode="FAST_COMPILE")(point), np.array(found)
 
 
+@pytest.mark.slow
 def test_the_gradient_is_that_of_the_sum(model: rl.RLModel) -> None:
     exact, numerical = slopes(model, point_of(model))
     assert np.isfinite(exact).all()

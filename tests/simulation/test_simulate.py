@@ -623,9 +623,10 @@ def test_every_family_is_here() -> None:
     assert set(rl.list_models()["family"]) == families
 
 
-@pytest.mark.parametrize(
-    "model", [pytest.param(k, marks=pytest.mark.slow) if k == "model_based" else k for k in FAMILIES]
-)
+LONG = ("model_based", "hmm(delta+choice_kernel)")  # to compile
+
+
+@pytest.mark.parametrize("model", [pytest.param(k, marks=pytest.mark.slow) if k in LONG else k for k in FAMILIES])
 def test_both_backends_simulate_the_same_trials(model: str) -> None:
     task, params = FAMILIES[model]
     fused, scan = (rl.simulate(model, task, params, 3, 15, 1, backend=b, latents=True) for b in ("fused", "scan"))
