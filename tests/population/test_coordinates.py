@@ -318,9 +318,10 @@ def test_of_several_solutions_the_site_is_at_the_best() -> None:
 
     def wells(p: Any, s: Any, x: Any) -> NormalResponse:
         far, near = (math.exp(-2 * (p.level - at) * (p.level - at)) for at in (-1.3, 0.8))
-        return NormalResponse(x.x + 2.0 - 2.0 * far - 1.2 * near, 0.7)
+        return NormalResponse(x.x + 2.0 - 2.0 * far - 1.2 * near + 0.0 * p.kind, 0.7)
 
-    two = replace(LINE, name="wells", parameters=LINE.parameters[:1], policy=wells)
+    kind = Parameter("kind", integer(0, 1), prior=DiscreteUniform(0, 1))  # of a sum, several solutions are expected
+    two = replace(LINE, name="wells", parameters=(*LINE.parameters[:1], kind), policy=wells)
     rng = np.random.default_rng(0)
     x = rng.normal(size=N * T)
     table = pd.DataFrame({"subject": np.repeat(np.arange(N), T), "x": x, "y": x + 0.7 * rng.normal(size=N * T)})
