@@ -497,7 +497,7 @@ def test_all_coordinates_give_the_same_posterior(case: str) -> None:
     bandit = rl.tasks.Bandit([0.2, 0.8])
     model = line() if case == "line" else rl.build("delta", rl.simulate("delta", bandit, truth, 5, 60, seed=1))
     of_each = {
-        kind: sample(model, draws=2000, tune=1000, chains=4, seed=2, coordinates=kind, target_accept=0.95)
+        kind: sample(model, draws=10_000, tune=1000, chains=4, seed=2, coordinates=kind, target_accept=0.95)
         for kind in coordinates.COORDINATES
     }
     wanted = of_each.pop("informed")["posterior"].to_dataset()
