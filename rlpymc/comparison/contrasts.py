@@ -10,7 +10,7 @@ import pandas as pd
 import xarray as xr
 
 from rlpymc.checks import is_number, unknown
-from rlpymc.fitting.posterior import flat
+from rlpymc.fitting.posterior import by_chain, flat
 from rlpymc.model.parameters import Support
 from rlpymc.model.registry import get_model
 from rlpymc.population.design import INTERCEPT
@@ -125,7 +125,7 @@ def contrast(
         table = formula.table.assign(**{k: _held(formula, k, v) for k, v in {**(at or {}), by: level}.items()})
         by_level.append(_means(formula, table, draws, support))
     labels = [str(level) for level in chosen]
-    means = _by_chain(xr.concat(by_level, pd.Index(labels, name="level")), posterior)
+    means = by_chain(xr.concat(by_level, pd.Index(labels, name="level")), posterior)
     pairs = [f"{label} - {labels[0]}" for label in labels[1:]]
     others, first = means.isel(level=slice(1, None)), means.isel(level=0, drop=True)
     away = (others - first).rename(level="contrast").assign_coords(contrast=pairs)
@@ -200,13 +200,6 @@ def _coefficient(formula: Formula, name: str, draws: xr.Dataset, own: list[str])
     vector = f"{formula.parameter}_{column.term}"
     found = draws[vector].sel({f"{vector}_dim": column.label}) if column.label else draws[vector]
     return found.transpose("sample", *own).values
-
-
-def _by_chain(found: xr.Dataset, posterior: xr.Dataset) -> xr.Dataset:
-    """Return the same with chains and draws as dims of their own."""
-    index = pd.MultiIndex.from_product([posterior[d].values for d in ("chain", "draw")], names=["chain", "draw"])
-    coords = xr.Coordinates.from_pandas_multiindex(index, "sample")
-    return found.assign_coords(coords).unstack("sample").transpose("chain", "draw", ...)
 
 
 def _table(away: xr.Dataset, rope: float, prob: float) -> pd.DataFrame:

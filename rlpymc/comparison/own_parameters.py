@@ -17,6 +17,7 @@ from rlpymc.model.parameter_vector import ParameterVector
 from rlpymc.model.priors import Prior
 from rlpymc.model.record import Record
 from rlpymc.population.effects import Effect, Pooled, Single
+from rlpymc.population.predictors import numbers_of, parameters_of
 from rlpymc.population.regression import Coefficient
 from rlpymc.population.whole_numbers import WholeNumber, whole_numbers
 from rlpymc.trials.model_data import ModelData
@@ -46,7 +47,7 @@ class OwnParameters:
 
     def __init__(self, rl_model: RLModel, data: ModelData) -> None:
         self._rl_model, self._data, self._population = rl_model, data, rl_model.spec.population
-        effects = self._population.effects(data)
+        effects, predictors, _ = self._population.parts(data)
         self.common = [e.name for e in effects if not e.by_subject]
         own = [e for e in effects if e.by_subject]
         self.numbers = [e for e in own if not isinstance(e, WholeNumber)]
@@ -63,8 +64,7 @@ class OwnParameters:
                 f"{data.model.name}: no parameter is estimated by subject, so there is nothing to integrate over; loo "
                 "and compare take the fit's log likelihood as it is"
             )
-        self._predictors = {p.name: p for p in self._population.predictors(data)}
-        self._made = {e.name for p in self._predictors.values() for e in p.effects}
+        self._predictors, self._made = predictors, numbers_of(predictors)
         self._entries = ParameterVector({e.name: e.shape for e in self.numbers})
         self.values = list(product(*(whole_numbers(p).tolist() for p in self.whole)))
 
@@ -96,11 +96,11 @@ class OwnParameters:
     def __len__(self) -> int:
         return self._data.shape[0]
 
-    def _record(self, p: Pooled, group: xr.Dataset) -> Record:
-        """Return the group's variables, (sample, 1, 1, entry or 1), and covariates, (1, 1, subject, 1)."""
+    def _record(self, p: Pooled, group: xr.Dataset, **own: np.ndarray) -> Record:
+        """Return the group's variables, (sample, 1, 1, entry or 1), covariates, (1, 1, subject, 1), and others."""
         shape = (group.sizes["sample"], 1, 1, -1)
         drawn = {key: values.reshape(shape) for key, values in group_values(p, group).items()}
-        return Record(**drawn, **{key: value[None, None] for key, value in p.known(2).items()})
+        return Record(**drawn, **{key: value[None, None] for key, value in p.known(2).items()}, **own)
 
     def _moments(
         self, p: Pooled, group: xr.Dataset, deviations: Mapping[str, np.ndarray]
@@ -110,12 +110,9 @@ class OwnParameters:
         Deviations are standard normal, (sample, point, subject, entry), by effect: its own and those that it is
         correlated with.
         """
-        v = self._record(p, group)
-        *others, own = p.row(v)
-        away = own * deviations[p.name]
-        for name, factor in zip(p.earlier, others, strict=True):
-            away = away + factor * deviations[name]
-        return p.mean(v), v.sigma * away
+        others = {key: deviations[name] for key, name in zip(p.foreign, p.earlier, strict=True)}
+        v = self._record(p, group, z=deviations[p.name], **others)
+        return p.mean(v), p.deviation(v)
 
     def from_population(self, group: xr.Dataset, n: int, rng: np.random.Generator) -> np.ndarray:
         """Return vectors drawn from the population of each draw, (sample, point, subject, entry)."""
@@ -155,8 +152,7 @@ class OwnParameters:
         """
         outer = (group.sizes["sample"] if self.common else len(vectors), *vectors.shape[1:3])
         names = [*(name for p in self.numbers for name in (p.name, *p.copies)), *(p.name for p in self.whole)]
-        some, predictors = group.isel(sample=slice(outer[0])), self._predictors.values()
-        names += [name for p in predictors for name in (p.name, *p.copies)]
+        some, names = group.isel(sample=slice(outer[0])), names + parameters_of(self._predictors)
         rest = parameter_draws(self._rl_model, some, self._data, leave_out=names)
         params = {k: np.broadcast_to(v[:, None], (*outer, *v.shape[2:])) for k, v in rest.items()}
         numbers = dict[str, np.ndarray]()
@@ -167,10 +163,10 @@ class OwnParameters:
                 numbers[p.name] = value
             else:
                 params |= dict.fromkeys((p.name, *p.copies), value)
-        for predictor in predictors:
+        for predictor in self._predictors:
             common = {e.name: group_values(e, some)["own"] for e in predictor.effects if isinstance(e, Coefficient)}
             numbers |= {name: np.broadcast_to(value[:, None, None], outer) for name, value in common.items()}
-            params |= dict.fromkeys((predictor.name, *predictor.copies), predictor.by_trial(numbers))
+            params |= dict.fromkeys(predictor.parameters, predictor.by_trial(numbers))
         found = []
         for chosen in self.values:
             params |= {p.name: np.full(outer, float(v)) for p, v in zip(self.whole, chosen, strict=True)}

@@ -1,12 +1,11 @@
 """The values of a parameter in a fit, whatever it varies by."""
 
 import numpy as np
-import pandas as pd
 import xarray as xr
 
 from rlpymc.checks import check_whole, unknown
 from rlpymc.fitting.own_terms import origin
-from rlpymc.fitting.posterior import flat, parameter_draws
+from rlpymc.fitting.posterior import by_chain, flat, parameter_draws
 from rlpymc.model.parameter_vector import own_dims
 
 
@@ -58,7 +57,4 @@ def parameters(fit: xr.DataTree, name: str, *, draws: int | None = None) -> xr.D
         outer, coords = [*outer, "trial"], {**coords, "trial": made.data.trials["trial"].values}
         exists = made.data.masks["exists"]
         values = np.where(exists.reshape(exists.shape + (1,) * len(own)), values, np.nan)
-    index = pd.MultiIndex.from_product([posterior[d].values for d in ("chain", "draw")], names=["chain", "draw"])
-    found = xr.DataArray(values, dims=("sample", *outer, *own), coords=coords, name=name)
-    found = found.assign_coords(xr.Coordinates.from_pandas_multiindex(index, "sample"))
-    return found.unstack("sample").transpose("chain", "draw", *outer, *own)
+    return by_chain(xr.DataArray(values, dims=("sample", *outer, *own), coords=coords, name=name), posterior)

@@ -6,6 +6,7 @@ from itertools import product
 from typing import Any, Protocol
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 
 from rlpymc.checks import unknown
@@ -74,8 +75,9 @@ def parameter_draws(
         By parameter; (sample, subject, trial, *shape) of one that differs between sessions, blocks or trials.
     """
     found, population = {}, model.spec.population
-    tied, predictors = population.tied, {p.name: p for p in population.predictors(data)}
-    own = SubjectDraws(population.effects(data), posterior, data, rng)
+    effects, made, _ = population.parts(data)
+    tied, predictors = population.tied, {p.name: p for p in made}
+    own = SubjectDraws(effects, posterior, data, rng)
     for parameter in data.model.parameters:
         if parameter.name in leave_out or parameter.name in tied:
             continue
@@ -178,6 +180,13 @@ def log_weight(prior: Any, name: str, value: int, draws: xr.Dataset) -> np.ndarr
             return np.full(draws.sizes["sample"], -np.inf)
         return np.log(draws[f"{name}_probs"].sel({f"{name}_value": value}).transpose("sample").values)
     return np.full(draws.sizes["sample"], prior.log_prob(value))
+
+
+def by_chain[Labelled: (xr.Dataset, xr.DataArray)](found: Labelled, posterior: xr.Dataset) -> Labelled:
+    """Return what has the dim ``sample``, as `flat` makes it, with chains and draws as dims of their own, the first."""
+    index = pd.MultiIndex.from_product([posterior[d].values for d in ("chain", "draw")], names=["chain", "draw"])
+    coords = xr.Coordinates.from_pandas_multiindex(index, "sample")
+    return found.assign_coords(coords).unstack("sample").transpose("chain", "draw", ...)
 
 
 def flat(posterior: xr.Dataset) -> xr.Dataset:

@@ -204,13 +204,17 @@ class Pooled(Effect):
 
     def value(self, v: Record) -> Any:
         """Return the value of a subject who is z standard deviations from the mean."""
+        return self.support.constrain(self.mean(v) + self.deviation(v))
+
+    def deviation(self, v: Record) -> Any:
+        """Return how far a subject is from the mean, on the unbounded scale."""
         z = v.z
         if self.earlier:
             *others, own = self.row(v)
             z = own * z
             for factor, key in zip(others, self.foreign, strict=True):
                 z = z + factor * getattr(v, key)
-        return self.support.constrain(self.mean(v) + v.sigma * z)
+        return v.sigma * z
 
     @property
     def foreign(self) -> dict[str, str]:

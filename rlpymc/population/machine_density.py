@@ -7,7 +7,7 @@ subjects.  The tests hold the two against each other.
 
 import ctypes
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from functools import lru_cache
 from math import prod
 from typing import Any
@@ -156,10 +156,6 @@ class _Density(FormulaWriter):
         self.module = ir.Module("rlpymc")
 
     # ------------------------------------------------------------------------------------------------ memory
-    def each(self, n: int) -> AbstractContextManager[Any]:
-        """Repeat what is written inside for the whole numbers below n."""
-        return self.code.loop(self.code.single(0), self.code.single(n))
-
     @contextmanager
     def entries_of(self, number: _Number, g: Any) -> Iterator[Any]:
         """Repeat what is written inside for the entries of a parameter that have an entry of the group in common."""

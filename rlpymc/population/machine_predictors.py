@@ -7,7 +7,6 @@ values change at resets alone, the kernel has a row for each unit of a subject i
 """
 
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
 from functools import lru_cache
 from typing import Any
 
@@ -23,7 +22,7 @@ from rlpymc.likelihood.evaluator import Evaluator
 from rlpymc.likelihood.loop import LoopLikelihood
 from rlpymc.model.parameters import Support
 from rlpymc.population.named_numbers import FormulaWriter, derivatives, leaf
-from rlpymc.population.predictors import Predictor
+from rlpymc.population.predictors import Predictor, parameters_of
 from rlpymc.population.units import units_of
 from rlpymc.trials.model_data import ModelData
 
@@ -52,7 +51,7 @@ class PredictedEvaluator:
     ) -> None:
         self.inner, self._predictors, self._cells, self._by_unit = inner, tuple(predictors), tuple(cells), by_unit
         n, outputs = len(cells[0]), inner.hold()
-        made = [name for p in self._predictors for name in (p.name, *p.copies)]
+        made = parameters_of(self._predictors)
         self.params = {name: array for name, array in inner.params.items() if name not in made}
         self._outputs = {k: v for k, v in outputs.items() if k not in [Name("slope", name) for name in made]}
         self._arrays = list[np.ndarray]()
@@ -70,8 +69,8 @@ class PredictedEvaluator:
             weights = np.zeros((*p.weights.shape[:2], _n_cells(p)))
             weights[..., : p.weights.shape[2]] = p.weights
             self._arrays += [weights, np.ascontiguousarray(cell), *(np.zeros((n, _n_cells(p))) for _ in range(3))]
-            self._arrays += [inner.params[name] for name in (p.name, *p.copies)]
-            self._arrays += [outputs[Name("slope", name)] for name in (p.name, *p.copies)]
+            self._arrays += [inner.params[name] for name in p.parameters]
+            self._arrays += [outputs[Name("slope", name)] for name in p.parameters]
             for e in p.effects:
                 self.params[e.name], self._outputs[Name("slope", e.name)] = np.zeros((2, n, *e.shape))
                 self._arrays += [self.params[e.name], self._outputs[Name("slope", e.name)]]
@@ -97,8 +96,7 @@ class PredictedEvaluator:
         own : sequence of str
             Other parameters with respect to which the gradient is wanted.
         """
-        made = [name for p in predictors for name in (p.name, *p.copies)]
-        units = units_of(data, predictors)
+        made, units = parameters_of(predictors), units_of(data, predictors)
         inner_data, cells = units or (data, [p.cell for p in predictors])
         likelihood = likelihood_of(inner_data, by_trial=() if units else made)
         if not isinstance(likelihood, LoopLikelihood):
@@ -221,27 +219,23 @@ class _Steps(FormulaWriter):
     def spread(self, own: Any, inner: Any, size: int) -> None:
         """Copy each subject's numbers to all places of the subject."""
         code, (n, places) = self.code, self.shape
-        with self._each(n) as i, self._each(places) as u, self._each(size) as e:
+        with self.each(n) as i, self.each(places) as u, self.each(size) as e:
             value = code.load_single(own, self._at(i, size, e))
             code.builder.store(value, code.at(inner, self._at(self._at(i, places, u), size, e)))
 
     def clear(self, own: Any, inner: Any, size: int) -> None:
         """Set what belongs to places to 0."""
         del own
-        with self._each(self.shape[0] * self.shape[1] * size) as at:
+        with self.each(self.shape[0] * self.shape[1] * size) as at:
             self.code.builder.store(self.code.lane(self.code.constant(0.0), 0), self.code.at(inner, at))
 
     def sum_up(self, own: Any, inner: Any, size: int) -> None:
         """Add what belongs to places to what belongs to subjects."""
         code, b, (n, places) = self.code, self.code.builder, self.shape
-        with self._each(n) as i, self._each(places) as u, self._each(size) as e:
+        with self.each(n) as i, self.each(places) as u, self.each(size) as e:
             where = code.at(own, self._at(i, size, e))
             value = code.load_single(inner, self._at(self._at(i, places, u), size, e))
             b.store(b.fadd(b.load(where, typ=F64), value), where)
-
-    def _each(self, n: int) -> AbstractContextManager[Any]:
-        """Repeat what is written inside for the whole numbers below n."""
-        return self.code.loop(self.code.single(0), self.code.single(n))
 
     def _at(self, i: Any, size: int, k: Any) -> Any:
         b, code = self.code.builder, self.code
@@ -256,13 +250,13 @@ class _Steps(FormulaWriter):
         """Make the values of all places, and set derivatives by them to 0."""
         code, (n, places) = self.code, self.shape
         value, slope = support.constrain(leaf("x")), derivatives([(support.constrain(leaf("x")), 1.0)])["x"]
-        with self._each(n) as i:
+        with self.each(n) as i:
             first = code.builder.mul(i, code.single(place.n_numbers))
             own = [
                 code.splat(code.load_single(values, self._at(i, size, code.single(e))))
                 for _, values, _, size, e in self._entries(place)
             ]
-            with self._each(place.n_cells // LANES) as block:
+            with self.each(place.n_cells // LANES) as block:
                 c, x = code.builder.mul(block, code.single(LANES)), code.constant(0.0)
                 for m, number in enumerate(own):
                     row = code.builder.add(first, code.single(m))
@@ -272,7 +266,7 @@ class _Steps(FormulaWriter):
                 code.store(self.of(value), place.value, at)
                 code.store(self.of(slope), place.link, at)
                 code.store(code.constant(0.0), place.of_cell, at)
-            with self._each(places) as t:
+            with self.each(places) as t:
                 at = self._at(i, places, t)
                 cell = self._at(i, place.n_cells, code.load_single(place.cell, at, I64))
                 for values, slopes in zip(place.values, place.slopes, strict=True):
@@ -282,15 +276,15 @@ class _Steps(FormulaWriter):
     def take_back(self, place: _Place) -> None:
         """Add the derivatives by numbers."""
         code, b, (n, places) = self.code, self.code.builder, self.shape
-        with self._each(n) as i:
-            with self._each(places) as t:
+        with self.each(n) as i:
+            with self.each(places) as t:
                 at = self._at(i, places, t)
                 cell = code.at(place.of_cell, self._at(i, place.n_cells, code.load_single(place.cell, at, I64)))
                 for slopes in place.slopes:
                     b.store(b.fadd(code.load_single(cell, code.single(0)), code.load_single(slopes, at)), cell)
             sums = [self.place() for _ in range(place.n_numbers)]
             first = b.mul(i, code.single(place.n_numbers))
-            with self._each(place.n_cells // LANES) as block:
+            with self.each(place.n_cells // LANES) as block:
                 c = b.mul(block, code.single(LANES))
                 at = self._at(i, place.n_cells, c)
                 slope = code.mul(code.load(place.of_cell, at), code.load(place.link, at))

@@ -1,6 +1,7 @@
 """Formulas of named numbers, their derivatives, and how they are written as machine code."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 import numpy as np
@@ -35,6 +36,10 @@ class FormulaWriter(Writer):
     def leaf(self, n: Node) -> Any:
         """Return what a number stands for."""
         return self._leaves[n.value[0]] if n.op == "adjoint" else None
+
+    def each(self, n: int) -> AbstractContextManager[Any]:
+        """Repeat what is written inside for the whole numbers below n."""
+        return self.code.loop(self.code.single(0), self.code.single(n))
 
     def place(self) -> Any:
         """Return the place of a sum, 0 at first."""

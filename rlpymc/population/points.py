@@ -8,7 +8,7 @@ from rlpymc.model.parameter_vector import ParameterVector
 from rlpymc.model.record import Record
 from rlpymc.population.correlations import Block
 from rlpymc.population.effects import Effect
-from rlpymc.population.predictors import Predictor
+from rlpymc.population.predictors import Predictor, numbers_of
 
 
 class Points:
@@ -64,7 +64,7 @@ class Points:
         unbounded = self._vector.split(points)
         found: dict[str, np.ndarray] = {}
         numbers, vectors = dict[str, np.ndarray](), dict[str, dict[str, str]]()
-        made = {e.name for p in self.predictors for e in p.effects}
+        made = numbers_of(self.predictors)
         for effect in self.effects:
             natural = {name: v.prior.unbounded(unbounded[name])[0] for name, v in effect.named.items()}
             # with draws on the last axis the group's variables go with the subjects' as they do for a single draw

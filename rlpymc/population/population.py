@@ -237,6 +237,10 @@ class Population:
 
     def effects(self, data: ModelData) -> tuple[Effect, ...]:
         """Return how the values of each parameter that is estimated hang together, in the model's order."""
+        return self.parts(data)[0]
+
+    def parts(self, data: ModelData) -> tuple[tuple[Effect, ...], tuple[Predictor, ...], tuple[Block, ...]]:
+        """Return effects, what makes parameters of some of them, and which deviations are correlated."""
         predictors = {p.name: p for p in self.predictors(data)}
         found: list[Effect] = []
         for p in self.estimated(data.model):
@@ -244,11 +248,8 @@ class Population:
                 found += predictors[p.name].effects
             else:
                 found.append(self.effect(data.model, p, data.parameter_shape(p.name), data))
-        return tuple(correlated(found)[0] if self.correlated else found)
-
-    def blocks(self, data: ModelData) -> tuple[Block, ...]:
-        """Return which deviations are correlated."""
-        return tuple(correlated(self.effects(data))[1]) if self.correlated else ()
+        effects, blocks = correlated(found) if self.correlated else (found, [])
+        return tuple(effects), tuple(predictors.values()), tuple(blocks)
 
     def predictors(self, data: ModelData) -> tuple[Predictor, ...]:
         """Return how the parameters that vary within subjects follow from numbers, which effects are of."""
@@ -309,5 +310,5 @@ class Population:
         """
         self.check(data)
         found = {p.name: self.constant(p, data) for p in data.model.parameters if not self.is_free(p)}
-        found |= in_pymc(self.effects(data), self.predictors(data), self.blocks(data))
+        found |= in_pymc(*self.parts(data))
         return {p.name: found[p.name] for p in data.model.parameters}

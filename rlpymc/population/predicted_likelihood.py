@@ -9,7 +9,7 @@ from rlpymc.likelihood.likelihood import Arrays, Likelihood, OfSubject
 from rlpymc.likelihood.steps import Stepper
 from rlpymc.model.responses import Response
 from rlpymc.population.machine_predictors import PredictedEvaluator
-from rlpymc.population.predictors import Predictor
+from rlpymc.population.predictors import Predictor, numbers_of, parameters_of
 
 
 class PredictedLikelihood(Likelihood):
@@ -27,12 +27,24 @@ class PredictedLikelihood(Likelihood):
         self.data, self.backend, self._inner, self._predictors = inner.data, inner.backend, inner, tuple(predictors)
         self._evaluators: dict[tuple[str, ...], PredictedEvaluator | None] = {}
 
+    def evaluator(self, active: Sequence[str]) -> PredictedEvaluator | None:
+        """Return the kernel with gradient by numbers, and by some other parameters; None where there is no loop."""
+        own = tuple(sorted(set(active) - numbers_of(self._predictors)))
+        if own not in self._evaluators:
+            self._evaluators[own] = PredictedEvaluator.of(self.data, self._predictors, own)
+        return self._evaluators[own]
+
+    def _split(self, active: Sequence[str]) -> tuple[list[str], list[str]]:
+        """Return of active names those that are no numbers, and, if there are any, the parameters that are made."""
+        numbers = numbers_of(self._predictors)
+        return [name for name in active if name not in numbers], parameters_of(self._predictors) if active else []
+
     def parameters(self, numbers: Arrays) -> dict[str, np.ndarray]:
         """Return the model's parameters, (subject, *shape) or (subject, trial), given numbers (subject, *shape)."""
         found = {p.name: numbers[p.name] for p in self.data.model.parameters if p.name in numbers}
         with np.errstate(over="ignore"):
             for predictor in self._predictors:
-                found |= dict.fromkeys((predictor.name, *predictor.copies), predictor.by_trial(numbers))
+                found |= dict.fromkeys(predictor.parameters, predictor.by_trial(numbers))
         return found
 
     @property
@@ -42,18 +54,16 @@ class PredictedLikelihood(Likelihood):
 
     def compute(self, what: str, params: Arrays, active: Sequence[str] = ()) -> dict[Name, np.ndarray]:
         """Return what the inner one does, its derivatives by numbers."""
-        numbers = {e.name for p in self._predictors for e in p.effects}
-        own = [name for name in active if name not in numbers]
         if what in ("value", "gradient") and self.backend == "fused":  # with its slopes a value is there sooner
-            if (key := tuple(own)) not in self._evaluators:
-                self._evaluators[key] = PredictedEvaluator.of(self.data, self._predictors, own)
-            if (evaluator := self._evaluators[key]) is not None:
+            known = self._evaluators if what == "value" else {}  # any of them gives it
+            evaluator = next(iter(known.values())) if known else self.evaluator(active)
+            if evaluator is not None:
                 return evaluator(params)
-        made = [name for p in self._predictors for name in (p.name, *p.copies)] if active else []
+        own, made = self._split(active)
         found = self._inner.compute(what, self.parameters(params), [*own, *made])
         with np.errstate(over="ignore", invalid="ignore"):
             for p in self._predictors if active else ():
-                slopes = sum(found.pop(Name("slope", name)) for name in (p.name, *p.copies))
+                slopes = sum(found.pop(Name("slope", name)) for name in p.parameters)
                 found |= {Name("slope", k): v for k, v in p.pulled_back(params, np.asarray(slopes)).items()}
         return found
 
@@ -63,9 +73,7 @@ class PredictedLikelihood(Likelihood):
 
     def of_subject(self, i: int, active: Sequence[str]) -> OfSubject:
         """Return one subject's log likelihood, and its derivatives in order."""
-        made = [name for p in self._predictors for name in (p.name, *p.copies)] if active else []
-        numbers = {e.name for p in self._predictors for e in p.effects}
-        own = [name for name in active if name not in numbers]
+        own, made = self._split(active)
         inner, length = self._inner.of_subject(i, [*own, *made]), int(self.data.masks["exists"][i].sum())
         predictors = [p.of_subject(i, length) for p in self._predictors]
 
@@ -74,11 +82,11 @@ class PredictedLikelihood(Likelihood):
             params = dict(values)
             with np.errstate(over="ignore", invalid="ignore"):
                 for p in predictors:
-                    params |= dict.fromkeys((p.name, *p.copies), p.by_trial(given)[0])
+                    params |= dict.fromkeys(p.parameters, p.by_trial(given)[0])
                 total, slopes = inner(params)
                 found = dict(zip([*own, *made], slopes, strict=True))
                 for p in predictors if active else ():
-                    slope = sum(found.pop(name) for name in (p.name, *p.copies))
+                    slope = sum(found.pop(name) for name in p.parameters)
                     found |= {k: v[0] for k, v in p.pulled_back(given, np.asarray(slope)[None]).items()}
             return total, [found[name] for name in active]
 

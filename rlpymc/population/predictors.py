@@ -1,6 +1,6 @@
 """Parameters that vary within subjects: a link of weights, which are known of each trial, times numbers of subjects."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -56,6 +56,11 @@ class Predictor:
     at: tuple[float, ...]
     level: str = ""
     labels: tuple[Any, ...] = ()
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        """The parameters that it makes."""
+        return (self.name, *self.copies)
 
     @property
     def base(self) -> Base:
@@ -144,8 +149,18 @@ class Predictor:
             found[f"{self.name}_reliability"] = own / (own + between), ()
         if self.level:
             dims = ("subject", self.level)
-            found |= dict.fromkeys((self.name, *self.copies), (self.by_cell(numbers), dims))
+            found |= dict.fromkeys(self.parameters, (self.by_cell(numbers), dims))
         return found
+
+
+def parameters_of(predictors: Iterable[Predictor]) -> list[str]:
+    """Return the names of the parameters that predictors make."""
+    return [name for predictor in predictors for name in predictor.parameters]
+
+
+def numbers_of(predictors: Iterable[Predictor]) -> set[str]:
+    """Return the names of the numbers that they make them of."""
+    return {effect.name for predictor in predictors for effect in predictor.effects}
 
 
 def predicted(
@@ -187,7 +202,7 @@ def predicted(
     weights, exists = np.concatenate(columns, axis=2).astype(float), data.masks["exists"]
     level, labels, cell = _sessions(data, parameter.name, formula.level, weights)
     if not level:
-        cell = _cells(weights, exists)
+        cell = cells_of(weights, exists)
     of_cells = np.zeros((len(weights), weights.shape[2], int(cell.max()) + 1))
     if level and formula.level:  # a session that somebody lacks: where columns are at their means
         of_cells[:, 0] = 1.0
@@ -219,10 +234,10 @@ def _sessions(data: ModelData, parameter: str, level: str, weights: np.ndarray) 
     return (name, labels, place) if (level or whole) and _is_enough(weights, place, exists) else nothing
 
 
-def _cells(weights: np.ndarray, exists: np.ndarray) -> np.ndarray:
-    """Return which of a subject's cells each trial is in, (subject, trial): one for each row of weights."""
+def cells_of(values: np.ndarray, exists: np.ndarray) -> np.ndarray:
+    """Return which of a subject's cells each trial is in, (subject, trial): one for each row of values."""
     found = np.zeros(exists.shape, dtype=np.int64)
-    for own, rows, there in zip(found, weights, exists, strict=True):
+    for own, rows, there in zip(found, values, exists, strict=True):
         own[there] = np.unique(rows[there], axis=0, return_inverse=True)[1].ravel()
     return found
 

@@ -36,7 +36,7 @@ def in_pymc(effects: Sequence[Effect], predictors: Sequence[Predictor], blocks: 
         found |= _of_effect(effect, effects, named)
     for predictor in predictors:
         numbers = {e.name: found.pop(e.name) for e in predictor.effects}
-        found |= dict.fromkeys((predictor.name, *predictor.copies), predictor.by_trial(numbers))
+        found |= dict.fromkeys(predictor.parameters, predictor.by_trial(numbers))
         pm.modelcontext(None).add_coords({predictor.level: predictor.labels} if predictor.level else {})
         for name, (value, dims) in predictor.shown(named, numbers).items():
             pm.Deterministic(name, value, dims=dims or None)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from rlpymc.population.predictors import Predictor
+from rlpymc.population.predictors import Predictor, cells_of
 from rlpymc.trials.model_data import ModelData
 
 
@@ -19,10 +19,7 @@ def units_of(data: ModelData, predictors: Sequence[Predictor]) -> tuple[ModelDat
     nothing is reset.
     """
     exists, reset = data.masks["exists"], data.masks["reset"]
-    cells = np.stack([p.cell for p in predictors], axis=-1)
-    unit = np.zeros(exists.shape, dtype=np.int64)
-    for own, rows, there in zip(unit, cells, exists, strict=True):
-        own[there] = np.unique(rows[there], axis=0, return_inverse=True)[1].ravel()
+    unit = cells_of(np.stack([p.cell for p in predictors], axis=-1), exists)
     changes = (unit[:, 1:] != unit[:, :-1]) & exists[:, 1:]
     if (changes & ~reset[:, 1:]).any():
         return None

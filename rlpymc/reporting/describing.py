@@ -123,8 +123,9 @@ def _effects(population: Population, model: Model, data: ModelData | None) -> di
     """Return, for each parameter that is estimated, what it follows from: one effect, or several within subjects."""
     if data is None:
         return {p.name: (_effect(population, model, p, None),) for p in population.estimated(model)}
-    known = {e.name: e for e in population.effects(data)}
-    several = {p.name: tuple(known[e.name] for e in p.effects) for p in population.predictors(data)}
+    effects, predictors, _ = population.parts(data)
+    known = {e.name: e for e in effects}
+    several = {p.name: tuple(known[e.name] for e in p.effects) for p in predictors}
     return {p.name: several.get(p.name, (known[p.name],)) for p in population.estimated(model)}
 
 

@@ -6,6 +6,7 @@ import xarray as xr
 from rlpymc.checks import check_whole
 from rlpymc.fitting.factory import RLModel
 from rlpymc.fitting.posterior import flat, origin_of, parameter_draws
+from rlpymc.population.predictors import parameters_of
 from rlpymc.trials.model_data import ModelData, data_for
 
 
@@ -49,7 +50,7 @@ def chosen_draws(
     posterior = flat(fit["posterior"].to_dataset())
     population = rl_model.spec.population
     free = [p.name for p in model.parameters if population.is_free(p)]
-    within = {name for p in population.predictors(data) for name in (p.name, *p.copies)}
+    within = parameters_of(population.predictors(data))
     if missing := [name for name in free if name not in posterior and name not in within]:
         raise ValueError(f"the posterior has no {missing[0]!r}: it is not a fit of {model.name}")
     if fixed := [p.name for p in model.parameters if p.name in posterior and p.name not in free]:

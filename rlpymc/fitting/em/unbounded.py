@@ -11,7 +11,7 @@ from rlpymc.model.parameters import Parameter, Support, real, resolve_shape
 from rlpymc.model.priors import HalfNormal, Normal
 from rlpymc.population.population import Population
 from rlpymc.population.predicted_likelihood import PredictedLikelihood
-from rlpymc.population.predictors import Predictor
+from rlpymc.population.predictors import Predictor, parameters_of
 from rlpymc.population.presets import middle_and_width
 from rlpymc.population.regression import Base, Deviations
 from rlpymc.trials.model_data import ModelData
@@ -63,7 +63,7 @@ class Unbounded:
             else:
                 (self.shared if parameter.name in population.shared else self.own).append(parameter)
         self.parameters = [*self.own, *self.shared]
-        made = {name for p in self.predictors.values() for name in (p.name, *p.copies)}
+        made = parameters_of(self.predictors.values())
         shapes = {p.name: resolve_shape(p.shape, vars(data.facts)) for p in self.parameters}
         tied = {name: first for name, first in population.tied.items() if name not in made}
         self.entries = ParameterVector(shapes, tied)
@@ -73,7 +73,7 @@ class Unbounded:
         self.n_shared = sum(sizes) - self.n_own
         places = []
         for p in self.parameters:
-            prior = p.prior if p.name not in [q.name for q in data.model.parameters] else population.prior(p)
+            prior = population.prior(p)
             assert prior is not None
             places.append(middle_and_width(p, prior))
         self.middle, self.width = np.repeat(np.array(places).reshape((-1, 2)), sizes, axis=0).T
@@ -125,7 +125,7 @@ class Unbounded:
 
     def likelihood(self, data: ModelData) -> Likelihood:
         """Return the likelihood of these data, or of the same with all subjects several times."""
-        by_trial = [name for p in self.predictors.values() for name in (p.name, *p.copies)]
+        by_trial = parameters_of(self.predictors.values())
         found = likelihood_of(data, self._backend, by_trial, mode="NUMBA", threads=self._threads)
         times = data.shape[0] // self.data.shape[0]
         predictors = [p.repeated(times) for p in self.predictors.values()]
@@ -137,7 +137,7 @@ class Unbounded:
         return {p.name: self._made(p.name, natural) for p in self.data.model.parameters}
 
     def _made(self, name: str, natural: Mapping[str, np.ndarray]) -> np.ndarray:
-        of = next((p for p in self.predictors.values() if name in (p.name, *p.copies)), None)
+        of = next((p for p in self.predictors.values() if name in p.parameters), None)
         return natural[name] if of is None else np.asarray(of.by_trial(natural))
 
 

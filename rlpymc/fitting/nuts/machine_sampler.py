@@ -15,12 +15,15 @@ import xarray as xr
 from rlpymc.fitting.factory import RLModel
 from rlpymc.fitting.pymc_forms import data_columns
 from rlpymc.likelihood.backends import likelihood_of
+from rlpymc.likelihood.evaluator import Evaluator
+from rlpymc.likelihood.likelihood import Likelihood
 from rlpymc.likelihood.loop import LoopLikelihood
 from rlpymc.population.coordinates import Coordinates, Form
 from rlpymc.population.machine_density import Density
 from rlpymc.population.machine_predictors import PredictedEvaluator
 from rlpymc.population.points import Points
 from rlpymc.population.predicted_likelihood import PredictedLikelihood
+from rlpymc.population.predictors import parameters_of
 from rlpymc.population.site_search import find_sites
 from rlpymc.population.whole_numbers import combinations
 
@@ -54,25 +57,24 @@ class MachinePosterior:
 
     def __init__(self, rl_model: RLModel, coordinates: str = "noncentred") -> None:
         data, population = rl_model.data, rl_model.spec.population
-        predictors = population.predictors(data)
-        self._model, self._points = (
-            rl_model,
-            Points(population.effects(data), data.shape[0], predictors, population.blocks(data)),
-        )
+        effects, predictors, blocks = population.parts(data)
+        self._model, self._points = rl_model, Points(effects, data.shape[0], predictors, blocks)
         held = [p for p in data.model.parameters if not population.is_free(p)]
         self._constants = {p.name: population.constant(p, data) for p in held}
-        by_trial = [name for p in predictors for name in (p.name, *p.copies)]
-        likelihood = likelihood_of(data, by_trial=by_trial)
+        likelihood: Likelihood = likelihood_of(data, by_trial=parameters_of(predictors))
         assert isinstance(likelihood, LoopLikelihood)
-        numbers = {e.name for p in predictors for e in p.effects}
-        own = [e for e in self._points.effects if not e.support.discrete and e.name not in numbers]
-        active = [name for e in own for name in (e.name, *e.copies)]
-        evaluator = PredictedEvaluator.of(data, predictors, active) if predictors else None
-        self._evaluator = evaluator or likelihood.evaluator("gradient", active)
-        form, sites = self.form(rl_model, coordinates), None
+        active = [name for e in effects if not e.support.discrete for name in (e.name, *e.copies)]
+        self._evaluator: Evaluator | PredictedEvaluator
+        if predictors:
+            likelihood = PredictedLikelihood(likelihood, predictors)
+            evaluator = likelihood.evaluator(active)
+            assert evaluator is not None  # as there is a loop
+            self._evaluator = evaluator
+        else:
+            self._evaluator = likelihood.evaluator("gradient", active)
+        form, sites = Form.of(coordinates, effects), None
         if form.kind == "informed":
-            of_numbers = PredictedLikelihood(likelihood, predictors) if predictors else likelihood
-            sites = find_sites(of_numbers, self._points, self._constants, form.together)
+            sites = find_sites(likelihood, self._points, self._constants, form.together)
         self.coordinates = Coordinates(self._points, form, sites)
 
     @staticmethod
